@@ -1,0 +1,109 @@
+"""
+What a conversation with a vendor can fail with.
+
+::
+
+    VendorError                vendor, method and path, status
+      TransportError           no usable reply
+        SendError              certain that nothing was sent
+      ApiError                 a status that we did not expect; retry_after
+        AccessDenied           401, 403
+        NotFound               404, 410
+        RateLimited            429; spent
+        ServerError            5xx, and 408 and 425: try again later
+        RequestRejected        any other 4xx
+      UnexpectedResponse       wrong content, unknown word
+    SettingsError              connection or job id unusable
+
+A message never holds headers, query strings or bodies with secrets, nor the text of an HTTP library's own
+exception (which may hold the whole URL).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from airflow_provider_jobstatus.core.text import clean, redact
+
+
+class VendorError(Exception):
+    """
+    A question to a vendor that brought no usable answer.
+
+    :param reason: what came back, in a few words.
+    :param vendor: the connection type, such as ``"ruler"``.
+    :param method: of the request.
+    :param path: of the request, without query.
+    :param status: HTTP status, where there was one.
+    """
+
+    def __init__(
+        self, reason: str, *, vendor: str, method: str = "", path: str = "", status: int | None = None
+    ) -> None:
+        self.reason = clean(reason)
+        self.vendor = vendor
+        self.method = method
+        self.path = clean(path, 200)
+        self.status = status
+        super().__init__(reason)
+
+    def redact(self, secrets: Iterable[str]) -> None:
+        """Take our own secrets out of the text, should the vendor have echoed one."""
+        self.reason = redact(self.reason, secrets)
+        self.args = (self.reason,)
+
+    def __str__(self) -> str:
+        asked = f" {self.method} {self.path}" if self.method else ""
+        return f"{self.vendor}:{asked}: {self.reason}"
+
+
+class TransportError(VendorError):
+    """No usable reply: no connection, TLS trouble, a time-out, a broken or oversized body."""
+
+
+class SendError(TransportError):
+    """As :class:`TransportError`, and certain that nothing was sent."""
+
+
+class ApiError(VendorError):
+    """
+    A status that the flow did not expect.
+
+    :param retry_after: seconds that the vendor asks us to stay away, if it does.
+    """
+
+    retry_after: float | None = None
+
+
+class AccessDenied(ApiError):
+    """401 or 403: the credential or its permissions are refused."""
+
+
+class NotFound(ApiError):
+    """404 or 410."""
+
+
+class RateLimited(ApiError):
+    """
+    429.
+
+    :ivar spent: the licence's calls are used up, so that waiting cannot help.
+    """
+
+    spent = False
+
+
+class ServerError(ApiError):
+    """5xx, 408 or 425: the vendor may well answer later."""
+
+
+class RequestRejected(ApiError):
+    """Any other 4xx: our own request is wrong."""
+
+
+class UnexpectedResponse(VendorError):
+    """A reply that is not what the vendor documents: other content, a broken body, an unknown status word."""
+
+
+class SettingsError(Exception):
+    """A connection or a job id that cannot be used, found before anything was sent."""

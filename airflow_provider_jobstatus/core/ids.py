@@ -1,0 +1,100 @@
+"""Job ids: one string everywhere, checked before anything is sent."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.text import clean
+
+#: Longest job id, all its parts together.
+MAX_ID_LENGTH = 500
+
+_PART = re.compile(r"[!-~]+")
+# A separator of paths, queries or escapes: an HTTP client or a proxy may read them as such, quoted or not.
+_FORBIDDEN = re.compile(r"[/?#%\\]")
+
+
+def job_id_text(value: object) -> str:
+    """
+    Return a job id as its text, without white space around it.
+
+    :raises SettingsError: None, empty, the text of None, no text or number at all, or far too long.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise SettingsError(f"job_id is a {type(value).__name__}, not a text such as '1234'")
+    text = str(value).strip()
+    if not text or text in ("None", "null"):
+        raise SettingsError(
+            f"job_id is {text or 'empty'!r}: the task or template that it comes from gave no value"
+        )
+    if len(text) > MAX_ID_LENGTH:
+        raise SettingsError(f"job_id has {len(text)} characters, no job id has more than {MAX_ID_LENGTH}")
+    return text
+
+
+def path_segment(part: str, name: str) -> str:
+    """
+    Return one part of a job id, quoted for a path.
+
+    :param part: the part, as the user gave it.
+    :param name: what to call it in a message, such as ``"siteId"``.
+    :raises SettingsError: empty; more than letters, digits and punctuation of ASCII; a separator; a dot
+        segment, which clients collapse.
+    """
+    shown = repr(clean(part, 80))
+    if not _PART.fullmatch(part):
+        problem = "has a character that is no plain ASCII" if part else "is empty"
+        raise SettingsError(f"job_id: the {name} {shown} {problem}")
+    if _FORBIDDEN.search(part):
+        raise SettingsError(f"job_id: the {name} {shown} contains one of / ? # % \\, which no id has")
+    if not part.strip("."):
+        raise SettingsError(f"job_id: the {name} {shown} would change the path")
+    return quote(part, safe="")
+
+
+def single_job_id(value: object) -> str:
+    """
+    Return the one job id that ``value`` stands for: its text, or the result of an earlier sensor.
+
+    :raises SettingsError: a list, or no id.
+    """
+    ids, many = job_ids(value)
+    if many:
+        raise SettingsError("job_id is a list; this operator takes one job, so map it: .expand(job_id=[...])")
+    return ids[0]
+
+
+def job_ids(value: object) -> tuple[list[str], bool]:
+    """
+    Return the job ids that ``value`` stands for, and whether it is a list of them.
+
+    :param value: an id; the text of a list, such as ``"['a', 'b']"``; the dict that a sensor returned; or an
+        iterable of these, lazy ones included.
+    :raises SettingsError: no id, or not one that a job can have.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("[") and text.endswith("]"):
+            value = _literal_list(text)
+    if isinstance(value, Mapping):
+        if "job_id" not in value:
+            raise SettingsError("job_id is a dict without the key 'job_id', so it is no result of a sensor")
+        value = value["job_id"]
+    if isinstance(value, (str, bytes, int)) or not isinstance(value, Iterable):
+        return [job_id_text(value)], False
+    return [single_job_id(item) for item in value], True
+
+
+def _literal_list(text: str) -> object:
+    # Python's form is what a template renders a list to; JSON's is what other systems send.
+    for parse in (ast.literal_eval, json.loads):
+        try:
+            return parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    raise SettingsError(f"job_id looks like a list, but is none: {clean(text, 80)!r}")

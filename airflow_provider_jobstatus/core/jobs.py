@@ -1,0 +1,151 @@
+"""A job's state in our words, the vendor's words for it, and what one look at a job tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from airflow_provider_jobstatus.core.text import MAX_INT, clean, storable
+
+#: Keys of :attr:`JobStatus.counts`.
+COUNT_KEYS = ("total", "processed", "succeeded", "failed")
+
+
+class JobState(StrEnum):
+    """What a job is, whoever runs it."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    #: Ended, with some of its rows done and some not.
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the job has ended."""
+        return self is not JobState.RUNNING
+
+
+TERMINAL_STATES = tuple(state for state in JobState if state.terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """
+    What one look at a job tells.
+
+    :param job_id: as it was asked for.
+    :param vendor: the connection type, such as ``"ruler"``.
+    :param state: in our words.
+    :param vendor_status: the vendor's word.
+    :param detail: the vendor's explanation, if it gives one.
+    :param progress: whole percent, 0 to 100, or None.
+    :param counts: rows as ``{"total", "processed", "succeeded", "failed"}``, each a number or None; or None.
+    :param created_at: ISO 8601 with offset, or None.
+    :param completed_at: ISO 8601 with offset, or None.
+    """
+
+    job_id: str
+    vendor: str
+    state: JobState
+    vendor_status: str
+    detail: str | None = None
+    progress: int | None = None
+    counts: Mapping[str, int | None] | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plain dict that sensors return and events carry: JSON that every database stores."""
+        result: dict[str, Any] = storable({name: getattr(self, name) for name in self.__dataclass_fields__})
+        return result
+
+    @classmethod
+    def from_dict(cls, value: object) -> JobStatus:
+        """
+        Read what :meth:`as_dict` wrote.
+
+        :raises ValueError: it is something else.
+        """
+        if not isinstance(value, Mapping) or set(value) != set(cls.__dataclass_fields__):
+            raise ValueError("not the status of a job")
+        return cls(**{**value, "state": JobState(value["state"])})
+
+    def describe(self) -> str:
+        """Return the status in one line, such as ``'processing' (40 %, 40 of 100 rows)``."""
+        facts = [] if self.progress is None else [f"{self.progress} %"]
+        counts = self.counts or {}
+        if counts.get("processed") is not None and counts.get("total") is not None:
+            facts.append(f"{counts['processed']} of {counts['total']} rows")
+        if counts.get("failed"):
+            facts.append(f"{counts['failed']} failed")
+        if self.detail:
+            facts.append(self.detail)
+        return repr(self.vendor_status) + (f" ({', '.join(facts)})" if facts else "")
+
+
+class StatusTable:
+    """
+    A vendor's words and what they mean. Words are compared without case and surrounding white space.
+
+    :param words: vendor word to state.
+    """
+
+    def __init__(self, words: Mapping[str, JobState]) -> None:
+        self._states = {self._key(word): state for word, state in words.items()}
+
+    def merged(self, words: Mapping[str, JobState]) -> StatusTable:
+        """Return a table in which ``words`` win over this one's."""
+        return StatusTable({**self._states, **{self._key(word): state for word, state in words.items()}})
+
+    def state(self, word: str) -> JobState | None:
+        """Return the state that ``word`` means, or None if it is not known."""
+        return self._states.get(self._key(word))
+
+    @staticmethod
+    def _key(word: str) -> str:
+        return word.strip().casefold()
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a vendor's free text, cleaned and cut, or None if there is none."""
+    if value is None:
+        return None
+    return clean(value) or None
+
+
+def whole_percent(value: object) -> int | None:
+    """Return a progress figure as 0 to 100, or None for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return int(min(max(value, 0), 100))
+
+
+def row_counts(**values: object) -> dict[str, int | None] | None:
+    """Return counts under :data:`COUNT_KEYS`, None for what is no whole number; None if none is."""
+    counts = {key: _count(values.get(key)) for key in COUNT_KEYS}
+    return counts if any(count is not None for count in counts.values()) else None
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_INT:
+        return None
+    return value
+
+
+def utc_time(value: object) -> str | None:
+    """
+    Return a vendor's time as ISO 8601 with offset, or None for what is no time. A time without offset is UTC.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,209 @@
+"""
+Every decision of a wait, for one job, without I/O: `now` is passed in.
+
+The worker and the triggerer drive the same :class:`JobPoller`: ask when :attr:`JobPoller.next_poll_at` has
+come, tell it what came back, stop when it has an :attr:`JobPoller.event`. What each answer does:
+
+==============================  ==============================================  =====================
+answer                          before the deadline                             after it
+==============================  ==============================================  =====================
+terminal state                  finished                                        finished
+running                         next point of the grid                          timed out
+401, 403, first time            new settings and token, again after 1 s         refused
+401, 403 with fresh settings    refused                                         refused
+our request is wrong            refused                                         refused
+404                             keep asking for 120 s, then unknown job         timed out
+429                             as the vendor says, else backoff; no outage     timed out
+429, licence spent              refused                                         refused
+anything else that is no        backoff, until ``max_outage`` has passed        timed out, naming it
+answer                          without one answer, then gave up
+==============================  ==============================================  =====================
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping
+
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    ApiError,
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    SettingsError,
+    VendorError,
+)
+from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
+from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan
+
+#: Seconds after the start of a wait in which a 404 may mean "not yet".
+NOT_FOUND_GRACE = 120.0
+#: Seconds between a refusal and the next try with fresh settings.
+RECONNECT_DELAY = 1.0
+#: Longest pause between failed polls, in seconds, unless the poll interval itself is longer.
+MAX_BACKOFF = 300.0
+
+
+class JobPoller:
+    """
+    Decides, for one job, when to ask next and when the wait has ended.
+
+    :param job_id: of the job.
+    :param plan: when to ask, and for how long.
+    :param now: epoch seconds. The first poll is due at the next point of the plan's grid.
+    :param memory: what :meth:`memory` of an earlier poller of the same wait returned.
+    :param jitter: returns a random number from 0 to 1.
+
+    :ivar event: how the wait ended, or None while it goes on.
+    :ivar next_poll_at: when to ask next, epoch seconds.
+    :ivar not_before: the vendor asked not to be called before, epoch seconds.
+    :ivar reconnect: whether to read the connection again before asking; the driver sets it back.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        plan: WaitPlan,
+        now: float,
+        memory: Mapping[str, float] | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.job_id = job_id
+        self.plan = plan
+        self.event: JobEvent | None = None
+        self.reconnect = False
+        self._jitter = jitter
+        self._last_status: JobStatus | None = None
+        self._last_error: VendorError | None = None
+        self._refused_before = False
+        memory = memory or {}
+        self._failures = int(memory.get("failures", 0))
+        self._outage_began_at = memory.get("outage_began_at")
+        self.not_before = memory.get("not_before", 0.0)
+        self._ask_again_at(plan.next_point(now))
+
+    def memory(self) -> dict[str, float]:
+        """Return what a later poller of the same wait needs to know of failed polls; empty if all is well."""
+        known = {"failures": self._failures, "not_before": self.not_before}
+        if self._outage_began_at is not None:
+            known["outage_began_at"] = self._outage_began_at
+        return known if self._failures else {}
+
+    def may_ask(self, now: float) -> bool:
+        """
+        Return whether to ask at ``now``.
+
+        Ends the wait if the deadline comes while the vendor still wants to be left alone.
+        """
+        if now >= self.plan.deadline_at and now < self.not_before:
+            self._time_out()
+            return False
+        return True
+
+    def observe(self, answer: JobStatus | VendorError | SettingsError, now: float) -> str | None:
+        """
+        Take in what a poll brought.
+
+        :param answer: the status, or why there is none.
+        :param now: epoch seconds after the answer.
+        :return: a line for the log, if something changed that a person would want to know.
+        """
+        if isinstance(answer, JobStatus):
+            return self._saw(answer, now)
+        if isinstance(answer, SettingsError):
+            self._end(Outcome.BAD_SETTINGS, str(answer))
+            return None
+        return self._missed(answer, now)
+
+    def _saw(self, status: JobStatus, now: float) -> str | None:
+        recovered = self._last_error
+        self._last_status = status
+        self._last_error = None
+        self._refused_before = False
+        self._vendor_is_well()
+        self._failures = 0
+        if status.state.terminal:
+            self.event = JobEvent(self.job_id, Outcome.FINISHED, status)
+        elif now >= self.plan.deadline_at:
+            self._time_out()
+        else:
+            self._ask_again_at(self.plan.next_point(now))
+        return f"{self.job_id}: answers again: {status.describe()}" if recovered else None
+
+    def _missed(self, error: VendorError, now: float) -> str | None:
+        news = None if str(error) == str(self._last_error) else f"{self.job_id}: {error}; the wait goes on"
+        self._last_error = error
+        late = now >= self.plan.deadline_at
+        match error:
+            case AccessDenied() if not self._refused_before and not late:
+                self._refused_before = True
+                self.reconnect = True
+                self._ask_again_at(now + RECONNECT_DELAY)
+                return f"{self.job_id}: {error}; reading the connection again"
+            case AccessDenied() | RequestRejected() | RateLimited(spent=True):
+                self._end(Outcome.REFUSED, str(error))
+            case _ if late:
+                self._time_out()
+            case NotFound():
+                self._vendor_is_well()
+                if now - self.plan.started_at >= NOT_FOUND_GRACE:
+                    self._end(Outcome.UNKNOWN_JOB, f"{error}; {NOT_FOUND_GRACE:g} s after the wait began")
+                else:
+                    self._ask_again_at(min(self.plan.next_point(now), self.plan.started_at + NOT_FOUND_GRACE))
+            case RateLimited():
+                self._vendor_is_well()
+                self._back_off(error, now)
+            case _:
+                self._outage(error, now)
+        return news if self.event is None else None
+
+    def _outage(self, error: VendorError, now: float) -> None:
+        if self._outage_began_at is None:
+            self._outage_began_at = now
+        if self.plan.max_outage is None:
+            self._back_off(error, now)
+            return
+        ends_at = self._outage_began_at + self.plan.max_outage
+        if now >= ends_at:
+            self._end(
+                Outcome.GAVE_UP,
+                f"no usable answer for {self.plan.max_outage:g} s, in the end: {error}. "
+                "What became of the job is unknown; it may still run.",
+            )
+            return
+        self._back_off(error, now, no_later_than=ends_at)
+
+    def _back_off(self, error: VendorError, now: float, no_later_than: float = math.inf) -> None:
+        self._failures += 1
+        longest = max(MAX_BACKOFF, self.plan.poll_interval)
+        pause = min(self.plan.poll_interval * 2.0 ** min(self._failures - 1, 32), longest)
+        # Between half of it and all of it: spread out, and never nothing.
+        at = min(now + pause * (0.5 + 0.5 * self._jitter()), no_later_than)
+        wanted = error.retry_after if isinstance(error, ApiError) else None
+        if wanted is not None:
+            self.not_before = now + wanted
+            at = max(at, self.not_before + min(wanted, 1.0) * self._jitter())
+        self._ask_again_at(at)
+
+    def _ask_again_at(self, at: float) -> None:
+        # One last look at the deadline itself.
+        self.next_poll_at = min(at, self.plan.deadline_at)
+
+    def _vendor_is_well(self) -> None:
+        self._outage_began_at = None
+
+    def _time_out(self) -> None:
+        waited = self.plan.deadline_at - self.plan.started_at
+        seen = self._last_status.describe() if self._last_status else "never seen"
+        trouble = f"; last error: {self._last_error}" if self._last_error else ""
+        self._end(
+            Outcome.TIMED_OUT,
+            f"not finished after {waited:g} s; last status: {seen}{trouble}. The job may still run.",
+        )
+
+    def _end(self, outcome: Outcome, message: str) -> None:
+        text = clean(f"{self.job_id}: {message}", STORED_TEXT_LIMIT)
+        self.event = JobEvent(self.job_id, outcome, self._last_status, text)

@@ -1,0 +1,166 @@
+"""What a flow expects of a reply, and the error that each disappointment is."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, NoReturn
+
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    ApiError,
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    ServerError,
+    UnexpectedResponse,
+)
+from airflow_provider_jobstatus.core.http import Request, Response
+
+#: Longest ``Retry-After`` that is obeyed, in seconds.
+MAX_RETRY_AFTER = 3600.0
+#: Deepest nesting that is parsed.
+MAX_JSON_DEPTH = 64
+
+_JSON_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def expect(request: Request, response: Response, *statuses: int) -> Response:
+    """
+    Return ``response`` if its status is 2xx or one of ``statuses``, else raise the error that names it.
+
+    :raises ApiError: its subclass for the status.
+    :raises UnexpectedResponse: a redirect, or a status that is no HTTP.
+    """
+    if not (200 <= response.status < 300 or response.status in statuses):
+        raise _status_error(request, response)
+    return response
+
+
+def _status_error(request: Request, response: Response) -> ApiError | UnexpectedResponse:
+    status = response.status
+    kind: type[ApiError]
+    if status in (401, 403):
+        kind = AccessDenied
+    elif status in (404, 410):
+        kind = NotFound
+    elif status == 429:
+        kind = RateLimited
+    elif status in (408, 425) or status >= 500:
+        kind = ServerError
+    elif 400 <= status < 500:
+        kind = RequestRejected
+    else:
+        return unexpected(request, f"answered {_status_name(status)}, which this call does not have", status)
+    text = response.body[:4096].decode("utf-8", "replace").strip()
+    reason = f"answered {_status_name(status)}" + (f": {text}" if text else "")
+    error = kind(reason, vendor=request.vendor, method=request.method, path=request.path, status=status)
+    error.retry_after = retry_after(response)
+    return error
+
+
+def unexpected(request: Request, reason: str, status: int | None = None) -> UnexpectedResponse:
+    """Return the error for a reply that is not what the vendor documents."""
+    return UnexpectedResponse(
+        reason, vendor=request.vendor, method=request.method, path=request.path, status=status
+    )
+
+
+def expect_json(request: Request, response: Response, *statuses: int) -> dict[str, Any]:
+    """
+    Return the JSON object of a reply with a 2xx status, or one of ``statuses``.
+
+    :raises ApiError: another status.
+    :raises UnexpectedResponse: no JSON object, a duplicate key, NaN, or deeper than :data:`MAX_JSON_DEPTH`.
+    """
+    expect(request, response, *statuses)
+    try:
+        value = load_json(response.body)
+    except ValueError as error:
+        kind = response.content_type or "no content type"
+        raise unexpected(request, f"answered no usable JSON ({kind}): {error}", response.status) from None
+    if not isinstance(value, dict):
+        raise unexpected(request, f"answered a JSON {type(value).__name__}, not an object", response.status)
+    return value
+
+
+def load_json(body: bytes | str) -> Any:
+    """
+    Parse JSON strictly: no NaN, no duplicate keys, no nesting beyond :data:`MAX_JSON_DEPTH`.
+
+    :raises ValueError: for everything that is wrong, with a text that quotes nothing of the body.
+    """
+    raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    if not raw.strip():
+        raise ValueError("the body is empty")
+    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_DEPTH and _json_depth(raw) > MAX_JSON_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
+    try:
+        return json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} at character {error.pos}") from None
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _json_depth(raw: bytes) -> int:
+    depth = deepest = 0
+    for token in _JSON_NESTING.finditer(raw):
+        byte = raw[token.start()]
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return result
+
+
+def retry_after(response: Response) -> float | None:
+    """
+    Return the seconds that ``Retry-After`` asks for, within 0 and :data:`MAX_RETRY_AFTER`, or None.
+
+    A date is read against the reply's own ``Date``, so that a wrong clock on either side does no harm.
+    What is neither a whole number of seconds nor a date is ignored (RFC 9110, section 10.2.3).
+    """
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        # More digits than any sensible number of seconds: int() refuses some thousands of them.
+        return min(float(text[:12]), MAX_RETRY_AFTER)
+    until = _http_date(text)
+    if until is None:
+        return None
+    now = _http_date(response.headers.get("date", ""))
+    wait = until - (response.received_at if now is None else now)
+    return min(max(wait, 0.0), MAX_RETRY_AFTER)
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        # "-0000" gives a naive time, which means UTC all the same.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _status_name(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

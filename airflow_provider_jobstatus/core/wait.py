@@ -1,0 +1,112 @@
+"""A wait as values: when to ask, and how it ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
+
+
+class Outcome(StrEnum):
+    """How a wait for one job ended."""
+
+    FINISHED = "finished"
+    TIMED_OUT = "timed_out"
+    GAVE_UP = "gave_up"
+    REFUSED = "refused"
+    UNKNOWN_JOB = "unknown_job"
+    BAD_SETTINGS = "bad_settings"
+    #: A bug of ours ended the wait; the traceback is in the triggerer's log.
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """
+    How the wait for one job ended: what travels from the triggerer to the worker.
+
+    :param job_id: as it was asked for.
+    :param outcome: how it ended.
+    :param status: the last status seen, if any; always there if the job finished.
+    :param message: for a person, if the job did not finish.
+    """
+
+    job_id: str
+    outcome: Outcome
+    status: JobStatus | None = None
+    message: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON that every database stores."""
+        return {
+            "job_id": self.job_id,
+            "outcome": self.outcome.value,
+            "status": None if self.status is None else self.status.as_dict(),
+            "message": clean(self.message, STORED_TEXT_LIMIT),
+        }
+
+    @classmethod
+    def from_dict(cls, value: object) -> JobEvent:
+        """
+        Read what :meth:`as_dict` wrote.
+
+        :raises ValueError: it is something else, or a finished job without a terminal state.
+        """
+        if not isinstance(value, Mapping) or set(value) != set(cls.__dataclass_fields__):
+            raise ValueError("not the end of a wait")
+        status = None if value["status"] is None else JobStatus.from_dict(value["status"])
+        event = cls(value["job_id"], Outcome(value["outcome"]), status, str(value["message"]))
+        if event.outcome is Outcome.FINISHED and (status is None or not status.state.terminal):
+            raise ValueError("a finished job without its terminal state")
+        if status is not None and status.job_id != event.job_id:
+            raise ValueError("the status of another job")
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPlan:
+    """
+    When to ask, and for how long. Points in time are epoch seconds, durations are seconds.
+
+    Polls lie on a grid that starts at ``first_poll_at``, so that a triggerer that takes over, however often,
+    asks at the very points at which the one before would have asked.
+
+    :param poll_interval: between two polls of a running job.
+    :param started_at: of the first look.
+    :param first_poll_at: of the first poll after that look.
+    :param deadline_at: of the last look.
+    :param max_outage: how long the vendor may give no usable answer; None for ever.
+    :param exponential_backoff: double the interval after each poll of a running job.
+    :param max_wait: longest interval that doubling leads to, or None.
+    """
+
+    poll_interval: float
+    started_at: float
+    first_poll_at: float
+    deadline_at: float
+    max_outage: float | None = 3600.0
+    exponential_backoff: bool = False
+    max_wait: float | None = None
+
+    def next_point(self, now: float) -> float:
+        """Return the first point of the grid after ``now``; its very first counts at ``now``, too."""
+        if now <= self.first_poll_at:
+            return self.first_poll_at
+        if not self.exponential_backoff:
+            steps = math.floor((now - self.first_poll_at) / self.poll_interval) + 1
+            point = self.first_poll_at + steps * self.poll_interval
+            # Rounding may hand back the point that is now.
+            return point if point > now else point + self.poll_interval
+        longest = math.inf if self.max_wait is None else max(self.max_wait, 1.0)
+        point, gap = self.first_poll_at, min(self.poll_interval, longest)
+        while point <= now:
+            if gap == longest:
+                return point + (math.floor((now - point) / gap) + 1) * gap
+            gap = min(gap * 2, longest)
+            point += gap
+        return point
