@@ -1,0 +1,157 @@
+"""Drive flows with ``aiohttp``: in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from functools import cache, partial
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import aiohttp
+import yarl
+
+from airflow_provider_jobstatus.core.auth import Exchange, TokenSlot
+from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
+from airflow_provider_jobstatus.core.http import MAX_BODY_BYTES, Flow, Request, Response, decode_body
+from airflow_provider_jobstatus.transports.environment import (
+    CallLimits,
+    ca_file,
+    check_length,
+    default_headers,
+    proxy_for,
+    reason,
+)
+
+T = TypeVar("T")
+
+# An asyncio lock belongs to one loop, a token slot to the whole process.
+_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[TokenSlot, asyncio.Lock]]
+_locks = WeakKeyDictionary()
+
+
+async def _no_mask(token: str) -> None:
+    pass
+
+
+class AioClient:
+    """
+    A session that drives flows, any number at a time. Bodies are read whole: nothing is streamed in a
+    triggerer.
+
+    :param limits: how long a call may take.
+    :param ca: file of certificate authorities, or None for the environment's.
+    :param mask: told every token that a login brings, before anything else happens with it.
+    """
+
+    def __init__(
+        self,
+        limits: CallLimits | None = None,
+        ca: str | None = None,
+        mask: Callable[[str], Awaitable[None]] = _no_mask,
+    ) -> None:
+        self._limits = limits or CallLimits()
+        self._ca = ca
+        self._mask = mask
+
+    async def __aenter__(self) -> AioClient:
+        # Reading some hundred certificates takes the loop's time.
+        tls = await asyncio.to_thread(_tls, ca_file(self._ca))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            # No .netrc; and aiohttp would refuse our own Authorization header beside it.
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=self._limits.connect, sock_read=self._limits.read
+            ),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def run(self, flow: Flow[T]) -> T:
+        """
+        Drive ``flow`` to its end and return its result.
+
+        :raises VendorError: what the flow raises, and what goes wrong on the way.
+        """
+        advance: Callable[[], Any] = partial(next, flow)
+        while True:
+            try:
+                step = advance()
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                answer = await (self._exchange(step) if isinstance(step, Exchange) else self._send(step))
+                advance = partial(flow.send, answer)
+            except VendorError as error:
+                advance = partial(flow.throw, error)
+
+    async def _exchange(self, step: Exchange) -> str:
+        slots = _locks.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
+        async with slots.setdefault(step.slot, asyncio.Lock()):
+            token = step.slot.token
+            if token is None:
+                fresh = await self.run(step.flow())
+                await self._mask(fresh.value)
+                token = step.slot.store(fresh)
+            return token
+
+    async def _send(self, request: Request) -> Response:
+        try:
+            async with asyncio.timeout(self._limits.total):
+                async with self._session.request(
+                    request.method,
+                    yarl.URL(request.url, encoded=True),
+                    headers={**default_headers(), **request.headers},
+                    data=request.body,
+                    proxy=proxy_for(request.url),
+                    allow_redirects=False,
+                    # aiohttp would name a content type of its own for a body.
+                    skip_auto_headers=("Content-Type",),
+                ) as reply:
+                    headers: dict[str, str] = {}
+                    for name, value in reply.headers.items():
+                        key = name.lower()
+                        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+                    check_length(headers)
+                    raw = await self._read(reply)
+                    body = decode_body(raw, headers.get("content-encoding", ""))
+        except TimeoutError as error:
+            kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
+            late = not isinstance(error, aiohttp.ClientError)
+            text = "the call took too long as a whole" if late else type(error).__name__
+            raise _error(kind, request, text) from None
+        except (aiohttp.ClientConnectorError, aiohttp.ClientConnectorCertificateError) as error:
+            raise _error(SendError, request, reason(error)) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _error(TransportError, request, reason(error)) from None
+        except ValueError as error:
+            # Ours says what is wrong and quotes nothing; a library's may quote anything.
+            text = str(error) if type(error) is ValueError else type(error).__name__
+            raise _error(TransportError, request, text) from None
+        return Response(reply.status, headers, body, time.time())
+
+    @staticmethod
+    async def _read(reply: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in reply.content.iter_any():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+        return bytes(body)
+
+
+@cache
+def _tls(ca: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca)
+
+
+def _error(kind: type[TransportError], request: Request, text: str) -> TransportError:
+    return kind(f"no usable reply ({text})", vendor=request.vendor, method=request.method, path=request.path)

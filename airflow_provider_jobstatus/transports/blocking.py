@@ -1,0 +1,216 @@
+"""Drive flows with ``requests``: on the worker."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.cookiejar import DefaultCookiePolicy
+from ssl import SSLCertVerificationError
+from typing import Any, TypeVar
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from airflow_provider_jobstatus.core.auth import Exchange
+from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
+from airflow_provider_jobstatus.core.http import MAX_BODY_BYTES, Flow, Request, Response, decode_body, inflate
+from airflow_provider_jobstatus.transports.environment import (
+    CallLimits,
+    ca_file,
+    chain,
+    check_length,
+    default_headers,
+    proxy_for,
+    reason,
+)
+from airflow_provider_jobstatus.transports.watchdog import Watchdog, watched_pools
+
+T = TypeVar("T")
+
+#: A streamed body is read in pieces of this size ...
+CHUNK_BYTES = 256 * 1024
+#: ... and each piece must come within this time: 1 KiB a second.
+SECONDS_PER_CHUNK = 256.0
+
+_CLIENT_ERRORS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+)
+
+
+class BlockingClient:
+    """
+    A session that drives flows, one at a time.
+
+    :param limits: how long a call may take.
+    :param ca: file of certificate authorities, or None for the environment's.
+    :param mask: told every token that a login brings, before anything else happens with it.
+    """
+
+    def __init__(
+        self,
+        limits: CallLimits | None = None,
+        ca: str | None = None,
+        mask: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._limits = limits or CallLimits()
+        self._mask = mask
+        self._unread: urllib3.BaseHTTPResponse | None = None
+        self._session = requests.Session()
+        # No .netrc, which would replace our header; proxies and certificate authorities are looked up by us.
+        self._session.trust_env = False
+        self._session.verify = ca_file(ca)
+        self._session.headers.clear()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter())
+
+    def __enter__(self) -> BlockingClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def run(self, flow: Flow[T]) -> T:
+        """
+        Drive ``flow`` to its end and return its result.
+
+        :raises VendorError: what the flow raises, and what goes wrong on the way.
+        """
+        advance: Callable[[], Any] = partial(next, flow)
+        while True:
+            try:
+                step = advance()
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            try:
+                answer = self._exchange(step) if isinstance(step, Exchange) else self._send(step)
+                advance = partial(flow.send, answer)
+            except VendorError as error:
+                advance = partial(flow.throw, error)
+
+    @contextmanager
+    def open(self, flow: Flow[Response]) -> Iterator[Response]:
+        """Drive a flow that ends in a streamed reply, for as long as the ``with`` lasts."""
+        try:
+            yield self.run(flow)
+        finally:
+            if self._unread is not None:
+                self._unread.close()
+                self._unread = None
+
+    def _exchange(self, step: Exchange) -> str:
+        with step.slot.lock:
+            token = step.slot.token
+            if token is None:
+                fresh = self.run(step.flow())
+                self._mask(fresh.value)
+                token = step.slot.store(fresh)
+            return token
+
+    def _send(self, request: Request) -> Response:
+        proxy = proxy_for(request.url)
+        watchdog = Watchdog(self._limits.total)
+        streamed = False
+        try:
+            with watchdog.guarding():
+                reply = self._session.request(
+                    request.method,
+                    request.url,
+                    headers={**default_headers(), **request.headers},
+                    data=request.body,
+                    timeout=(self._limits.connect, self._limits.read),
+                    proxies={"http": proxy, "https": proxy} if proxy else None,
+                    allow_redirects=False,
+                    stream=True,
+                )
+                headers = {name.lower(): value for name, value in reply.headers.items()}
+                check_length(headers)
+                coding = headers.get("content-encoding", "")
+                if request.stream and reply.ok and 200 <= reply.status_code < 300:
+                    streamed = True
+                    self._unread = reply.raw
+                    chunks = self._chunks(request, reply.raw, coding, watchdog)
+                    return Response(reply.status_code, headers, b"", time.time(), chunks)
+                with reply:
+                    raw = self._read(reply.raw)
+                body = decode_body(raw, coding)
+        except _CLIENT_ERRORS as error:
+            raise _transport_error(request, error, watchdog.expired) from None
+        finally:
+            if not streamed:
+                watchdog.stop()
+        if watchdog.expired:
+            raise _transport_error(request, TimeoutError(), late=True)
+        return Response(reply.status_code, headers, body, time.time())
+
+    @staticmethod
+    def _read(raw: urllib3.BaseHTTPResponse) -> bytes:
+        body = bytearray()
+        for chunk in raw.stream(64 * 1024, decode_content=False):
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+        return bytes(body)
+
+    @staticmethod
+    def _chunks(
+        request: Request, raw: urllib3.BaseHTTPResponse, coding: str, watchdog: Watchdog
+    ) -> Iterator[bytes]:
+        watchdog.extend(SECONDS_PER_CHUNK)
+        try:
+            for chunk in inflate(raw.stream(CHUNK_BYTES, decode_content=False), coding):
+                watchdog.extend(SECONDS_PER_CHUNK)
+                yield chunk
+            if watchdog.expired:
+                raise TimeoutError
+        except _CLIENT_ERRORS as error:
+            raise _transport_error(request, error, watchdog.expired) from None
+        finally:
+            watchdog.stop()
+            raw.close()
+
+
+class _Adapter(HTTPAdapter):
+    """Opens connections that a watchdog can end."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = watched_pools()
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = watched_pools()
+        return manager
+
+
+def _transport_error(request: Request, error: Exception, late: bool) -> TransportError:
+    links = chain(error)
+    unsent = any(
+        isinstance(
+            link,
+            (
+                urllib3.exceptions.NewConnectionError,
+                urllib3.exceptions.ConnectTimeoutError,
+                requests.exceptions.InvalidURL,
+                SSLCertVerificationError,
+            ),
+        )
+        for link in links
+    )
+    if late:
+        text = "the call took too long as a whole"
+    elif type(error) is ValueError:  # ours: says what is wrong and quotes nothing
+        text = str(error)
+    else:
+        text = reason(error)
+    kind = SendError if unsent else TransportError
+    return kind(f"no usable reply ({text})", vendor=request.vendor, method=request.method, path=request.path)

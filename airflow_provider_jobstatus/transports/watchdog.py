@@ -1,0 +1,104 @@
+"""
+A total deadline for a blocking call.
+
+The time-outs of ``requests`` hold per read: a server that drips one byte a second passes them for ever. A
+watchdog shuts the connection down instead, which wakes the blocked read with an error.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_current = threading.local()
+
+
+class Watchdog:
+    """
+    Ends the connection that is in use when the time is up.
+
+    :param seconds: from now on.
+
+    :ivar expired: whether it did.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.expired = False
+        self._expires_at = time.monotonic() + seconds
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._watch, name="jobstatus-watchdog", daemon=True).start()
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Watch every connection that this thread uses meanwhile."""
+        _current.watchdog = self
+        try:
+            yield
+        finally:
+            _current.watchdog = None
+
+    def extend(self, seconds: float) -> None:
+        """Move the end to ``seconds`` from now."""
+        self._expires_at = time.monotonic() + seconds
+
+    def stop(self) -> None:
+        """Leave the connection alone from now on."""
+        with self._lock:
+            self._stopped.set()
+
+    def watch(self, connection: socket.socket) -> None:
+        """End this connection, too, when the time is up."""
+        with self._lock:
+            self._socket = connection
+            if self.expired:
+                self._shut_down()
+
+    def _watch(self) -> None:
+        while (left := self._expires_at - time.monotonic()) > 0:
+            if self._stopped.wait(left):
+                return
+        with self._lock:
+            if not self._stopped.is_set():
+                self.expired = True
+                self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not the method of an SSL socket, which drops TLS first and would let raw bytes through to
+                # the reader.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class _Watched(HTTPConnection):
+    def getresponse(self) -> Any:
+        watchdog: Watchdog | None = getattr(_current, "watchdog", None)
+        if watchdog is not None and self.sock is not None:
+            watchdog.watch(self.sock)
+        return super().getresponse()
+
+
+class _WatchedTLS(_Watched, HTTPSConnection):
+    pass
+
+
+class _WatchedPool(HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _WatchedTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTLS
+
+
+def watched_pools() -> dict[str, type[HTTPConnectionPool]]:
+    """Return the pool classes, by scheme, whose connections a :class:`Watchdog` can end."""
+    return {"http": _WatchedPool, "https": _WatchedTLSPool}
