@@ -1,0 +1,61 @@
+"""Everything that a test can tell the sandbox or ask of it.
+
+The admin API and the Python class both lead here, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_jobstatus.sandbox.clock import Clock
+from airflow_provider_jobstatus.sandbox.recording import Recorder
+from airflow_provider_jobstatus.sandbox.ruler import Ruler
+from airflow_provider_jobstatus.sandbox.script import Answers, read_script
+from airflow_provider_jobstatus.sandbox.vendor import JobView, Vendor
+
+
+class Control:
+    """The whole state of a sandbox. Only the thread of its event loop touches it, so there are no locks.
+
+    :param settings: First settings by vendor, with the keys of ``PATCH /_sandbox/<vendor>/settings``.
+    """
+
+    def __init__(self, settings: Mapping[str, Mapping[str, object]] | None = None) -> None:
+        self.clock = Clock()
+        self.recorder = Recorder()
+        self.answers = Answers()
+        self.vendors: dict[str, Vendor] = {vendor.name: vendor for vendor in (Ruler(self.clock),)}
+        for name, changes in (settings or {}).items():
+            self.change_settings(name, changes)
+
+    def vendor(self, name: str) -> Vendor:
+        """Return a vendor by its name."""
+        if name not in self.vendors:
+            raise LookupError(f"There is no vendor {name!r} here, only {', '.join(self.vendors)}.")
+        return self.vendors[name]
+
+    def put_job(self, vendor: str, job_id: str, spec: Mapping[str, object]) -> JobView:
+        """Make or replace a job."""
+        return self.vendor(vendor).put_job(job_id, spec)
+
+    def put_answers(self, path: str, script: object, method: str = "GET") -> int:
+        """Script the next answers to one method and path; return how many there are."""
+        if not path.startswith("/") or "?" in path:
+            raise ValueError("path must begin with a slash and have no query.")
+        entries = read_script(script)
+        self.answers.put(method, path, entries)
+        return len(entries)
+
+    def change_settings(self, vendor: str, changes: Mapping[str, object]) -> dict[str, Any]:
+        """Change a vendor's settings and return them all."""
+        self.vendor(vendor).change_settings(changes)
+        return self.vendor(vendor).settings()
+
+    def jobs(self) -> list[JobView]:
+        """Return the jobs of all vendors."""
+        return [job for vendor in self.vendors.values() for job in vendor.jobs()]
+
+    def health(self) -> dict[str, Any]:
+        """Return a sign of life."""
+        return {"status": "ok", "now": self.clock.now(), "vendors": sorted(self.vendors)}

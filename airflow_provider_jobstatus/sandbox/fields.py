@@ -1,0 +1,67 @@
+"""Reading the bodies of admin requests, so that a typing mistake in a test is told and not ignored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+class Fields:
+    """A JSON object that is taken apart key by key.
+
+    Every complaint is a ``ValueError`` that names the key; the admin API turns it into a 400.
+
+    :param values: The object.
+    :param what: What the object is, for the messages.
+    """
+
+    def __init__(self, values: object, what: str) -> None:
+        if not isinstance(values, Mapping):
+            raise ValueError(f"{what} must be an object.")
+        self._left = dict(values)
+        self._what = what
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._left
+
+    def take(self, key: str, default: object = None) -> object:
+        """Return whatever stands under a key."""
+        return self._left.pop(key, default)
+
+    def number(self, key: str, default: float) -> float:
+        """Return a finite number that is not negative."""
+        value = self._left.pop(key, default)
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        if not good or not math.isfinite(value) or value < 0:
+            raise ValueError(f"{self._what}: {key} must be a number and not negative.")
+        return float(value)
+
+    def whole(self, key: str, default: int | None) -> int | None:
+        """Return a whole number that is not negative, or the default where there is none."""
+        value = self._left.pop(key, None)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"{self._what}: {key} must be a whole number and not negative.")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str | None:
+        """Return a string, or the default where there is none."""
+        value = self._left.pop(key, None)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise ValueError(f"{self._what}: {key} must be a string.")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Return a truth value, false where there is none."""
+        value = self._left.pop(key, False)
+        if not isinstance(value, bool):
+            raise ValueError(f"{self._what}: {key} must be true or false.")
+        return value
+
+    def finish(self) -> None:
+        """Refuse the keys that nobody has asked for."""
+        if self._left:
+            raise ValueError(f"{self._what}: unknown key {', '.join(sorted(map(str, self._left)))}.")

@@ -1,0 +1,187 @@
+"""Answers that a test has written down beforehand: faults, odd bodies, or just a vendor's next status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from airflow_provider_jobstatus.sandbox.fields import Fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One scripted answer.
+
+    An entry with ``http``, ``body`` or ``disconnect`` replaces the usual answer; any other only changes it.
+
+    :param http: The HTTP status; 200 if only a body is given.
+    :param headers: Headers to add.
+    :param body: The body; none means an empty one.
+    :param content_type: Its content type; guessed from the kind of body if not given.
+    :param delay_seconds: Real seconds before anything is sent.
+    :param drip_seconds: Real seconds between single bytes of the body.
+    :param disconnect: Hang up without an answer; together with a body: promise all of it, send half, hang up.
+    :param fields: Keys of the vendor's documented answer that take these values.
+    """
+
+    http: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str | None = None
+    delay_seconds: float = 0.0
+    drip_seconds: float = 0.0
+    disconnect: bool = False
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the usual answer is not wanted at all."""
+        return self.http is not None or self.body is not None or self.disconnect
+
+
+class Script:
+    """Entries that are used up one by one.
+
+    :param entries: The entries in order.
+    :param repeat_last: Whether the last one stays for ever.
+    """
+
+    def __init__(self, entries: Sequence[Entry] = (), *, repeat_last: bool) -> None:
+        self.entries = tuple(entries)
+        self._repeat_last = repeat_last
+        self._next = 0
+
+    def take(self) -> Entry | None:
+        """Return the next entry, or none when the script is used up."""
+        if self._next < len(self.entries):
+            self._next += 1
+            return self.entries[self._next - 1]
+        return self.entries[-1] if self.entries and self._repeat_last else None
+
+
+class Answers:
+    """Scripts for exact paths, whatever stands behind them."""
+
+    def __init__(self) -> None:
+        self._scripts: dict[tuple[str, str], Script] = {}
+
+    def put(self, method: str, path: str, entries: Sequence[Entry]) -> None:
+        """Replace what is left of the script of one method and path."""
+        self._scripts[method.upper(), path] = Script(entries, repeat_last=False)
+
+    def take(self, request: web.Request) -> Entry | None:
+        """Return the scripted answer to a request, if there is one left."""
+        if not self._scripts:
+            return None
+        path = request.raw_path.partition("?")[0]
+        script = self._scripts.get((request.method, path))
+        return script.take() if script else None
+
+
+def read_script(values: object, *, keys: Collection[str] = ()) -> list[Entry]:
+    """Read a script as the admin API receives it.
+
+    :param values: A list of entries: a vendor's status word, or an object.
+    :param keys: The keys of the vendor's documented answer that an entry may set; with none, only whole
+        answers (and delays and headers) can be scripted.
+    """
+    if not isinstance(values, list | tuple):
+        raise ValueError("script must be a list.")
+    return [_read_entry(value, keys) for value in values]
+
+
+def _read_entry(value: object, keys: Collection[str]) -> Entry:
+    if isinstance(value, str):
+        if "status" not in keys:
+            raise ValueError(
+                "script: a status word means nothing here, write an object such as {'http': 503}."
+            )
+        return Entry(fields={"status": value})
+    given = Fields(value, "script entry")
+    http = given.whole("http", None)
+    if http is not None and not 200 <= http <= 599:
+        raise ValueError("script entry: http must be a status from 200 to 599.")
+    headers = given.take("headers", {})
+    if not isinstance(headers, Mapping) or not all(isinstance(text, str) for text in headers.values()):
+        raise ValueError("script entry: headers must be an object of strings.")
+    body, guessed_type = _encode(given.take("body"))
+    entry = Entry(
+        http=http,
+        headers=dict(headers),
+        body=body,
+        content_type=given.text("content_type", guessed_type),
+        delay_seconds=given.number("delay_seconds", 0.0),
+        drip_seconds=given.number("drip_seconds", 0.0),
+        disconnect=given.flag("disconnect"),
+        fields={key: given.take(key) for key in keys if key in given},
+    )
+    given.finish()
+    if entry.replaces and entry.fields:
+        raise ValueError(
+            "script entry: http, body or disconnect replace the answer, so it has no other keys."
+        )
+    return entry
+
+
+def _encode(body: object) -> tuple[bytes | None, str | None]:
+    if body is None:
+        return None, None
+    if isinstance(body, bytes):  # only from Python: JSON knows no bytes
+        return body, "application/octet-stream"
+    if isinstance(body, str):
+        return body.encode(), "text/plain; charset=utf-8"
+    return json.dumps(body).encode(), "application/json; charset=utf-8"
+
+
+async def play(
+    request: web.Request, entry: Entry, usual: Callable[[], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer a request as an entry says.
+
+    :param usual: Makes the answer that would be given without the entry.
+    """
+    if entry.delay_seconds:
+        await asyncio.sleep(entry.delay_seconds)
+    if not entry.replaces:
+        response = await usual()
+        response.headers.update(entry.headers)
+        return response
+    if entry.disconnect and entry.body is None:
+        _hang_up(request)
+        return web.Response()  # goes nowhere, the connection is closed
+    body = entry.body or b""
+    headers = dict(entry.headers)
+    if entry.content_type is not None:
+        headers["Content-Type"] = entry.content_type
+    if not entry.disconnect and not entry.drip_seconds:
+        return web.Response(status=entry.http or 200, headers=headers, body=body)
+    return await _send_badly(request, entry, headers, body)
+
+
+async def _send_badly(
+    request: web.Request, entry: Entry, headers: Mapping[str, str], body: bytes
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=entry.http or 200, headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    sent = body[: len(body) // 2] if entry.disconnect else body
+    if entry.drip_seconds:
+        for position in range(len(sent)):
+            await response.write(sent[position : position + 1])
+            await asyncio.sleep(entry.drip_seconds)
+    else:
+        await response.write(sent)
+    if entry.disconnect:
+        _hang_up(request)
+    else:
+        await response.write_eof()
+    return response
+
+
+def _hang_up(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.close()

@@ -1,0 +1,272 @@
+"""Scripted answers, faults and the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_jobstatus.sandbox import Sandbox
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+def get_status(sandbox: Sandbox, job_id: str = "demo-site/j", timeout: float = 10) -> requests.Response:
+    token = sandbox.connection("ruler", token=True)["password"]
+    site, job = job_id.split("/", 1)
+    url = f"{sandbox.api_url}/v1/{site}/batch/{job}/status"
+    return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout)
+
+
+def admin(sandbox: Sandbox, method: str, path: str, body: object = None) -> requests.Response:
+    return requests.request(method, f"{sandbox.api_url}/_sandbox/{path}", json=body, timeout=10)
+
+
+def test_a_scripted_job_plays_its_words_and_repeats_the_last(sandbox: Sandbox) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=["pending", "processing", "complete"])
+    words = [get_status(sandbox).json()["status"] for _ in range(4)]
+    assert words == ["pending", "processing", "complete", "complete"]
+
+
+def test_a_fault_at_the_end_of_a_script_stays(sandbox: Sandbox) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=["pending", {"http": 503}])
+    assert [get_status(sandbox).status_code for _ in range(4)] == [200, 503, 503, 503]
+
+
+def test_a_scripted_job_can_be_made_over_http(sandbox: Sandbox) -> None:
+    made = admin(sandbox, "PUT", "ruler/jobs/demo-site/j", {"script": ["processing"]})
+    assert made.json() == {
+        "vendor": "ruler",
+        "id": "demo-site/j",
+        "status": "processing",
+        "progress": 50,
+        "polls": 0,
+        "last_poll_at": None,
+    }
+    assert get_status(sandbox).json()["status"] == "processing"
+
+
+def test_scripted_counts_override_and_shape_what_follows_from_them(sandbox: Sandbox) -> None:
+    entry = {"status": "processing", "processedRows": 40, "failureReason": "odd"}
+    sandbox.put_job("ruler", "demo-site/j", total_rows=200, script=[entry])
+    body = get_status(sandbox).json()
+    assert (body["processedRows"], body["percentageProgress"], body["successCount"]) == (40, 20, 40)
+    assert body["failureReason"] == "odd"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("pending", (0, 0, 0, 0)),
+        ("processing", (50, 50, 50, 0)),
+        ("complete", (100, 100, 100, 0)),
+        ("partialcomplete", (100, 100, 99, 1)),
+        ("failed", (100, 100, 0, 100)),
+        ("archived", (50, 50, 50, 0)),
+    ],
+)
+def test_a_scripted_word_brings_counts_that_fit(
+    sandbox: Sandbox, word: str, expected: tuple[int, ...]
+) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=[word])
+    body = get_status(sandbox).json()
+    keys = ("processedRows", "percentageProgress", "successCount", "failureCount")
+    assert tuple(body[key] for key in keys) == expected
+    assert (body["completedDateTime"] is not None) == (word in ("complete", "partialcomplete", "failed"))
+
+
+def test_the_end_of_a_scripted_job_stays_where_it_was_first_shown(sandbox: Sandbox) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=["complete"])
+    first = get_status(sandbox).json()
+    sandbox.advance_clock(500)
+    assert get_status(sandbox).json() == first
+
+
+def test_a_scripted_fault_has_the_status_headers_and_body_it_was_given(sandbox: Sandbox) -> None:
+    sandbox.put_job(
+        "ruler",
+        "demo-site/j",
+        script=[
+            {"http": 503, "headers": {"Retry-After": "2"}},
+            {"http": 502, "body": "<h1>Bad gateway</h1>", "content_type": "text/html"},
+            {"body": [1, 2]},
+            {"body": '{"status": ', "content_type": "application/json"},
+            {"body": b"\xff\xfe"},
+            "complete",
+        ],
+    )
+    unavailable, gateway, wrong_type, broken, binary, good = [get_status(sandbox) for _ in range(6)]
+    assert (unavailable.status_code, unavailable.headers["Retry-After"], unavailable.text) == (503, "2", "")
+    assert (gateway.status_code, gateway.text) == (502, "<h1>Bad gateway</h1>")
+    assert gateway.headers["Content-Type"] == "text/html"
+    assert (wrong_type.status_code, wrong_type.json()) == (200, [1, 2])
+    assert wrong_type.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert (broken.text, broken.headers["Content-Type"]) == ('{"status": ', "application/json")
+    assert binary.content == b"\xff\xfe"
+    assert good.json()["status"] == "complete"
+
+
+def test_a_redirect_is_sent_as_scripted(sandbox: Sandbox) -> None:
+    sandbox.put_answers("/v1/r", [{"http": 303, "headers": {"Location": "/elsewhere"}}])
+    response = requests.get(f"{sandbox.api_url}/v1/r", allow_redirects=False, timeout=10)
+    assert (response.status_code, response.headers["Location"]) == (303, "/elsewhere")
+
+
+def test_a_scripted_disconnect_ends_the_connection_without_an_answer(sandbox: Sandbox) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=[{"disconnect": True}, "complete"])
+    with pytest.raises(requests.ConnectionError):
+        get_status(sandbox)
+    assert sandbox.requests[-1]["status"] is None
+    assert get_status(sandbox).json()["status"] == "complete"
+
+
+def test_a_disconnect_with_a_body_breaks_off_in_its_middle(sandbox: Sandbox) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=[{"disconnect": True, "body": "0123456789"}])
+    token = sandbox.connection("ruler", token=True)["password"]
+    with requests.get(
+        f"{sandbox.api_url}/v1/demo-site/batch/j/status",
+        headers={"Authorization": f"Bearer {token}"},
+        stream=True,
+        timeout=10,
+    ) as response:
+        assert response.headers["Content-Length"] == "10"
+        pieces = response.iter_content(1)
+        assert b"".join(next(pieces) for _ in range(5)) == b"01234"
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            next(pieces)
+    assert sandbox.requests[-1]["status"] == 200
+
+
+def test_a_delay_outlasts_a_clients_patience_and_does_not_hold_up_the_end(sandbox: Sandbox) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=[{"delay_seconds": 60}])
+    with pytest.raises(requests.ReadTimeout):
+        get_status(sandbox, timeout=0.2)
+    assert sandbox.requests[-1]["status"] is None
+    begin = time.monotonic()
+    sandbox.stop()
+    assert time.monotonic() - begin < 5
+
+
+def test_a_dripping_body_arrives_whole_but_late(sandbox: Sandbox) -> None:
+    sandbox.put_answers("/v1/drip", [{"body": "abcdef", "drip_seconds": 0.02}])
+    begin = time.monotonic()
+    assert requests.get(f"{sandbox.api_url}/v1/drip", timeout=10).text == "abcdef"
+    assert time.monotonic() - begin >= 0.1
+
+
+def test_an_entry_without_an_answer_changes_the_usual_one(sandbox: Sandbox) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=[{"status": "pending", "headers": {"X-Trace": "1"}}])
+    response = get_status(sandbox)
+    assert (response.json()["status"], response.headers["X-Trace"]) == ("pending", "1")
+    sandbox.put_answers("/v1/nowhere", [{"headers": {"X-Trace": "2"}}])
+    response = requests.get(f"{sandbox.api_url}/v1/nowhere", timeout=10)
+    assert (response.status_code, response.headers["X-Trace"]) == (404, "2")
+
+
+def test_answers_for_a_path_are_used_up_and_then_the_usual_behaviour_returns(sandbox: Sandbox) -> None:
+    body = {"path": "/v1/demo-site/batch/jobs", "method": "GET", "script": [{"http": 500}, {"http": 429}]}
+    assert admin(sandbox, "PUT", "ruler/answers", body).json() == {"answers": 2}
+    url = f"{sandbox.api_url}/v1/demo-site/batch/jobs?page=1"
+    assert [requests.get(url, timeout=10).status_code for _ in range(3)] == [500, 429, 401]
+
+
+def test_answers_for_a_path_leave_other_methods_alone(sandbox: Sandbox) -> None:
+    sandbox.put_answers("/v1/demo-site/batch/jobs", [{"http": 500}], method="POST")
+    url = f"{sandbox.api_url}/v1/demo-site/batch/jobs"
+    assert requests.get(url, timeout=10).status_code == 401
+    assert requests.post(url, timeout=10).status_code == 500
+
+
+def test_a_login_can_be_scripted_too(sandbox: Sandbox) -> None:
+    sandbox.put_answers("/v1/login", [{"body": {"access_token": "x"}}], method="post")
+    assert requests.post(f"{sandbox.auth_url}/v1/login", timeout=10).json() == {"access_token": "x"}
+    assert requests.post(f"{sandbox.auth_url}/v1/login", timeout=10).status_code == 401
+
+
+def test_new_answers_replace_those_that_are_left(sandbox: Sandbox) -> None:
+    sandbox.put_answers("/v1/x", [{"http": 500}, {"http": 500}])
+    sandbox.put_answers("/v1/x", [{"http": 418}])
+    assert [requests.get(f"{sandbox.api_url}/v1/x", timeout=10).status_code for _ in range(2)] == [418, 404]
+
+
+def test_the_clock_moves_forward_only(sandbox: Sandbox) -> None:
+    before = sandbox.health()["now"]
+    after = admin(sandbox, "POST", "clock", {"advance_seconds": 60}).json()["now"]
+    assert 60 <= after - before < 90
+    assert admin(sandbox, "POST", "clock", {"advance_seconds": -1}).status_code == 400
+    with pytest.raises(ValueError, match="only moves forward"):
+        sandbox.advance_clock(-1)
+
+
+def test_jobs_tell_how_often_they_were_asked_for(sandbox: Sandbox) -> None:
+    sandbox.put_job("ruler", "demo-site/j", script=[{"http": 503}, "processing"])
+    sandbox.put_job("ruler", "demo-site/k")
+    get_status(sandbox)
+    get_status(sandbox)
+    jobs = {job["id"]: job for job in admin(sandbox, "GET", "jobs").json()}
+    assert jobs == {job["id"]: job for job in sandbox.jobs()}
+    assert (jobs["demo-site/j"]["polls"], jobs["demo-site/j"]["status"]) == (2, "processing")
+    assert abs(jobs["demo-site/j"]["last_poll_at"] - sandbox.health()["now"]) < 60
+    assert (jobs["demo-site/k"]["polls"], jobs["demo-site/k"]["last_poll_at"]) == (0, None)
+
+
+BAD_REQUESTS: list[tuple[str, str, Any, str]] = [
+    ("PUT", "ruler/jobs/demo-site/j", {"total": 5}, "unknown key total"),
+    ("PUT", "ruler/jobs/demo-site/j", {"total_rows": -1}, "total_rows must be a whole number"),
+    ("PUT", "ruler/jobs/demo-site/j", {"total_rows": True}, "total_rows must be a whole number"),
+    ("PUT", "ruler/jobs/demo-site/j", {"pending_seconds": "2"}, "pending_seconds must be a number"),
+    ("PUT", "ruler/jobs/demo-site/j", {"end": "done"}, "end must be one of"),
+    ("PUT", "ruler/jobs/demo-site/j", {"end": "complete", "failed_rows": 1}, "no failed_rows"),
+    ("PUT", "ruler/jobs/demo-site/j", {"end": "partialcomplete", "failed_rows": 100}, "not all rows"),
+    ("PUT", "ruler/jobs/demo-site/j", {"end": "failed", "failed_rows": 1}, "failed in all rows"),
+    ("PUT", "ruler/jobs/demo-site/j", {"failed_rows": 101}, "more than total_rows"),
+    ("PUT", "ruler/jobs/demo-site/j", {"failures_csv": 1}, "failures_csv must be a string"),
+    ("PUT", "ruler/jobs/demo-site/j", {"start_on_first_poll": 1}, "must be true or false"),
+    ("PUT", "ruler/jobs/demo-site/j", {"script": "complete"}, "script must be a list"),
+    ("PUT", "ruler/jobs/demo-site/j", {"script": [{"http": 99}]}, "http must be a status"),
+    ("PUT", "ruler/jobs/demo-site/j", {"script": [{"http": 200, "status": "failed"}]}, "no other keys"),
+    ("PUT", "ruler/jobs/demo-site/j", {"script": [{"processed": 1}]}, "unknown key processed"),
+    ("PUT", "ruler/jobs/demo-site/j", {"script": [{"headers": {"A": 1}}]}, "object of strings"),
+    ("PUT", "ruler/jobs/demo-site/j", {"script": [7]}, "must be an object"),
+    ("PUT", "ruler/jobs/demo-site/j", [], "must be an object"),
+    ("PUT", "ruler/jobs/just-a-site", {}, "<site id>/<job id>"),
+    ("PUT", "ruler/answers", {"path": "v1", "script": []}, "begin with a slash"),
+    ("PUT", "ruler/answers", {"path": "/v1?x", "script": []}, "no query"),
+    ("PUT", "ruler/answers", {"path": "/v1", "script": ["complete"]}, "status word means nothing"),
+    ("PATCH", "ruler/settings", {"token_lifetime": 3}, "unknown key token_lifetime"),
+    ("POST", "clock", {"seconds": 3}, "unknown key seconds"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "message"), BAD_REQUESTS)
+def test_a_mistake_in_an_admin_request_is_told(
+    sandbox: Sandbox, method: str, path: str, body: object, message: str
+) -> None:
+    response = admin(sandbox, method, path, body)
+    assert response.status_code == 400
+    assert message in response.json()["error"]
+    assert "demo-site/j" not in [job["id"] for job in sandbox.jobs()]
+
+
+def test_an_admin_body_that_is_not_json_and_an_unknown_vendor_are_told(sandbox: Sandbox) -> None:
+    url = f"{sandbox.api_url}/_sandbox/clock"
+    assert requests.post(url, data=b"{", timeout=10).json() == {"error": "The body must be JSON."}
+    unknown = admin(sandbox, "PATCH", "rules/settings", {})
+    assert unknown.status_code == 404
+    assert "no vendor 'rules'" in unknown.json()["error"]
+    assert admin(sandbox, "PUT", "rules/answers", {"path": "/x", "script": []}).status_code == 404
+
+
+def test_settings_change_all_or_not_at_all(sandbox: Sandbox) -> None:
+    before = sandbox.settings("ruler")
+    assert admin(sandbox, "PATCH", "ruler/settings", {"password": "new", "typo": 1}).status_code == 400
+    assert sandbox.settings("ruler") == before
+    changed = admin(sandbox, "PATCH", "ruler/settings", {"password": "new"}).json()
+    assert changed == before | {"password": "new"} == admin(sandbox, "GET", "ruler/settings").json()
