@@ -1,0 +1,121 @@
+"""
+What a task of ours can fail with.
+
+::
+
+    JobStatusError
+      JobFailed             the vendor says so: detail, counts
+      JobCancelled
+      JobTimedOut           our deadline; also AirflowSensorTimeout
+      JobNotFinished        an operator was called too early
+      PollingFailed         gave up asking; what became of the job is unknown
+      VendorRefused         credentials, permission, spent licence, a request that the vendor rejects
+      UnknownJob            still 404 after the grace
+      BadTriggerEvent       missing, foreign or newer
+      SubmissionUnknown     sent, no reply; also AirflowFailException
+      DownloadIncomplete
+      DestinationError
+      BadSettings           connection, job id or arguments; also AirflowFailException
+
+Airflow retries all of them as the task's ``retries`` say, but for the three that are also an exception of
+Airflow's own, which it never retries.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
+
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    SettingsError,
+    VendorError,
+)
+
+
+class JobStatusError(Exception):
+    """Root of what a task of this provider can fail with."""
+
+
+class JobFailed(JobStatusError):
+    """
+    The vendor says that a job failed.
+
+    :param message: for a person.
+    :param status: what the sensor would have returned for the job.
+
+    :ivar detail: the vendor's explanation, or None.
+    :ivar counts: rows, or None.
+    """
+
+    def __init__(self, message: str, status: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status or {}
+        self.detail: str | None = self.status.get("detail")
+        self.counts: dict[str, int | None] | None = self.status.get("counts")
+
+
+class JobCancelled(JobFailed):
+    """The vendor says that a job was cancelled or deleted."""
+
+
+class JobTimedOut(JobStatusError, AirflowSensorTimeout):
+    """The deadline came first. Airflow does not retry; the job may still run."""
+
+
+class JobNotFinished(JobStatusError):
+    """An operator was asked for results of a job that still runs. Wait with ``BatchJobSensor`` first."""
+
+
+class PollingFailed(JobStatusError):
+    """No usable answer for ``max_outage``: what became of the job is unknown. A retry only asks again."""
+
+
+class VendorRefused(JobStatusError):
+    """Credentials, permission, a spent licence, or a request that the vendor rejects as wrong."""
+
+
+class UnknownJob(JobStatusError):
+    """The vendor does not know the job, also some time after the wait began."""
+
+
+class BadTriggerEvent(JobStatusError):
+    """What came back from the triggerer is missing, foreign or newer. A retry asks again."""
+
+
+class SubmissionUnknown(JobStatusError, AirflowFailException):
+    """A job was sent and no reply came. Never sent again by machine: look at the vendor first."""
+
+
+class DownloadIncomplete(JobStatusError):
+    """A download ended early or could not be verified; nothing of it was kept."""
+
+
+class DestinationError(JobStatusError):
+    """The destination cannot be written."""
+
+
+class BadSettings(JobStatusError, AirflowFailException):
+    """A connection, a job id or an argument that cannot work however often it is tried."""
+
+
+def task_error(error: VendorError | SettingsError, otherwise: type[JobStatusError]) -> JobStatusError:
+    """
+    Return what a task fails with when a conversation with a vendor has failed.
+
+    :param error: of the conversation.
+    :param otherwise: for an error that another try may not meet again.
+    """
+    match error:
+        case SettingsError():
+            return BadSettings(str(error))
+        case AccessDenied() | RequestRejected() | RateLimited(spent=True):
+            return VendorRefused(str(error))
+        case NotFound():
+            return UnknownJob(str(error))
+        case _:
+            return otherwise(str(error))

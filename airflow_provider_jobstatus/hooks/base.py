@@ -1,0 +1,255 @@
+"""
+Base of every vendor's hook, and the way from a connection to its hook.
+
+A vendor's hook is its knowledge as flows, and nothing else: it says how to show a credential, how to ask for
+a job's status, which word means what, and how to try a connection. This base turns that into calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from urllib.parse import urlencode
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_jobstatus import _compat
+from airflow_provider_jobstatus.core.auth import Auth, authorized
+from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.http import Flow, Request
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, StatusTable
+from airflow_provider_jobstatus.core.replies import unexpected
+from airflow_provider_jobstatus.core.text import clean, redact
+from airflow_provider_jobstatus.hooks.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+    from airflow_provider_jobstatus.transports.aio import AioClient
+    from airflow_provider_jobstatus.transports.blocking import BlockingClient
+    from airflow_provider_jobstatus.transports.environment import CallLimits
+
+T = TypeVar("T")
+
+
+class BatchJobHook(BaseHook):
+    """
+    Base of a vendor's hook. A subclass that is registered for a connection type, by whatever provider, works
+    with ``BatchJobSensor`` unchanged.
+
+    A subclass sets the class variables, and writes :meth:`make_auth`, :meth:`status_flow` and
+    :meth:`ping_flow`. Its constructor takes the connection's id as first argument, under the name in
+        ``conn_name_attr``, and does no more
+    than store it.
+
+    :param conn_id: Airflow connection, read when it is first needed.
+    """
+
+    #: Connection type; also the vendor's name in results and messages.
+    conn_type: ClassVar[str]
+    conn_name_attr: ClassVar[str] = "conn_id"
+    default_conn_name: ClassVar[str]
+    hook_name: ClassVar[str]
+    #: The vendor's public base URL, path included, for a connection without a host.
+    public_url: ClassVar[str]
+    #: The vendor's status words.
+    statuses: ClassVar[Mapping[str, JobState]]
+
+    def __init__(self, conn_id: str) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+
+    @classmethod
+    def from_connection(cls, connection: Connection) -> Self:
+        """
+        Return a hook for a connection that has been read already.
+
+        :raises SettingsError: the connection cannot be used.
+        """
+        hook = cls(connection.conn_id)
+        hook.__dict__["settings"] = Settings.read(connection, cls.conn_type, cls.public_url)
+        return hook
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The connection, read and checked. :raises SettingsError: it cannot be used."""
+        return Settings.read(read_connection(self.conn_id), self.conn_type, self.public_url)
+
+    @cached_property
+    def auth(self) -> Auth:
+        """The credential. :raises SettingsError: a field that it needs is missing."""
+        return self.make_auth()
+
+    @abstractmethod
+    def make_auth(self) -> Auth:
+        """Return how this connection shows who it is."""
+
+    @abstractmethod
+    def status_flow(self, job_id: str) -> Flow[JobStatus]:
+        """
+        Ask for a job's status. Credentials, retries and deadlines are not its concern.
+
+        :param job_id: the whole id, as the user gave it.
+        :raises SettingsError: an id of the wrong form, before anything is sent.
+        """
+
+    @abstractmethod
+    def ping_flow(self) -> Flow[str]:
+        """Make one harmless authenticated read, and say in a sentence what it showed."""
+
+    def job_status_flow(self, job_id: str) -> Flow[JobStatus]:
+        """Ask for a job's status with credentials: ready for a transport."""
+        status = yield from self.with_credentials(self.status_flow(job_id))
+        secrets = self.auth.secrets
+        # A vendor may echo what we sent, also in the explanation of a failure.
+        return replace(
+            status,
+            job_id=job_id,
+            vendor_status=redact(status.vendor_status, secrets),
+            detail=None if status.detail is None else redact(status.detail, secrets),
+        )
+
+    def job_status(self, job_id: str) -> JobStatus:
+        """
+        Ask once for a job's status.
+
+        :param job_id: in the form that the vendor's hook documents.
+        :raises VendorError: no usable answer.
+        :raises SettingsError: connection or id unusable; nothing was sent.
+        """
+        return self.call(self.job_status_flow(job_id))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection with one harmless authenticated read; Airflow's page has a button for it."""
+        try:
+            return True, self.call(self.with_credentials(self.ping_flow()))
+        except (VendorError, SettingsError) as error:
+            return False, clean(error)
+
+    def with_credentials(self, flow: Flow[T]) -> Flow[T]:
+        """Return ``flow`` with credentials on the requests that go to the connection's own origin."""
+        return authorized(flow, self.auth, self.settings.base_url)
+
+    def call(self, flow: Flow[T]) -> T:
+        """Drive one flow on a session of its own."""
+        with self.connect() as client:
+            return client.run(flow)
+
+    @contextmanager
+    def connect(self) -> Iterator[BlockingClient]:
+        """Open a session for any number of flows, on the worker."""
+        from airflow.providers.common.compat.sdk import mask_secret
+
+        from airflow_provider_jobstatus.transports.blocking import BlockingClient
+
+        with BlockingClient(self._limits(), self._ca_file(), mask_secret) as client:
+            yield client
+
+    @asynccontextmanager
+    async def aconnect(self) -> AsyncIterator[AioClient]:
+        """Open a session for any number of flows, in an event loop."""
+        from airflow_provider_jobstatus.transports.aio import AioClient
+
+        ca_file = await asyncio.to_thread(self._ca_file)
+        async with AioClient(self._limits(), ca_file, _compat.amask_secret) as client:
+            yield client
+
+    def request(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, **parts: Any
+    ) -> Request:
+        """
+        Return a request to the vendor's API.
+
+        :param path: after the base URL, begins with a slash, already quoted.
+        :param query: names and values, unquoted.
+        :param parts: further fields of :class:`~airflow_provider_jobstatus.core.http.Request`.
+        """
+        url = self.settings.base_url + path + (f"?{urlencode(query)}" if query else "")
+        return Request(self.conn_type, method, url, **parts)
+
+    def read_state(self, request: Request, word: object) -> tuple[str, JobState]:
+        """
+        Return a reply's status word and the state it means.
+
+        :raises UnexpectedResponse: no word, or one that neither this vendor nor the connection knows.
+        """
+        if not isinstance(word, str):
+            raise unexpected(request, "answered without a status word")
+        state = StatusTable(self.statuses).merged(self.settings.statuses).state(word)
+        if state is None:
+            raise unexpected(
+                request,
+                f"answered the unknown status {clean(word, 80)!r}; if you know what it means, say so in "
+                f"extra 'statuses' of connection {self.conn_id!r}",
+            )
+        return clean(word, 80), state
+
+    def _limits(self) -> CallLimits:
+        from airflow_provider_jobstatus.transports.environment import CallLimits
+
+        usual, total = CallLimits(), self.settings.timeout
+        return CallLimits(total=total, connect=min(usual.connect, total), read=min(usual.read, total))
+
+    def _ca_file(self) -> str | None:
+        path = self.settings.ca_file
+        if path is not None and not Path(path).is_file():
+            raise self.settings.error("extra 'verify'", "names a file that is not here", "give a CA file")
+        return path
+
+
+def read_connection(conn_id: str) -> Connection:
+    """
+    Return a connection, on a worker.
+
+    :raises SettingsError: it is not defined.
+    """
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise SettingsError(f"connection {conn_id!r} is not defined") from None
+
+
+async def aread_connection(conn_id: str) -> Connection:
+    """
+    Return a connection, in an event loop.
+
+    :raises SettingsError: it is not defined.
+    """
+    try:
+        return await BaseHook.aget_connection(conn_id)
+    except AirflowNotFoundException:
+        if _in_triggerer():
+            raise SettingsError(f"connection {conn_id!r} is not defined") from None
+        # dag.test() runs a trigger in a process whose asynchronous lookup does not see the metadata database.
+        return await asyncio.to_thread(read_connection, conn_id)
+
+
+def hook_for(connection: Connection) -> BatchJobHook:
+    """
+    Return the hook that is registered for the connection's type. Imports code and may take half a second.
+
+    :raises SettingsError: no hook of this kind is registered for it, or the connection cannot be used.
+    """
+    found = _compat.hook_registry().get(connection.conn_type)
+    if found is not None:
+        module, _, name = found.hook_class_name.rpartition(".")
+        hook_class = getattr(import_module(module), name)
+        if isinstance(hook_class, type) and issubclass(hook_class, BatchJobHook):
+            return hook_class.from_connection(connection)
+    raise SettingsError(
+        f"connection {connection.conn_id!r} is of type {connection.conn_type!r}, and no hook for batch jobs "
+        "is installed for that type"
+    )
+
+
+def _in_triggerer() -> bool:
+    from airflow.sdk.execution_time import task_runner
+
+    return hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "asend")

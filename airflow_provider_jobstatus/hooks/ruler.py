@@ -1,0 +1,213 @@
+"""
+Ruler Analytics: batch uploads of revenue.
+
+Auth
+    ``Authorization: Bearer``: an access token as password; or user (login) and password, exchanged at the
+    login host, which is another one than the API's.
+Job id
+    ``"<siteId>/<jobId>"``, or ``"<jobId>"`` with the connection's ``site_id``.
+Sources, read 2026-11-21
+    https://rulerapi.com/batch-jobs, with /status, /jobs and /revenue-failures below it, and
+    https://rulerapi.com/post-get-access-token
+Quirks
+    100 % progress says nothing about success. Times are UTC without an offset. ``failed`` may come without a
+    reason: then all rows were rejected. The life of a token and the answer to a failed login are not
+    documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+from urllib.parse import urlencode
+
+from airflow_provider_jobstatus.core.auth import (
+    Auth,
+    ExchangedToken,
+    HeaderKey,
+    Token,
+    token_life,
+    token_slot,
+)
+from airflow_provider_jobstatus.core.errors import AccessDenied, NotFound, RequestRejected, SettingsError
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
+from airflow_provider_jobstatus.core.jobs import (
+    JobState,
+    JobStatus,
+    row_counts,
+    text_or_none,
+    utc_time,
+    whole_percent,
+)
+from airflow_provider_jobstatus.core.replies import expect, expect_json, unexpected
+from airflow_provider_jobstatus.core.rows import csv_rows
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+
+FailuresFormat = Literal["csv", "json"]
+
+#: Where user and password are exchanged for a token, unless the connection's ``auth_url`` says otherwise.
+LOGIN_URL = "https://authapi.rulerapi.com/v1/login"
+_MEDIA_TYPES = {"csv": "text/csv", "json": "application/json"}
+
+
+class RulerHook(BatchJobHook):
+    """
+    Talks to Ruler Analytics.
+
+    :param ruler_conn_id: connection of type ``ruler``.
+    """
+
+    conn_type = "ruler"
+    conn_name_attr = "ruler_conn_id"
+    default_conn_name = "ruler_default"
+    hook_name = "Ruler Analytics"
+    public_url = "https://rest.rulerapi.com/v1"
+    statuses: ClassVar[dict[str, JobState]] = {
+        "pending": JobState.RUNNING,
+        "processing": JobState.RUNNING,
+        "complete": JobState.SUCCEEDED,
+        "partialcomplete": JobState.PARTIAL,
+        "failed": JobState.FAILED,
+    }
+
+    def __init__(self, ruler_conn_id: str = default_conn_name) -> None:
+        super().__init__(ruler_conn_id)
+
+    def make_auth(self) -> Auth:
+        """Return the access token, or the exchange of user and password."""
+        settings = self.settings
+        secret = settings.required("password", settings.password, "set it to an access token, or a password")
+        if settings.login is None:
+            return HeaderKey("Authorization", secret, scheme="Bearer")
+        url = settings.url("auth_url", LOGIN_URL)
+        login = settings.login
+        return ExchangedToken(
+            token_slot(url, login, secret), lambda: self.login_flow(url, login, secret), (secret,)
+        )
+
+    def login_flow(self, url: str, user: str, password: str) -> Flow[Token]:
+        """
+        Exchange user and password: ``POST https://authapi.rulerapi.com/v1/login``.
+
+        Smallest reply relied on: ``{"access_token": "t", "expires_in": 3600}``
+
+        :raises AccessDenied: 400, 401 or 403. What a failed login answers is not documented; none of the
+            three can be mended by sending it again.
+        """
+        form = urlencode({"username": user, "password": password}).encode()
+        request = Request(
+            self.conn_type, "POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, form
+        )
+        try:
+            reply = expect_json(request, (yield request))
+        except RequestRejected as error:
+            error.redact([password])
+            raise AccessDenied(
+                error.reason, vendor=error.vendor, method=error.method, path=error.path, status=error.status
+            ) from None
+        token = reply.get("access_token")
+        if not isinstance(token, str) or not token:
+            raise unexpected(request, "answered a login without an access_token")
+        return Token(token, token_life(reply.get("expires_in")))
+
+    def status_flow(self, job_id: str) -> Flow[JobStatus]:
+        """
+        Ask for a job's status: ``GET /{siteId}/batch/{jobId}/status``.
+
+        Smallest reply relied on: ``{"status": "processing"}``
+        """
+        site, job = self.split_job_id(job_id)
+        request = self.request("GET", f"/{site}/batch/{job}/status")
+        reply = expect_json(request, (yield request))
+        word, state = self.read_state(request, reply.get("status"))
+        detail = text_or_none(reply.get("failureReason"))
+        if state is JobState.FAILED and detail is None:
+            detail = "Ruler gives no reason, so all rows were rejected; fetch the failures to see why"
+        return JobStatus(
+            job_id=job_id,
+            vendor=self.conn_type,
+            state=state,
+            vendor_status=word,
+            detail=detail,
+            progress=whole_percent(reply.get("percentageProgress")),
+            counts=row_counts(
+                total=reply.get("totalRows"),
+                processed=reply.get("processedRows"),
+                succeeded=reply.get("successCount"),
+                failed=reply.get("failureCount"),
+            ),
+            created_at=utc_time(reply.get("createdDateTime")),
+            completed_at=utc_time(reply.get("completedDateTime")),
+        )
+
+    def ping_flow(self) -> Flow[str]:
+        """
+        List the default site's jobs: ``GET /{siteId}/batch/jobs``.
+
+        Without a default site, a site that cannot exist is asked for: a refused token shows all the same.
+        """
+        site = self.settings.text("site_id")
+        request = self.request("GET", f"/{path_segment(site or 'no-such-site', 'site_id')}/batch/jobs")
+        response = yield request
+        try:
+            expect(request, response)
+        except (NotFound, RequestRejected):
+            if site is not None:
+                raise
+        return f"Ruler accepts the credentials and lists the jobs of site {site}" if site else _NO_SITE
+
+    def failures_flow(self, job_id: str, file_format: FailuresFormat = "csv") -> Flow[Response]:
+        """
+        Open the rejected rows of a job: ``GET /{siteId}/batch/{jobId}/failures?format=csv``.
+
+        Offered once the job has ended with rejected rows. The reply is streamed: for ``BlockingClient.open``.
+
+        :raises NotFound: also for a job that has none; what a fully good job answers is not documented.
+        :raises UnexpectedResponse: a page of HTML.
+        """
+        site, job = self.split_job_id(job_id)
+        request = self.request(
+            "GET",
+            f"/{site}/batch/{job}/failures",
+            {"format": file_format},
+            headers={"Accept": _MEDIA_TYPES[file_format]},
+            stream=True,
+        )
+        response = expect(request, (yield request))
+        if response.content_type == "text/html":
+            raise unexpected(request, "answered a page of HTML instead of rows")
+        return response
+
+    def revenue_failures(self, job_id: str) -> Iterator[list[str]]:
+        """
+        Yield the rejected rows of a finished job as Ruler's CSV has them: first the header, then the rows.
+
+        Rows are lists because the header may repeat ``Label``, and may be shorter or longer than the header.
+        They hold personal data. They are streamed: memory does not grow with their number.
+
+        :param job_id: of a job that ended ``partialcomplete`` or ``failed``.
+        :raises VendorError: no usable answer, or one that ends early.
+        """
+        flow = self.with_credentials(self.failures_flow(job_id))
+        with self.connect() as client, client.open(flow) as reply:
+            yield from csv_rows(reply.chunks or ())
+
+    def split_job_id(self, job_id: str) -> tuple[str, str]:
+        """
+        Return ``siteId`` and ``jobId``, each quoted for a path.
+
+        :raises SettingsError: not of the form that this module documents.
+        """
+        site, slash, job = job_id_text(job_id).rpartition("/")
+        if not slash:
+            site = self.settings.text("site_id") or ""
+            if not site:
+                raise SettingsError(
+                    f"job_id {job!r} names no site: give '<siteId>/<jobId>', or set extra 'site_id' of "
+                    f"connection {self.conn_id!r}"
+                )
+        return path_segment(site, "siteId"), path_segment(job, "jobId")
+
+
+_NO_SITE = "Ruler accepts the credentials; no site was asked for, as extra 'site_id' is not set"

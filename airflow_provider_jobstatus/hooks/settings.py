@@ -1,0 +1,250 @@
+"""What a hook takes from its connection, read once and checked."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.replies import load_json
+from airflow_provider_jobstatus.core.text import clean
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    A connection, checked.
+
+    :param conn_id: of the connection.
+    :param base_url: without a slash at its end.
+    :param login: or None.
+    :param password: or None.
+    :param extra: the connection's extra, as it is.
+    :param statuses: vendor words that the user adds or changes.
+    :param ca_file: file of certificate authorities, or None for the environment's.
+    :param timeout: longest call, in seconds.
+    :param allow_http: whether a plain ``http`` address outside this machine is accepted.
+    """
+
+    conn_id: str
+    base_url: str
+    login: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    statuses: Mapping[str, JobState] = field(default_factory=dict)
+    ca_file: str | None = None
+    timeout: float = 60.0
+    allow_http: bool = False
+
+    @classmethod
+    def read(cls, connection: Connection, conn_type: str, public_url: str) -> Settings:
+        """
+        Read a connection.
+
+        :param connection: Airflow's.
+        :param conn_type: the type it must have.
+        :param public_url: the vendor's base URL, path included, for a connection without a host.
+        :raises SettingsError: names the field, what is wrong with it and the fix; never shows a secret.
+        """
+        reader = _Reader(connection)
+        if connection.conn_type != conn_type:
+            raise reader.error("type", f"is {connection.conn_type!r}", f"choose {conn_type!r}")
+        allow_http = reader.flag("allow_http")
+        return cls(
+            conn_id=connection.conn_id,
+            base_url=reader.base_url(public_url, allow_http),
+            login=reader.credential("login", connection.login),
+            password=reader.credential("password", connection.password),
+            extra=reader.extra,
+            statuses=reader.statuses(),
+            ca_file=reader.ca_file(),
+            timeout=reader.timeout(),
+            allow_http=allow_http,
+        )
+
+    def error(self, field_name: str, problem: str, fix: str) -> SettingsError:
+        """Return the error for a field that cannot be used."""
+        return _settings_error(self.conn_id, field_name, problem, fix)
+
+    def required(self, field_name: str, value: str | None, fix: str) -> str:
+        """
+        Return ``value``.
+
+        :raises SettingsError: it is not set.
+        """
+        if not value:
+            raise self.error(field_name, "is not set", fix)
+        return value
+
+    def text(self, key: str) -> str | None:
+        """
+        Return a text of the extra, stripped, or None if it is not set.
+
+        :raises SettingsError: it is no text, or holds a control character.
+        """
+        value = self.extra.get(key)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
+            raise self.error(f"extra {key!r}", f"is a {type(value).__name__}", "give a text")
+        return _credential(self.conn_id, f"extra {key!r}", str(value))
+
+    def url(self, key: str, default: str) -> str:
+        """
+        Return a full URL of the extra, checked as the host is.
+
+        :raises SettingsError: it cannot be used.
+        """
+        name = f"extra {key!r}"
+        return _checked_url(self.conn_id, name, self.text(key) or default, self.allow_http)
+
+
+class _Reader:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.extra = self._extra()
+
+    def error(self, field_name: str, problem: str, fix: str) -> SettingsError:
+        return _settings_error(self._connection.conn_id, field_name, problem, fix)
+
+    def credential(self, name: str, value: str | None) -> str | None:
+        return _credential(self._connection.conn_id, name, value)
+
+    def _extra(self) -> Mapping[str, Any]:
+        # Not extra_dejson: it masks with a call that blocks an event loop, and takes broken JSON for empty.
+        text = (self._connection.extra or "").strip()
+        try:
+            extra = load_json(text) if text else {}
+        except ValueError as problem:
+            raise self.error("extra", f"is no JSON: {problem}", "give a JSON object") from None
+        if not isinstance(extra, dict):
+            raise self.error("extra", f"is a JSON {type(extra).__name__}", "give a JSON object")
+        return extra
+
+    def flag(self, key: str) -> bool:
+        value = self.extra.get(key, False)
+        if isinstance(value, str) and value.strip().lower() in ("true", "false", ""):
+            return value.strip().lower() == "true"
+        if not isinstance(value, bool) and value is not None:
+            raise self.error(f"extra {key!r}", f"is {clean(value, 40)!r}", "give true or false")
+        return bool(value)
+
+    def statuses(self) -> Mapping[str, JobState]:
+        words = self.extra.get("statuses")
+        if isinstance(words, str) and words.strip():
+            try:
+                words = load_json(words)
+            except ValueError as problem:
+                raise self.error("extra 'statuses'", f"is no JSON: {problem}", _STATUSES_FIX) from None
+        if not words:
+            return {}
+        if not isinstance(words, dict):
+            raise self.error("extra 'statuses'", f"is a {type(words).__name__}", _STATUSES_FIX)
+        try:
+            return {word: JobState(state) for word, state in words.items()}
+        except ValueError:
+            known = ", ".join(JobState)
+            raise self.error("extra 'statuses'", "has an unknown state", f"the states are {known}") from None
+
+    def ca_file(self) -> str | None:
+        value = self.extra.get("verify")
+        if value is None or value == "" or value is True:
+            return None
+        if not isinstance(value, str) or value.strip().lower() in ("false", "0", "no", "off"):
+            raise self.error(
+                "extra 'verify'",
+                "would switch certificate checks off, which is not offered",
+                "give the path of a CA file",
+            )
+        return value.strip()
+
+    def timeout(self) -> float:
+        value = self.extra.get("timeout")
+        if value is None or value == "":
+            return Settings.timeout
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = math.nan
+        if isinstance(value, bool) or not 0 < seconds < math.inf:
+            raise self.error("extra 'timeout'", f"is {clean(value, 40)!r}", "give seconds, such as 60")
+        return seconds
+
+    def base_url(self, public_url: str, allow_http: bool) -> str:
+        host = (self._connection.host or "").strip()
+        if not host:
+            return public_url
+        if "://" not in host:
+            scheme = (self._connection.schema or "https").strip()
+            host = f"{scheme}://{host}"
+            if self._connection.port:
+                parts = urlsplit(host)
+                host = urlunsplit(parts._replace(netloc=f"{parts.netloc}:{self._connection.port}"))
+        url = _checked_url(self._connection.conn_id, "host", host, allow_http).rstrip("/")
+        return url if urlsplit(url).path else url + urlsplit(public_url).path
+
+
+_STATUSES_FIX = 'give a JSON object such as {"Paused": "running"}'
+
+
+def _settings_error(conn_id: str, field_name: str, problem: str, fix: str) -> SettingsError:
+    return SettingsError(f"connection {conn_id!r}: {field_name} {problem}; {fix}")
+
+
+def _credential(conn_id: str, name: str, value: str | None) -> str | None:
+    text = (value or "").strip()
+    if _CONTROL.search(text):
+        raise _settings_error(
+            conn_id, name, "holds a line break or another control character", "copy it again"
+        )
+    return text or None
+
+
+def _checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
+    """Return ``url`` with scheme and host in lower case, or raise what is wrong with it."""
+
+    def error(problem: str, fix: str) -> SettingsError:
+        return _settings_error(conn_id, name, problem, fix)
+
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+        host = (parts.hostname or "").encode("idna").decode() if not _is_ipv6(parts) else parts.hostname or ""
+    except (ValueError, UnicodeError):
+        raise error("is no address", "give one such as https://api.example.com") from None
+    if parts.username is not None or parts.password is not None:
+        raise error("holds a user or password", "put them into login and password")
+    if parts.scheme not in ("http", "https"):
+        raise error(f"begins with {clean(parts.scheme, 20)!r}", "begin with https://")
+    if not host or re.search(r"[\s\x00-\x1f\x7f]", url.strip()) or "%" in host:
+        raise error("is no address", "give one such as https://api.example.com")
+    if parts.query or parts.fragment:
+        raise error("holds a ? or #", "give only scheme, host, port and path")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+        raise error("is plain http", "use https://, or set extra 'allow_http' to true")
+    netloc = f"[{host}]" if ":" in host else host
+    return urlunsplit((parts.scheme, netloc + (f":{port}" if port else ""), parts.path, "", ""))
+
+
+def _is_ipv6(parts: SplitResult) -> bool:
+    return ":" in (parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,137 @@
+"""
+Where a download goes: written under a temporary name, and there under its own name only once it is complete.
+
+A local file is written beside its destination and renamed; an object is uploaded in parts and published at
+the end. Whatever goes wrong before, nothing is left under the destination.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Literal
+from urllib.parse import unquote, urlsplit
+
+from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.exceptions import DestinationError
+
+IfExists = Literal["replace", "fail"]
+
+#: Scheme to the extra of this package that installs its filesystem.
+_EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "abfs": "azure",
+    "abfss": "azure",
+    "adl": "azure",
+}
+_UNSAFE_NAME = re.compile(r"[^A-Za-z0-9._ ()+=@-]")
+
+
+def file_name(content_disposition: str, default: str) -> str:
+    """
+    Return the name that a server gives a file, made harmless, or ``default``.
+
+    :param content_disposition: header of the reply; a hint (RFC 6266, section 4.3).
+    """
+    found = re.search(r'filename="?([^";]*)"?', content_disposition, re.IGNORECASE)
+    last = re.split(r"[/\\]", unquote(found[1]) if found else "")[-1]
+    name = _UNSAFE_NAME.sub("_", clean(last, 150)).strip(" .")
+    return name or default
+
+
+def resolve(destination: str, name: str) -> str:
+    """
+    Return where to write: ``destination``, or, if that ends in a slash, ``name`` in that folder.
+
+    :raises DestinationError: empty.
+    """
+    if not destination.strip():
+        raise DestinationError("destination is empty; give a path or a URI")
+    return destination + name if destination.endswith("/") else destination
+
+
+@contextmanager
+def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
+    """
+    Open ``path`` for writing; publish it if the ``with`` ends well, else leave nothing.
+
+    :param path: local, ``file://`` or any URI that ``ObjectStoragePath`` knows. Missing parent folders are
+        made.
+    :param if_exists: what to do with a file that is there.
+    :raises DestinationError: it cannot be written.
+    """
+    scheme = urlsplit(path).scheme if "://" in path else ""
+    try:
+        if scheme in ("", "file", "local"):
+            with _local(Path(path.partition("://")[2] if scheme else path), if_exists) as file:
+                yield file
+        else:
+            with _remote(path, scheme, if_exists) as file:
+                yield file
+    except OSError as error:
+        raise DestinationError(
+            f"cannot write {path}: {type(error).__name__}: {error.strerror or 'no reason given'}"
+        ) from error
+
+
+@contextmanager
+def _local(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
+    if path.is_dir():
+        raise DestinationError(f"cannot write {path}: it is a folder; end it with / to write into it")
+    if if_exists == "fail" and path.exists():
+        raise DestinationError(f"{path} exists already, and if_exists is 'fail'")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name[:150]}.{uuid.uuid4().hex}.part")
+    # Only for us: what vendors reject holds personal data.
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Without it, a power cut may undo the rename.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _remote(uri: str, scheme: str, if_exists: IfExists) -> Iterator[BinaryIO]:
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        target = ObjectStoragePath(uri)
+        storage = target.fs
+    except (ImportError, ValueError) as error:
+        extra = _EXTRAS.get(scheme)
+        fix = f"pip install 'airflow-provider-jobstatus[{extra}]'" if extra else "check the scheme"
+        raise DestinationError(f"no filesystem for {scheme}:// is installed ({error}); {fix}") from None
+    if if_exists == "fail" and target.exists():
+        raise DestinationError(f"{uri} exists already, and if_exists is 'fail'")
+    # An exception that leaves the file's own `with` would publish what was written so far.
+    file = storage.open(target.path, "wb", autocommit=False)
+    try:
+        yield file
+        file.close()
+    except BaseException:
+        file.discard()
+        raise
+    file.commit()

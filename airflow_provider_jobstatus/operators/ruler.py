@@ -1,0 +1,135 @@
+"""Operators for Ruler Analytics."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_jobstatus.core.errors import NotFound, SettingsError, VendorError
+from airflow_provider_jobstatus.core.ids import single_job_id
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, JobNotFinished, task_error
+from airflow_provider_jobstatus.hooks.ruler import FailuresFormat, RulerHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_jobstatus.operators.destination import IfExists
+
+
+class RulerDownloadRevenueFailuresOperator(BaseOperator):
+    """
+    Write the rows that a batch upload of revenue rejected to a file, byte by byte as Ruler sends them.
+
+    A job that ended ``complete`` gives a file without rows: Ruler is not asked for failures that it does not
+    have. The file holds personal data; only its manifest goes to XCom.
+
+    :param job_id: (templated) ``"<siteId>/<jobId>"``, ``"<jobId>"`` with the connection's ``site_id``, or the
+        dict that ``BatchJobSensor`` returned for the job.
+    :param destination: (templated) local path or any URI of ``ObjectStoragePath``. A trailing slash means
+        "into this folder, under the name that Ruler gives the file". A local file is readable by its owner
+        only.
+    :param ruler_conn_id: (templated) connection of type ``ruler``.
+    :param file_format: (templated) ``"csv"`` or ``"json"``.
+    :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
+
+    :return: ``{"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}``; ``rows`` leaves out
+        the header and is None where it cannot be told; ``verified_by`` names what proves that the file is
+        whole.
+
+    :raises JobNotFinished: the job still runs. A retry asks again.
+    :raises UnknownJob: Ruler does not know the job. A retry asks again.
+    :raises VendorRefused: credentials or permission. A retry asks again.
+    :raises DownloadIncomplete: not whole, or not verifiable, after some two minutes of tries. A retry starts
+        anew.
+    :raises DestinationError: cannot be written. A retry starts anew.
+    :raises BadSettings: connection, job id or arguments; Airflow does not retry.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "destination", "ruler_conn_id", "file_format")
+    ui_color = "#e8f3ec"
+
+    def __init__(
+        self,
+        *,
+        job_id: Any,
+        destination: str,
+        ruler_conn_id: str = RulerHook.default_conn_name,
+        file_format: FailuresFormat = "csv",
+        if_exists: IfExists = "replace",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.destination = destination
+        self.ruler_conn_id = ruler_conn_id
+        self.file_format = file_format
+        self.if_exists = if_exists
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Ask for the job's status, download what it rejected, and return the manifest."""
+        from airflow_provider_jobstatus.operators.download import patiently
+
+        if self.file_format not in get_args(FailuresFormat):
+            raise BadSettings(f"file_format is {self.file_format!r}; give 'csv' or 'json'")
+        hook = RulerHook(self.ruler_conn_id)
+        try:
+            job_id = single_job_id(self.job_id)
+            status = patiently(lambda: hook.job_status(job_id))
+            if status.state is JobState.RUNNING:
+                raise JobNotFinished(
+                    f"{job_id} is still {status.describe()}; wait for it with BatchJobSensor"
+                )
+            manifest = patiently(lambda: self._download(hook, status))
+        except (VendorError, SettingsError) as error:
+            raise task_error(error, otherwise=DownloadIncomplete) from error
+        self.log.info(
+            "%s: %s rejected rows, %d bytes, in %s",
+            job_id,
+            manifest["rows"],
+            manifest["bytes"],
+            manifest["path"],
+        )
+        return {"job_id": job_id, **manifest, "format": self.file_format}
+
+    def _download(self, hook: RulerHook, status: JobStatus) -> dict[str, Any]:
+        from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
+        from airflow_provider_jobstatus.operators.destination import file_name, resolve
+        from airflow_provider_jobstatus.operators.download import save
+
+        default_name = f"failures.{self.file_format}"
+        if status.state is JobState.SUCCEEDED:
+            return self._no_rows(resolve(self.destination, default_name))
+        flow = hook.with_credentials(hook.failures_flow(status.job_id, self.file_format))
+        try:
+            with hook.connect() as client, client.open(flow) as reply:
+                name = file_name(reply.headers.get("content-disposition", ""), default_name)
+                return save(
+                    reply,
+                    resolve(self.destination, name),
+                    self.if_exists,
+                    count_csv_rows if self.file_format == "csv" else count_json_rows,
+                    (status.counts or {}).get("failed"),
+                )
+        except NotFound:
+            # A job that failed as a whole, before any row was looked at, has no rows to show.
+            if status.state is not JobState.FAILED or (status.counts or {}).get("failed"):
+                raise
+            return self._no_rows(resolve(self.destination, default_name))
+
+    def _no_rows(self, path: str) -> dict[str, Any]:
+        from airflow_provider_jobstatus.operators.destination import writing
+
+        content = b"" if self.file_format == "csv" else b"[]"
+        with writing(path, self.if_exists) as file:
+            file.write(content)
+        return {
+            "path": path,
+            "bytes": len(content),
+            "rows": 0,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "verified_by": "status",
+        }

@@ -1,0 +1,127 @@
+"""The one table by which a wait becomes a task's result or failure, in every mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
+from airflow_provider_jobstatus.exceptions import (
+    BadSettings,
+    BadTriggerEvent,
+    JobCancelled,
+    JobFailed,
+    JobStatusError,
+    JobTimedOut,
+    PollingFailed,
+    UnknownJob,
+    VendorRefused,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+#: Longest message of a wait for many jobs, in characters.
+MESSAGE_LIMIT = 4000
+
+_ERRORS: dict[Outcome, type[JobStatusError]] = {
+    Outcome.TIMED_OUT: JobTimedOut,
+    Outcome.GAVE_UP: PollingFailed,
+    Outcome.REFUSED: VendorRefused,
+    Outcome.UNKNOWN_JOB: UnknownJob,
+    Outcome.BAD_SETTINGS: BadSettings,
+    Outcome.CRASHED: BadTriggerEvent,
+}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    What the DAG's author wants of each end.
+
+    :param allowed_states: terminal states that count as success.
+    :param skipped_states: terminal states that skip the task.
+    :param soft_fail: a time-out skips the task.
+    :param never_fail: whatever would fail the task skips it.
+    """
+
+    allowed_states: frozenset[JobState]
+    skipped_states: frozenset[JobState]
+    soft_fail: bool
+    never_fail: bool
+
+    def settle(
+        self, events: list[JobEvent], log: Logger, causes: Mapping[str, Exception] | None = None
+    ) -> list[dict[str, Any]]:
+        """
+        Return the result of each job, or raise what the task ends with.
+
+        Of several jobs, one that fails outweighs one that timed out, and that one that skips.
+
+        :param causes: by job id, the exception behind an event that this very process has made.
+        """
+        skips = []
+        errors = []
+        for event in events:
+            if event.outcome is not Outcome.FINISHED or event.status is None:
+                errors.append((_ERRORS[event.outcome](event.message), event))
+                continue
+            line = f"{event.job_id}: ended {event.status.describe()}"
+            if event.status.state in self.skipped_states:
+                skips.append(line)
+            elif event.status.state not in self.allowed_states:
+                kind = JobCancelled if event.status.state is JobState.CANCELLED else JobFailed
+                errors.append((kind(line, event.status.as_dict()), event))
+            elif event.status.state is JobState.SUCCEEDED:
+                log.info(line)
+            else:
+                log.warning("%s; %r is allowed", line, event.status.state.value)
+        if errors:
+            error, event = min(errors, key=lambda pair: isinstance(pair[0], JobTimedOut))
+            others = [str(other) for other, _ in errors if other is not error]
+            if others:
+                error.args = (clean(f"{error} ({len(others)} more: {'; '.join(others)})", MESSAGE_LIMIT),)
+            self.fail(error, (causes or {}).get(event.job_id))
+        if skips:
+            raise AirflowSkipException(clean("; ".join(skips), MESSAGE_LIMIT))
+        return [event.status.as_dict() for event in events if event.status is not None]
+
+    def fail(self, error: JobStatusError, cause: BaseException | None = None) -> NoReturn:
+        """Raise ``error``, or the skip that the author wants instead."""
+        if self.never_fail:
+            raise AirflowSkipException(f"never_fail: {error}") from error
+        if self.soft_fail and isinstance(error, JobTimedOut):
+            raise AirflowSkipException(f"soft_fail: {error}") from error
+        raise error from cause
+
+
+def read_event(event: object, job_ids: list[str], version: int) -> list[JobEvent]:
+    """
+    Return what came back from the triggerer, after a look at every part of it.
+
+    :param event: of the trigger.
+    :param job_ids: that the task waits for.
+    :param version: that this code knows.
+    :raises BadTriggerEvent: missing, foreign or newer.
+    """
+    if not isinstance(event, Mapping) or "version" not in event:
+        raise BadTriggerEvent(
+            f"the triggerer sent {'no event' if event is None else 'an event of another kind'}"
+        )
+    if event["version"] != version:
+        raise BadTriggerEvent(
+            f"the triggerer sent an event of version {clean(event['version'], 20)}, this worker knows "
+            f"version {version}; install the same version of airflow-provider-jobstatus everywhere"
+        )
+    try:
+        events = [JobEvent.from_dict(job) for job in event["jobs"]]
+    except (KeyError, TypeError, ValueError) as problem:
+        raise BadTriggerEvent(f"the triggerer sent an event that cannot be read: {problem}") from None
+    if [job.job_id for job in events] != job_ids:
+        raise BadTriggerEvent("the triggerer sent the event of other jobs")
+    return events
