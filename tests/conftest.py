@@ -1,0 +1,47 @@
+"""Fixtures that every test may use. Sets Airflow up before the first import of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Airflow writes its configuration where it is imported first; a test run leaves nothing behind elsewhere.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="jobstatus-tests-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+for name in [
+    name for name in os.environ if name.startswith("AIRFLOW_CONN_") or name.lower().endswith("_proxy")
+]:
+    del os.environ[name]
+
+from airflow_provider_jobstatus.core import auth
+from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.times import FakeTime
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A vendor's stand-in of its own for each test, with the connections to it in the environment."""
+    monkeypatch.setattr(auth, "_slots", {})
+    with Sandbox() as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+
+
+@pytest.fixture
+def fake_time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """A time that passes only when somebody sleeps, for our code and the sandbox alike."""
+    time = FakeTime(sandbox.advance_clock)
+    time.patch(monkeypatch)
+    return time
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path

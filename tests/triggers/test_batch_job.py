@@ -1,0 +1,244 @@
+"""The trigger: what it stores, when it asks, and that nothing ends it but its event."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_jobstatus.core.wait import Outcome
+from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger
+from tests.support.modes import first_event, stored_and_loaded
+from tests.support.times import FakeTime
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+def trigger(time: FakeTime, *job_ids: str, **arguments: Any) -> BatchJobTrigger:
+    """A trigger that was deferred just now, with polls every ten seconds for ten minutes."""
+    settings: dict[str, Any] = {
+        "conn_id": "ruler_default",
+        "job_ids": list(job_ids),
+        "poll_interval": 10.0,
+        "started_at": time.now,
+        "first_poll_at": time.now + 10.0,
+        "deadline_at": time.now + 600.0,
+        **arguments,
+    }
+    return BatchJobTrigger(**settings)
+
+
+def events(trigger: BatchJobTrigger) -> list[dict[str, Any]]:
+    """Run a trigger to its event, over the store, and return what the event says of each job."""
+    payload = asyncio.run(first_event(stored_and_loaded(trigger))).payload
+    assert payload["version"] == VERSION
+    jobs: list[dict[str, Any]] = json.loads(json.dumps(payload["jobs"], allow_nan=False))
+    return jobs
+
+
+def asked_at(sandbox: Sandbox, since: float) -> list[float]:
+    """When the vendor was asked for a status, in whole seconds after ``since``."""
+    return [
+        round(request["at"] - since) for request in sandbox.requests if request["target"].endswith("/status")
+    ]
+
+
+@given(arguments=st.dictionaries(st.text(), JSON))
+def test_its_constructor_takes_whatever_is_stored(arguments: dict[str, Any]) -> None:
+    BatchJobTrigger(**arguments)
+
+
+def test_its_arguments_are_plain_json_and_hold_no_secret(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    path, arguments = trigger(fake_time, "site/job").serialize()
+
+    assert path == "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
+    assert json.loads(json.dumps(arguments, allow_nan=False)) == arguments
+    assert arguments["version"] == VERSION
+    assert str(sandbox.connection("ruler")["password"]) not in json.dumps(arguments)
+
+
+def test_it_survives_being_stored_and_loaded(fake_time: FakeTime) -> None:
+    before = trigger(fake_time, "a", "b", max_outage=None, exponential_backoff=True, max_wait=60.0)
+
+    assert stored_and_loaded(before).serialize() == before.serialize()
+
+
+def test_it_asks_first_at_first_poll_at_and_then_on_the_grid(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/job", script=["processing", "processing", "complete"])
+    began = sandbox.health()["now"]
+
+    assert [event["outcome"] for event in events(trigger(fake_time, "site/job"))] == [Outcome.FINISHED]
+    assert asked_at(sandbox, began) == [10, 20, 30]
+
+
+@pytest.mark.parametrize(("restart_after", "next_poll_after"), [(3, 10), (10.5, 20), (17, 20), (95, 100)])
+def test_a_restart_postpones_no_poll(
+    restart_after: float, next_poll_after: int, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=["complete"])
+    began = sandbox.health()["now"]
+    stored = trigger(fake_time, "site/job")
+    fake_time.sleep(restart_after)
+
+    events(stored)
+
+    assert asked_at(sandbox, began) == [next_poll_after]
+
+
+def test_a_restart_after_the_deadline_takes_one_last_look(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/done", script=["complete"])
+    sandbox.put_job("ruler", "site/slow", script=["processing"])
+    stored = trigger(fake_time, "site/done", "site/slow")
+    fake_time.sleep(3600)
+
+    assert [event["outcome"] for event in events(stored)] == [Outcome.FINISHED, Outcome.TIMED_OUT]
+    assert len(sandbox.requests) == 1 + 2  # one login
+
+
+def test_a_restart_does_not_move_the_deadline(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/job", script=["processing"])
+    began = fake_time.now
+    stored = trigger(fake_time, "site/job")
+    fake_time.sleep(597)
+
+    assert [event["outcome"] for event in events(stored)] == [Outcome.TIMED_OUT]
+    assert fake_time.now - began == pytest.approx(600)
+
+
+def test_a_key_that_is_rotated_while_it_waits_does_not_end_the_wait(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=["processing", "processing", "complete"])
+
+    class Rotation(FakeTime):
+        async def asleep(self, seconds: float) -> None:
+            await super().asleep(seconds)
+            if len(asked_at(sandbox, 0)) == 1:
+                sandbox.change_settings("ruler", password="another-password")
+                sandbox.revoke_tokens("ruler")
+                for name, value in sandbox.environment().items():
+                    monkeypatch.setenv(name, value)
+
+    time = Rotation(sandbox.advance_clock)
+    time.patch(monkeypatch)
+
+    assert [event["outcome"] for event in events(trigger(time, "site/job"))] == [Outcome.FINISHED]
+
+
+def test_a_connection_that_is_away_for_a_while_does_not_end_the_wait(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=["complete"])
+    monkeypatch.delenv("AIRFLOW_CONN_RULER_DEFAULT")
+
+    class Return(FakeTime):
+        async def asleep(self, seconds: float) -> None:
+            await super().asleep(seconds)
+            if self.now > fake_time.now + 60:
+                for name, value in sandbox.environment().items():
+                    monkeypatch.setenv(name, value)
+
+    time = Return(sandbox.advance_clock)
+    time.patch(monkeypatch)
+
+    assert [event["outcome"] for event in events(trigger(time, "site/job"))] == [Outcome.FINISHED]
+
+
+def test_a_connection_that_stays_away_ends_the_wait_as_an_outage(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_RULER_DEFAULT")
+
+    (event,) = events(trigger(fake_time, "site/job", max_outage=120.0))
+
+    assert event["outcome"] == Outcome.GAVE_UP
+    assert "'ruler_default' cannot be read" in event["message"]
+
+
+def test_one_bad_id_does_not_hide_the_others(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/good", script=["processing", "complete"])
+    sandbox.put_job("ruler", "site/wrong", script=[{"http": 400}])
+
+    outcomes = {
+        event["job_id"]: event["outcome"] for event in events(trigger(fake_time, "site/wrong", "site/good"))
+    }
+
+    assert outcomes == {"site/wrong": Outcome.REFUSED, "site/good": Outcome.FINISHED}
+
+
+def test_many_jobs_of_one_wait_share_one_connection_and_one_login(
+    sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    ids = [f"site/job-{number}" for number in range(50)]
+    for job_id in ids:
+        sandbox.put_job("ruler", job_id, script=["processing", "complete"])
+
+    assert [event["job_id"] for event in events(trigger(fake_time, *ids))] == ids
+    assert sum(request["origin"] == "auth" for request in sandbox.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"http": status} for status in (200, 204, 302, 400, 401, 403, 404, 410, 429, 500, 503, 599)]
+    + [{"disconnect": True}, {"body": "{"}, "mystery"],
+    ids=str,
+)
+def test_no_answer_makes_it_ask_without_a_pause(answer: Any, sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/job", script=[answer])
+
+    events(trigger(fake_time, "site/job", max_outage=None))
+
+    # Ten minutes with a poll every ten seconds; half of that at least is the shortest pause after a failure.
+    assert len(asked_at(sandbox, 0)) <= 121
+
+
+def test_arguments_of_a_newer_version_end_in_a_clear_event(fake_time: FakeTime) -> None:
+    (event,) = events(trigger(fake_time, "site/job", version=VERSION + 1))
+
+    assert event["outcome"] == Outcome.BAD_SETTINGS
+    assert "install the same version everywhere" in event["message"]
+
+
+@pytest.mark.parametrize("odd", [{"poll_interval": 0}, {"deadline_at": "soon"}], ids=str)
+def test_a_fault_of_ours_becomes_an_event_and_never_leaves_run(
+    odd: dict[str, Any], sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=["processing"])
+
+    (event,) = events(trigger(fake_time, "site/job", **odd))
+
+    assert event["outcome"] == Outcome.CRASHED
+
+
+def test_cancelling_it_is_not_taken_for_a_fault(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/job", script=["processing"])
+    fake_time.limit = fake_time.now + 60
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(first_event(trigger(fake_time, "site/job")))
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "\u202e", "a" * 100_000, "\x1b[31m\n"])
+def test_hostile_text_of_a_vendor_reaches_the_event_harmless(
+    text: str, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    reason = {"status": "failed", "failureReason": f"begin{text}end", "totalRows": 10**30}
+    sandbox.put_job("ruler", "site/job", script=[reason])
+
+    (event,) = events(trigger(fake_time, "site/job"))
+
+    stored = json.dumps(event, ensure_ascii=False)
+    stored.encode()
+    assert event["status"]["detail"].startswith("begin")
+    assert len(stored) < 4000
+    assert not any(character in event["status"]["detail"] for character in "\x00\x1b\n\u202e")
+    assert event["status"]["counts"]["total"] is None
