@@ -1,0 +1,56 @@
+# The commands of the project; `make help` lists them. A Python 3.11 or newer and make are all they need:
+# each makes its own environment once, in a folder that git ignores.
+
+# A Python of your choice: make demo PYTHON=/path/to/python3.12
+PYTHON ?=
+# Port of Airflow's page in the demo; a free one by default.
+PORT ?=
+# make demo KEEP=1 keeps Airflow's page up until Ctrl-C.
+KEEP ?=
+# More arguments for pytest: make test PYTEST_ARGS="-m 'not airflow'"
+PYTEST_ARGS ?=
+
+export PYTHON
+BOOTSTRAP = sh tests/real_airflow/bootstrap.sh "make $@"
+DEV = .venv/bin/python
+# By name: without git's own files ruff would not know what to leave out.
+CODE = $(wildcard airflow_provider_jobstatus benchmarks example_dags tests)
+# Where every decision of a wait is made; a branch that no test takes would be a guess.
+WAITING = airflow_provider_jobstatus/core/*,airflow_provider_jobstatus/transports/*,airflow_provider_jobstatus/hooks/*,airflow_provider_jobstatus/triggers/*,airflow_provider_jobstatus/sensors/*
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test check format constraints clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	    printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+demo: ## wait for a job on a real Airflow, against a sandbox (KEEP=1: keep Airflow's page up, PORT=8080)
+	@exec $(BOOTSTRAP) .demo/venv -m tests.real_airflow.demo --port "$(PORT)" $(if $(filter-out 0,$(KEEP)),--keep)
+
+test: ## run all tests, also one on a real Airflow (PYTEST_ARGS="...")
+	@exec $(BOOTSTRAP) --extra dev .venv -m pytest $(PYTEST_ARGS)
+
+check: ## what must pass before a merge: format, lint, types, tests with coverage, the wheel
+	@$(BOOTSTRAP) --extra dev .venv
+	$(DEV) -m ruff format --check $(CODE)
+	$(DEV) -m ruff check $(CODE)
+	$(DEV) -m mypy -p airflow_provider_jobstatus -p tests.real_airflow
+	@$(MAKE) --no-print-directory test PYTEST_ARGS='--cov --cov-report= $(PYTEST_ARGS)'
+	$(DEV) -m coverage report
+	$(DEV) -m coverage report --include='$(WAITING)' --fail-under=95 --format=total
+	$(DEV) -m tests.real_airflow.wheel
+
+format: ## put the code in shape
+	@$(BOOTSTRAP) --extra dev .venv
+	$(DEV) -m ruff check --fix-only $(CODE)
+	$(DEV) -m ruff format $(CODE)
+
+constraints: ## pin the newest versions that go with Airflow 3.3.2 anew
+	@$(BOOTSTRAP) --extra dev .venv
+	$(DEV) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate \
+	    --extra dev pyproject.toml tests/constraints/airflow-3.3.in --output-file tests/constraints/airflow-3.3.txt
+
+clean: ## remove everything that these commands made
+	rm -rf .demo .venv .venv.lock .venv-install.log build dist .coverage .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,205 @@
+"""What Airflow's REST API tells of runs and tasks: the same questions for Airflow 3.1, 3.2 and 3.3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import requests
+
+RUN_ENDED = ("success", "failed")
+
+
+class StackError(Exception):
+    """Airflow did not start, or did not answer as expected; the message says what to look at."""
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One task instance as Airflow's REST API shows it.
+
+    :param operator: class name of the operator
+    :param state: Airflow's word, None before the scheduler has looked at the task
+    :param started_at: when a worker took it up first
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    operator: str
+    state: str | None
+    try_number: int
+    started_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        """Task id, with the map index where the task is mapped."""
+        return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
+
+
+@dataclass(frozen=True)
+class Deferral:
+    """One stay of a task in the triggerer.
+
+    :param resumed_at: when a worker took the task up again, None if that never happened
+    """
+
+    deferred_at: datetime
+    resumed_at: datetime | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it lasted, None if the task was never resumed."""
+        return (self.resumed_at - self.deferred_at).total_seconds() if self.resumed_at else None
+
+
+class AirflowApi:
+    """Airflow's REST API, asked as a user who has logged in.
+
+    :param address: scheme, host and port
+    :param username: a user of the SimpleAuthManager
+    :param password: the user's password
+    """
+
+    def __init__(self, address: str, username: str, password: str) -> None:
+        self.address = address
+        self.username = username
+        self.password = password
+        self._session = requests.Session()
+        # Proxy settings and .netrc of the user have no say in a conversation with ourselves.
+        self._session.trust_env = False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def dag_ids(self) -> list[str]:
+        """Return the ids of all parsed DAGs."""
+        return sorted(dag["dag_id"] for dag in self._get("/dags", limit=100)["dags"])
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start one run of a DAG and return its run id.
+
+        :param dag_id: the DAG
+        :param conf: values for its params
+        """
+        body = {"conf": dict(conf or {}), "logical_date": None}
+        return str(self._request("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return Airflow's word for the state of a run."""
+        return str(self._get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[TaskRun]:
+        """Return the task instances of a run, in the order of their names."""
+        rows = self._get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)["task_instances"]
+        found = [
+            TaskRun(
+                dag_id=dag_id,
+                run_id=run_id,
+                task_id=row["task_id"],
+                map_index=row["map_index"],
+                operator=row.get("operator_name") or row.get("operator") or "",
+                state=row["state"],
+                try_number=row["try_number"],
+                started_at=_parse_time(row["start_date"]) if row["start_date"] else None,
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda task: (task.task_id, task.map_index))
+
+    def deferrals(self, task: TaskRun) -> list[Deferral]:
+        """Return each time that a task was deferred, as Airflow itself recorded it.
+
+        From 3.2 the audit log has an entry for every change of state. 3.1 has none; there the worker's lines
+        in the task's log tell when it took the task up and when it handed it over.
+
+        :param task: the task
+        """
+        entries = self._get(
+            "/eventLogs",
+            dag_id=task.dag_id,
+            run_id=task.run_id,
+            task_id=task.task_id,
+            map_index=task.map_index,
+            order_by="event_log_id",
+            limit=100,
+        )["event_logs"]
+        changes = [(entry["event"], _parse_time(entry["when"])) for entry in entries]
+        if not any(event == "running" for event, _ in changes):
+            changes = self._changes_from_log(task)
+        found = []
+        for position, (event, at) in enumerate(changes):
+            if event == "deferred":
+                resumed = (when for later, when in changes[position + 1 :] if later == "running")
+                found.append(Deferral(at, next(resumed, None)))
+        return found
+
+    def logs(self, task: TaskRun) -> str:
+        """Return what a task wrote in its latest attempt, on the worker and in the triggerer, as text.
+
+        :param task: the task
+        """
+        lines = []
+        for entry in self._log_entries(task):
+            if isinstance(entry, dict) and not entry["event"].startswith("::"):
+                lines.append(
+                    f"{entry.get('timestamp') or ''} {entry.get('level') or ''} {entry['event']}".strip()
+                )
+                errors = entry.get("error_detail") or ()
+                lines += [f"    {error['exc_type']}: {error['exc_value']}" for error in errors]
+        return "\n".join(lines)
+
+    def xcom(self, task: TaskRun, key: str = "return_value") -> Any:
+        """Return an XCom value of a task, None if there is none.
+
+        :param task: the task
+        :param key: the value's key
+        """
+        path = f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/xcomEntries"
+        entries = self._get(path, map_index=task.map_index, xcom_key=key)["xcom_entries"]
+        if not any(entry["key"] == key for entry in entries):
+            return None
+        return self._get(f"{path}/{key}", map_index=task.map_index, stringify=False)["value"]
+
+    def _log_entries(self, task: TaskRun) -> list[Any]:
+        path = (
+            f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/logs/{task.try_number}"
+        )
+        content = self._get(path, map_index=task.map_index, full_content=True)["content"]
+        return list(content)
+
+    def _changes_from_log(self, task: TaskRun) -> list[tuple[str, datetime]]:
+        meaning = {"DAG bundles loaded": "running", "Pausing task as DEFERRED": "deferred"}
+        changes = [
+            (change, _parse_time(entry["timestamp"]))
+            for entry in self._log_entries(task)
+            if isinstance(entry, dict) and entry.get("timestamp")
+            for words, change in meaning.items()
+            if str(entry["event"]).startswith(words)
+        ]
+        return sorted(changes, key=lambda change: change[1])
+
+    def _get(self, path: str, **query: object) -> Any:
+        return self._request("GET", path, params=query)
+
+    def _request(self, method: str, path: str, **arguments: Any) -> Any:
+        try:
+            if "Authorization" not in self._session.headers:
+                login = {"username": self.username, "password": self.password}
+                reply = self._session.post(f"{self.address}/auth/token", json=login, timeout=30)
+                reply.raise_for_status()
+                self._session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+            reply = self._session.request(method, f"{self.address}/api/v2{path}", timeout=30, **arguments)
+        except requests.RequestException as error:
+            raise StackError(f"Airflow did not answer {method} {path}: {error}") from error
+        if not reply.ok:
+            raise StackError(f"Airflow answered {reply.status_code} to {method} {path}: {reply.text[:500]}")
+        return reply.json()
+
+
+def _parse_time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

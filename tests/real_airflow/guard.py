@@ -1,0 +1,111 @@
+"""Ends the processes of a session, and does so even if the one who started them died without a word.
+
+Every Airflow component is the leader of a session of its own. Airflow 3.3 puts each task into a process group
+of its own, so a group does not hold everything that a component started: a session does.
+
+Run as a program this is the guard: it is told on stdin which sessions exist (`+<id>`, `-<id>`, one a line),
+and when stdin closes, because its owner closed it or was killed, it ends those that are left. Standard
+library only, and nothing from this package: it is started by its path.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+
+def end_sessions(sessions: Collection[int], grace: float) -> None:
+    """End every process of these sessions: asks their leaders, and after `grace` ends what is left.
+
+    :param sessions: session ids, each the process id of its leader
+    :param grace: seconds that the leaders have for a clean stop
+    """
+    for leader in sessions:
+        _send(leader, signal.SIGTERM)
+    if not _wait_until_gone(sessions, grace):
+        kill_sessions(sessions)
+
+
+def kill_sessions(sessions: Collection[int]) -> None:
+    """End every process of these sessions at once, as a crash would.
+
+    :param sessions: session ids, each the process id of its leader
+    """
+    # Twice: a process may have started another one while the list was read.
+    for _ in range(2):
+        for pid in session_members(sessions):
+            _send(pid, signal.SIGKILL)
+        if _wait_until_gone(sessions, 5.0):
+            return
+
+
+def session_members(sessions: Collection[int]) -> list[int]:
+    """Return the ids of the living processes of these sessions.
+
+    :param sessions: session ids
+    """
+    return [pid for pid, session in _living_processes() if session in sessions]
+
+
+def _living_processes() -> Iterator[tuple[int, int]]:
+    """Yield process id and session id of every process that is not a zombie."""
+    proc = Path("/proc")
+    if (proc / "self" / "stat").exists():
+        for entry in proc.iterdir():
+            if entry.name.isdigit():
+                try:
+                    stat = (entry / "stat").read_bytes()
+                except OSError:
+                    continue
+                # The name in parentheses may itself hold spaces and parentheses.
+                state, _parent, _group, session = stat.rpartition(b")")[2].split()[:4]
+                if state not in (b"Z", b"X"):
+                    yield int(entry.name), int(session)
+        return
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,stat="], capture_output=True, text=True, check=True)
+    for line in listing.stdout.splitlines():
+        pid, state_word = line.split()[:2]
+        if not state_word.startswith("Z"):
+            try:
+                yield int(pid), os.getsid(int(pid))
+            except OSError:
+                continue
+
+
+def _wait_until_gone(sessions: Collection[int], seconds: float) -> bool:
+    give_up_at = time.monotonic() + seconds
+    while session_members(sessions):
+        if time.monotonic() > give_up_at:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def main() -> None:
+    """Keep the list of sessions and end what is left of them when stdin closes."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sessions: set[int] = set()
+    for line in sys.stdin:
+        change, session = line[0], int(line[1:])
+        if change == "+":
+            sessions.add(session)
+        else:
+            sessions.discard(session)
+    end_sessions(sessions, grace=5.0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,358 @@
+"""`AirflowStack`: scheduler, dag-processor, triggerer and api-server as four processes, under one folder."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
+
+from tests.real_airflow import guard
+from tests.real_airflow.api import RUN_ENDED, AirflowApi, StackError, TaskRun
+
+_COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+_USER = "admin"
+# The last stop may be short, the database is thrown away; a restart is to be as clean as a user's.
+_STOP_GRACE = 3.0
+_RESTART_GRACE = 30.0
+_PARSE_TIMEOUT = 60.0
+
+
+class AirflowStack(AirflowApi):
+    """A real Airflow on 127.0.0.1, started on entering the context and gone after leaving it.
+
+    Uses the interpreter that it runs under. The database is a fresh copy of a migrated one at each start: the
+    migration is done once per folder and Airflow version, and nothing of an earlier run is taken up again.
+
+    :param home: folder for everything that Airflow writes; made if missing
+    :param dags: folder with the DAG files
+    :param env: environment for all Airflow processes, on top of the present one; the place for secrets
+    :param port: port of the page and the REST API, None for a free one
+    :param progress: called with a short sentence whenever the start has come further
+    :param start_timeout: seconds until a start counts as failed
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        port: int | None = None,
+        progress: Callable[[str], None] = lambda message: None,
+        start_timeout: float = 180.0,
+    ) -> None:
+        self.home = home.resolve()
+        self.dags = dags.resolve()
+        self.port = port or _free_port()
+        super().__init__(f"http://127.0.0.1:{self.port}", _USER, secrets.token_urlsafe(12))
+        self.airflow_version = version("apache-airflow-core")
+        self._progress = progress
+        self._start_timeout = start_timeout
+        self._env = self._environment(env or {})
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # -- starting and stopping
+
+    def start(self) -> None:
+        """Prepare the folder, start the four processes, return when all are healthy and the DAGs parsed."""
+        if trouble := port_trouble(self.port):
+            raise StackError(f"cannot listen on port {self.port} of 127.0.0.1: {trouble}")
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._prepare_database()
+        passwords = self.home / "passwords.json"
+        passwords.unlink(missing_ok=True)
+        passwords.touch(mode=0o600)
+        passwords.write_text(json.dumps({_USER: self.password}))
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", guard.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        for name in _COMPONENTS:
+            self._launch(name)
+        give_up_at = time.monotonic() + self._start_timeout
+        self._wait_until_healthy(give_up_at)
+        self._wait_until_parsed(time.monotonic() + _PARSE_TIMEOUT)
+
+    def stop(self) -> None:
+        """End every process that was started; harmless if there is none."""
+        self._end(list(self._processes), grace=_STOP_GRACE)
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            self._guard.wait()
+            self._guard = None
+        self.close()
+
+    def kill(self, name: str) -> None:
+        """End one component at once and without notice, as a crash would.
+
+        :param name: `scheduler`, `dag-processor`, `triggerer` or `api-server`
+        """
+        self._end([name], grace=None)
+
+    def restart(self, name: str) -> None:
+        """Stop one component if it runs, start it anew, return when Airflow counts it as alive.
+
+        :param name: `scheduler`, `dag-processor`, `triggerer` or `api-server`
+        """
+        newest_job = self._newest_job(name) if name != "api-server" else 0
+        self._end([name], grace=_RESTART_GRACE)
+        self._launch(name)
+        give_up_at = time.monotonic() + self._start_timeout
+        if name == "api-server":
+            self._wait_until_healthy(give_up_at)
+        else:
+            # The last heartbeat of the one that is gone counts for a while: only a newer job tells.
+            while self._newest_job(name) <= newest_job:
+                self._check(give_up_at, f"no new {name} appeared")
+                time.sleep(0.5)
+
+    def component_log(self, name: str) -> Path:
+        """Return the file that holds what a component wrote.
+
+        :param name: `scheduler`, `dag-processor`, `triggerer` or `api-server`
+        """
+        return self.home / "components" / f"{name}.log"
+
+    def check_alive(self) -> None:
+        """Raise StackError if a component that should run has ended."""
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                raise StackError(
+                    f"Airflow's {name} ended with exit code {process.returncode}; its last lines:\n"
+                    f"{_tail(self.component_log(name))}"
+                )
+
+    def wait(
+        self,
+        dag_id: str,
+        run_id: str,
+        timeout: float,
+        watch: Callable[[list[TaskRun]], None] = lambda tasks: None,
+    ) -> str:
+        """Wait for the end of a run and return its state.
+
+        :param dag_id: the DAG
+        :param run_id: its run
+        :param timeout: seconds after which StackError is raised
+        :param watch: called about once a second with the tasks of the run
+        """
+        give_up_at = time.monotonic() + timeout
+        while True:
+            state = self.run_state(dag_id, run_id)
+            watch(self.tasks(dag_id, run_id))
+            if state in RUN_ENDED:
+                return state
+            self._check(give_up_at, f"run {run_id} of {dag_id} is still {state}")
+            time.sleep(1.0)
+
+    # -- how it is done
+
+    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        # Settings of another Airflow on this machine must not reach ours, nor ours theirs.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        own_bin = str(Path(sys.executable).parent)
+        loopback = "127.0.0.1,localhost"
+        env |= {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.address}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__BASE_URL": self.address,
+            "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
+            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "NO_COLOR": "1",
+            "PATH": os.pathsep.join([own_bin, env.get("PATH", os.defpath)]),
+            "NO_PROXY": ",".join(filter(None, [env.get("NO_PROXY"), loopback])),
+            "no_proxy": ",".join(filter(None, [env.get("no_proxy"), loopback])),
+        }
+        return env | dict(extra)
+
+    def _prepare_database(self) -> None:
+        database = self.home / "airflow.db"
+        migrated = self.home / f"migrated-{self.airflow_version}.db"
+        for leftover in self.home.glob("airflow.db*"):
+            leftover.unlink()
+        for folder in ("logs", "components"):
+            shutil.rmtree(self.home / folder, ignore_errors=True)
+        (self.home / "components").mkdir()
+        if not migrated.exists():
+            self._progress("preparing its database")
+            log = self.component_log("migration")
+            with log.open("wb") as output:
+                done = subprocess.run(
+                    [sys.executable, "-m", "airflow", "db", "migrate"],
+                    env=self._env,
+                    cwd=self.home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=self._start_timeout,
+                )
+            if done.returncode:
+                raise StackError(f"Airflow could not prepare its database:\n{_tail(log)}")
+            database.rename(migrated)
+        shutil.copyfile(migrated, database)
+
+    def _launch(self, name: str) -> None:
+        command = [sys.executable, "-m", "airflow", name]
+        if name == "api-server":
+            command += ["--workers", "1"]
+        elif name in ("scheduler", "triggerer"):
+            # The log servers would listen on every address of the machine; the files are at hand anyway.
+            command += ["--skip-serve-logs"]
+        with self.component_log(name).open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=self._env,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._processes[name] = process
+        self._tell_guard(f"+{process.pid}")
+
+    def _end(self, names: list[str], *, grace: float | None) -> None:
+        processes = {name: self._processes[name] for name in names if name in self._processes}
+        sessions = [process.pid for process in processes.values()]
+        if grace is None:
+            guard.kill_sessions(sessions)
+        else:
+            guard.end_sessions(sessions, grace)
+        for name, process in processes.items():
+            process.wait()
+            self._tell_guard(f"-{process.pid}")
+            del self._processes[name]
+
+    def _tell_guard(self, line: str) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.write(f"{line}\n".encode())
+            self._guard.stdin.flush()
+
+    def _wait_until_healthy(self, give_up_at: float) -> None:
+        parts = {
+            "database": "metadatabase",
+            "scheduler": "scheduler",
+            "dag-processor": "dag_processor",
+            "triggerer": "triggerer",
+        }
+        told: list[str] | None = None
+        while told != []:
+            try:
+                reply = self._session.get(f"{self.address}/api/v2/monitor/health", timeout=10)
+                health = reply.json() if reply.ok else {}
+                waiting = [
+                    part for part, key in parts.items() if (health.get(key) or {}).get("status") != "healthy"
+                ]
+            except requests.RequestException:
+                waiting = ["api-server", *parts]
+            if waiting != told:
+                told = waiting
+                self._progress(f"waiting for {', '.join(waiting)}" if waiting else "healthy")
+            if waiting:
+                self._check(give_up_at, f"not healthy: {', '.join(waiting)}")
+                time.sleep(0.5)
+
+    def _wait_until_parsed(self, give_up_at: float) -> None:
+        self._progress("reading the DAGs")
+        expected = {path.relative_to(self.dags).as_posix() for path in _dag_files(self.dags)}
+        while True:
+            broken = self._get("/importErrors", limit=100)["import_errors"]
+            if broken:
+                listing = "\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in broken)
+                raise StackError(f"Airflow cannot import these DAG files:\n{listing}")
+            parsed = {dag["relative_fileloc"] for dag in self._get("/dags", limit=100)["dags"]}
+            if expected <= parsed:
+                return
+            self._check(give_up_at, f"no DAG came out of {', '.join(sorted(expected - parsed))}")
+            time.sleep(0.5)
+
+    def _check(self, give_up_at: float, trouble: str) -> None:
+        self.check_alive()
+        if time.monotonic() > give_up_at:
+            raise StackError(f"{trouble}; the logs are in {self.home / 'components'}")
+
+    def _newest_job(self, name: str) -> int:
+        kind = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}[
+            name
+        ]
+        jobs = self._get("/jobs", job_type=kind, limit=100)["jobs"]
+        return max((int(job["id"]) for job in jobs if job["latest_heartbeat"]), default=0)
+
+
+def port_trouble(port: int) -> str | None:
+    """Return why no server could listen on this port of 127.0.0.1, None if one could.
+
+    :param port: the port
+    """
+    with closing(socket.socket()) as probe:
+        # As servers do: a port whose last connections are still being wound up is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return None
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _dag_files(dags: Path) -> list[Path]:
+    """Return the files that Airflow will look into: it skips those without these two words."""
+    return [
+        path
+        for path in dags.rglob("*.py")
+        if b"airflow" in (text := path.read_bytes().lower()) and b"dag" in text
+    ]
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

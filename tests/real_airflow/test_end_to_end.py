@@ -1,0 +1,143 @@
+"""The main job on a real Airflow: every example DAG, really deferred, and no secret left behind."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.real_airflow import report, runs
+from tests.real_airflow.stack import AirflowStack
+
+EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
+
+pytestmark = pytest.mark.airflow
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is left to look at when Airflow is down."""
+
+    home: Path
+    results: Path
+    sandbox: Sandbox
+    runs: list[runs.RunReport]
+    logs: str
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    """Run every example DAG once and stop Airflow; the sandbox stays up."""
+    folder = tmp_path_factory.mktemp("real airflow")
+    results = folder / "results"
+    results.mkdir()
+    with Sandbox() as sandbox:
+        env = {**sandbox.environment(), "JOBSTATUS_DEMO_OUTPUT": str(results)}
+        with AirflowStack(folder / "home", EXAMPLE_DAGS, env) as stack:
+            reports = runs.run_every_dag(stack, sandbox)
+            logs = "\n\n".join(stack.logs(task.task) for run in reports for task in run.tasks)
+        yield Finished(stack.home, results, sandbox, reports, logs)
+
+
+def test_every_example_dag_succeeds_and_every_wait_is_really_deferred(finished: Finished) -> None:
+    assert runs.shortcomings(finished.runs) == [], finished.logs
+
+
+def test_the_sensor_was_out_of_every_worker_for_most_of_the_wait(finished: Finished) -> None:
+    waits = [task for run in finished.runs for task in run.tasks if task.task.operator == runs.SENSOR]
+
+    # No trigger polls in its first five seconds, and the demo's job takes twenty.
+    assert all(wait.deferred_seconds > 5 for wait in waits)
+    assert all(wait.polls is not None and wait.polls >= 2 for wait in waits)
+
+
+def test_the_file_that_was_pulled_is_what_the_vendor_serves(finished: Finished) -> None:
+    manifest = _ruler_manifest(finished)
+    pulled = Path(manifest["path"]).read_bytes()
+
+    assert pulled == _failures_served_now(finished.sandbox)
+    assert manifest["bytes"] == len(pulled)
+    assert manifest["sha256"] == hashlib.sha256(pulled).hexdigest()
+    assert manifest["rows"] == 5
+    assert Path(manifest["path"]).is_relative_to(finished.results)
+
+
+def test_no_secret_is_in_any_file_of_airflow_nor_in_an_xcom(finished: Finished) -> None:
+    secrets = _secrets(finished.sandbox)
+    places = {str(path): path.read_bytes() for path in finished.home.rglob("*") if path.is_file()}
+    places["XCom"] = json.dumps([task.result for run in finished.runs for task in run.tasks]).encode()
+    assert any(name.endswith("airflow.db") for name in places)
+    assert any("task_id=" in name for name in places)
+
+    leaks = [
+        (secret, name) for name, content in places.items() for secret in secrets if _holds(content, secret)
+    ]
+
+    assert leaks == []
+
+
+@pytest.mark.parametrize(
+    "disguise", [str, quote, lambda text: base64.b64encode(f"me:{text}".encode()).decode()]
+)
+def test_the_search_for_secrets_would_find_one(disguise: Callable[[str], str]) -> None:
+    secret = "sandbox-password-a/b+c"
+
+    assert _holds(f"... {disguise(secret)} ...".encode(), secret)
+
+
+def _ruler_manifest(finished: Finished) -> dict[str, Any]:
+    found = [
+        manifest
+        for manifest in report.manifests(finished.runs)
+        if manifest["job_id"] == "demo-site/revenue-demo"
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+def _failures_served_now(sandbox: Sandbox) -> bytes:
+    connection = sandbox.connection("ruler", token=True)
+    reply = requests.get(
+        f"{connection['host']}/demo-site/batch/revenue-demo/failures",
+        headers={"Authorization": f"Bearer {connection['password']}"},
+        params={"format": "csv"},
+        timeout=10,
+    )
+    reply.raise_for_status()
+    return reply.content
+
+
+def _secrets(sandbox: Sandbox) -> set[str]:
+    """Return every secret that was used, and what the sandbox lets all its secrets begin with."""
+    used = {
+        value.removeprefix("Bearer ")
+        for request in sandbox.requests
+        for name, value in request["headers"]
+        if name.lower() == "authorization"
+    }
+    assert used, "no request carried a token"
+    password = sandbox.connection("ruler")["password"]
+    return {password, *used, "sandbox-password-", "sandbox-token-", "sandbox-refresh-"}
+
+
+def _holds(content: bytes, secret: str) -> bool:
+    """Whether a file holds a secret: as it is, URL-encoded, or in base64 at any offset in a longer text."""
+    raw = secret.encode()
+    if raw in content or quote(secret, safe="").encode() in content or quote(secret).encode() in content:
+        return True
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + raw)
+        # The first and last characters also depend on what stands before and after the secret.
+        core = encoded[(0, 2, 3)[offset] : len(encoded) // 4 * 4 - 4]
+        if core in content or core.translate(bytes.maketrans(b"+/", b"-_")) in content:
+            return True
+    return False
