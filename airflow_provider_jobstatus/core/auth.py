@@ -8,10 +8,12 @@ which the transport runs alone per :class:`TokenSlot`, so that a thousand waits 
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +21,9 @@ from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 
 T = TypeVar("T")
+
+# Some clients see the host a in https://a\@b/, others b; some drop a tab from a host, others do not.
+_AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
 
 #: Life of a token, in seconds, whose answer does not say.
 DEFAULT_TOKEN_LIFE = 300.0
@@ -193,9 +198,18 @@ class ExchangedToken:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of ``url``: what a credential is bound to."""
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    """
+    Return scheme, host and port of ``url``: what a credential is bound to.
+
+    A URL that HTTP clients read in different ways has an origin of its own.
+    """
+    if _AMBIGUOUS.search(url):
+        return "", url, 0
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:
+        return "", url, 0
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
@@ -206,14 +220,18 @@ def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
     A refused token is renewed and the request repeated, once a request; a 401 or 403 does no work, so that
     this is safe for any method. An error that the flow raises is shown without our secrets.
     """
+    advance: Callable[[], Any] = partial(next, flow)
     try:
-        request: Any = next(flow)
         while True:
-            if isinstance(request, Request) and origin(request.url) == origin(base_url):
-                response = yield from _ask(request, auth)
-            else:
-                response = yield request
-            request = flow.send(response)
+            request = advance()
+            try:
+                if isinstance(request, Request) and origin(request.url) == origin(base_url):
+                    response = yield from _ask(request, auth)
+                else:
+                    response = yield request
+                advance = partial(flow.send, response)
+            except VendorError as error:
+                advance = partial(flow.throw, error)
     except StopIteration as stop:
         result: T = stop.value
         return result

@@ -49,12 +49,13 @@ class VendorError(Exception):
 
     def redact(self, secrets: Iterable[str]) -> None:
         """Take our own secrets out of the text, should the vendor have echoed one."""
-        self.reason = redact(self.reason, secrets)
+        # The whole text, then cut: a cut may have left the beginning of a secret.
+        self.reason = clean(redact(str(self.args[0]), secrets))
         self.args = (self.reason,)
 
     def __str__(self) -> str:
-        asked = f" {self.method} {self.path}" if self.method else ""
-        return f"{self.vendor}:{asked}: {self.reason}"
+        asked = f"{self.vendor} {self.method} {self.path}" if self.method else self.vendor
+        return f"{asked}: {self.reason}"
 
 
 class TransportError(VendorError):

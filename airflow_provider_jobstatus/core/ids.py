@@ -63,10 +63,12 @@ def single_job_id(value: object) -> str:
 
     :raises SettingsError: a list, or no id.
     """
-    ids, many = job_ids(value)
-    if many:
-        raise SettingsError("job_id is a list; this operator takes one job, so map it: .expand(job_id=[...])")
-    return ids[0]
+    # A list is not looked into: lists may be nested deeper than Python follows.
+    if not isinstance(value, (list, tuple)):
+        ids, many = job_ids(value)
+        if not many:
+            return ids[0]
+    raise SettingsError("job_id is a list; this operator takes one job, so map it: .expand(job_id=[...])")
 
 
 def job_ids(value: object) -> tuple[list[str], bool]:
@@ -85,7 +87,7 @@ def job_ids(value: object) -> tuple[list[str], bool]:
         if "job_id" not in value:
             raise SettingsError("job_id is a dict without the key 'job_id', so it is no result of a sensor")
         value = value["job_id"]
-    if isinstance(value, (str, bytes, int)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes, int, Mapping)) or not isinstance(value, Iterable):
         return [job_id_text(value)], False
     return [single_job_id(item) for item in value], True
 
@@ -95,6 +97,6 @@ def _literal_list(text: str) -> object:
     for parse in (ast.literal_eval, json.loads):
         try:
             return parse(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     raise SettingsError(f"job_id looks like a list, but is none: {clean(text, 80)!r}")

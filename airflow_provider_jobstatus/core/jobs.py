@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import NoneType
 from typing import Any
 
 from airflow_provider_jobstatus.core.text import MAX_INT, clean, storable
@@ -74,6 +75,8 @@ class JobStatus:
         """
         if not isinstance(value, Mapping) or set(value) != set(cls.__dataclass_fields__):
             raise ValueError("not the status of a job")
+        if not all(isinstance(value[name], kinds) for name, kinds in _PLAIN_TYPES.items()):
+            raise ValueError("a status of a job that holds other types")
         return cls(**{**value, "state": JobState(value["state"])})
 
     def describe(self) -> str:
@@ -87,6 +90,20 @@ class JobStatus:
         if self.detail:
             facts.append(self.detail)
         return repr(self.vendor_status) + (f" ({', '.join(facts)})" if facts else "")
+
+
+#: What :meth:`JobStatus.as_dict` makes of each field.
+_PLAIN_TYPES: dict[str, tuple[type, ...]] = {
+    "job_id": (str,),
+    "vendor": (str,),
+    "state": (str,),
+    "vendor_status": (str,),
+    "detail": (str, NoneType),
+    "progress": (int, float, NoneType),
+    "counts": (Mapping, NoneType),
+    "created_at": (str, NoneType),
+    "completed_at": (str, NoneType),
+}
 
 
 class StatusTable:
@@ -121,7 +138,10 @@ def text_or_none(value: object) -> str | None:
 
 def whole_percent(value: object) -> int | None:
     """Return a progress figure as 0 to 100, or None for what is no number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    # isfinite() refuses an int that is no float any more.
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return int(min(max(value, 0), 100))
 

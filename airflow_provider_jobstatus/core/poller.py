@@ -83,7 +83,7 @@ class JobPoller:
         self._failures = int(memory.get("failures", 0))
         self._outage_began_at = memory.get("outage_began_at")
         self.not_before = memory.get("not_before", 0.0)
-        self._ask_again_at(plan.next_point(now))
+        self._ask_again_at(now if now == plan.first_poll_at else plan.next_point(now))
 
     def memory(self) -> dict[str, float]:
         """Return what a later poller of the same wait needs to know of failed polls; empty if all is well."""

@@ -25,7 +25,8 @@ MAX_RETRY_AFTER = 3600.0
 #: Deepest nesting that is parsed.
 MAX_JSON_DEPTH = 64
 
-_JSON_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Possessive, and a string without an end is one token: a hostile body takes time in proportion to its size.
+_JSON_NESTING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def expect(request: Request, response: Response, *statuses: int) -> Response:
@@ -141,7 +142,7 @@ def retry_after(response: Response) -> float | None:
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         # More digits than any sensible number of seconds: int() refuses some thousands of them.
-        return min(float(text[:12]), MAX_RETRY_AFTER)
+        return min(float(text.lstrip("0")[:12] or 0), MAX_RETRY_AFTER)
     until = _http_date(text)
     if until is None:
         return None

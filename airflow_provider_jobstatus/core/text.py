@@ -35,7 +35,10 @@ def clean(text: object, limit: int = TEXT_LIMIT) -> str:
     :param limit: the most characters to return; a cut text ends in ``...``.
     """
     # Cut before the regular expression runs, so that a huge text costs nothing. str() of a huge int raises.
-    raw = hex(text) if isinstance(text, int) and abs(text) > MAX_INT else str(text)
+    try:
+        raw = hex(text) if isinstance(text, int) and abs(text) > MAX_INT else str(text)
+    except (ValueError, RecursionError):
+        raw = f"<{type(text).__name__}>"
     line = _UNSAFE.sub(" ", raw[: limit * 4]).strip()
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
@@ -66,19 +69,20 @@ def storable(value: Any, depth: int = 6) -> Any:
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Replace every secret in ``text``, as it is, URL-encoded or in base64, by ``***``."""
-    for secret in secrets:
-        for form in _forms(secret):
-            text = text.replace(form, "***")
+    # The longest first, whosever it is: one secret may begin another.
+    forms = {form for secret in secrets for form in _forms(secret)}
+    for form in sorted(forms, key=lambda form: (-len(form), form)):
+        text = text.replace(form, "***")
     return text
 
 
-def _forms(secret: str) -> list[str]:
+def _forms(secret: str) -> set[str]:
     if len(secret) < SHORTEST_SECRET:
-        return []
+        return set()
     raw = secret.encode("utf-8", "surrogatepass")
     # Base64 of a longer text that contains the secret depends on where the secret begins, modulo three bytes;
     # the characters that depend on the neighbours are left out.
     inner = [b64encode(b"\0" * shift + raw).decode()[(0, 2, 3)[shift] :] for shift in range(3)]
     encoded = [form.rstrip("=")[: -1 if form.endswith("=") else None] for form in inner]
     forms = {secret, quote(secret, safe=""), quote_plus(secret), b64encode(raw).decode(), *encoded}
-    return sorted((form for form in forms if len(form) >= SHORTEST_SECRET), key=len, reverse=True)
+    return {form for form in forms if len(form) >= SHORTEST_SECRET}

@@ -9,7 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_jobstatus.core.jobs import JobStatus
-from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
+from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean, storable
+
+#: Points of a grid that lie closer together, in seconds, are one and the same.
+SAME_POINT = 0.001
 
 
 class Outcome(StrEnum):
@@ -44,7 +47,7 @@ class JobEvent:
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON that every database stores."""
         return {
-            "job_id": self.job_id,
+            "job_id": storable(self.job_id),
             "outcome": self.outcome.value,
             "status": None if self.status is None else self.status.as_dict(),
             "message": clean(self.message, STORED_TEXT_LIMIT),
@@ -60,6 +63,8 @@ class JobEvent:
         if not isinstance(value, Mapping) or set(value) != set(cls.__dataclass_fields__):
             raise ValueError("not the end of a wait")
         status = None if value["status"] is None else JobStatus.from_dict(value["status"])
+        if not isinstance(value["job_id"], str):
+            raise ValueError("the end of a wait for no job")
         event = cls(value["job_id"], Outcome(value["outcome"]), status, str(value["message"]))
         if event.outcome is Outcome.FINISHED and (status is None or not status.state.terminal):
             raise ValueError("a finished job without its terminal state")
@@ -94,19 +99,23 @@ class WaitPlan:
     max_wait: float | None = None
 
     def next_point(self, now: float) -> float:
-        """Return the first point of the grid after ``now``; its very first counts at ``now``, too."""
-        if now <= self.first_poll_at:
+        """Return the first point of the grid after ``now``."""
+        if now < self.first_poll_at:
             return self.first_poll_at
         if not self.exponential_backoff:
-            steps = math.floor((now - self.first_poll_at) / self.poll_interval) + 1
-            point = self.first_poll_at + steps * self.poll_interval
-            # Rounding may hand back the point that is now.
-            return point if point > now else point + self.poll_interval
+            return _next_multiple(self.first_poll_at, self.poll_interval, now)
         longest = math.inf if self.max_wait is None else max(self.max_wait, 1.0)
         point, gap = self.first_poll_at, min(self.poll_interval, longest)
-        while point <= now:
+        while point - now < SAME_POINT:
             if gap == longest:
-                return point + (math.floor((now - point) / gap) + 1) * gap
+                return _next_multiple(point, gap, now)
             gap = min(gap * 2, longest)
             point += gap
         return point
+
+
+def _next_multiple(start: float, interval: float, now: float) -> float:
+    steps = math.floor((now - start) / interval) + 1
+    point = start + steps * interval
+    # Rounding may hand back the point that is now, or one that lies a hair after it.
+    return point if point - now >= SAME_POINT else start + (steps + 1) * interval

@@ -238,7 +238,8 @@ def hook_for(connection: Connection) -> BatchJobHook:
     :raises SettingsError: no hook of this kind is registered for it, or the connection cannot be used.
     """
     found = _compat.hook_registry().get(connection.conn_type)
-    if found is not None:
+    # Airflow registers some types of its own without a class.
+    if found is not None and found.hook_class_name:
         module, _, name = found.hook_class_name.rpartition(".")
         hook_class = getattr(import_module(module), name)
         if isinstance(hook_class, type) and issubclass(hook_class, BatchJobHook):

@@ -40,7 +40,7 @@ from airflow_provider_jobstatus.core.jobs import (
     utc_time,
     whole_percent,
 )
-from airflow_provider_jobstatus.core.replies import expect, expect_json, unexpected
+from airflow_provider_jobstatus.core.replies import expect, expect_json, load_json, unexpected
 from airflow_provider_jobstatus.core.rows import csv_rows
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
@@ -145,6 +145,8 @@ class RulerHook(BatchJobHook):
         """
         List the default site's jobs: ``GET /{siteId}/batch/jobs``.
 
+        Smallest reply relied on: ``[]``
+
         Without a default site, a site that cannot exist is asked for: a refused token shows all the same.
         """
         site = self.settings.text("site_id")
@@ -155,6 +157,10 @@ class RulerHook(BatchJobHook):
         except (NotFound, RequestRejected):
             if site is not None:
                 raise
+        else:
+            # Any web server answers 200 to something.
+            if not _is_array(response.body):
+                raise unexpected(request, "answered no list of jobs")
         return f"Ruler accepts the credentials and lists the jobs of site {site}" if site else _NO_SITE
 
     def failures_flow(self, job_id: str, file_format: FailuresFormat = "csv") -> Flow[Response]:
@@ -211,3 +217,10 @@ class RulerHook(BatchJobHook):
 
 
 _NO_SITE = "Ruler accepts the credentials; no site was asked for, as extra 'site_id' is not set"
+
+
+def _is_array(body: bytes) -> bool:
+    try:
+        return isinstance(load_json(body), list)
+    except ValueError:
+        return False

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[a-z0-9._:-]+")
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class _Reader:
             return Settings.timeout
         try:
             seconds = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             seconds = math.nan
         if isinstance(value, bool) or not 0 < seconds < math.inf:
             raise self.error("extra 'timeout'", f"is {clean(value, 40)!r}", "give seconds, such as 60")
@@ -227,7 +228,8 @@ def _checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
         raise error("holds a user or password", "put them into login and password")
     if parts.scheme not in ("http", "https"):
         raise error(f"begins with {clean(parts.scheme, 20)!r}", "begin with https://")
-    if not host or re.search(r"[\s\x00-\x1f\x7f]", url.strip()) or "%" in host:
+    # Clients disagree on where such a host ends, and the credential goes to it.
+    if not _HOST.fullmatch(host) or re.search(r"[\s\x00-\x1f\x7f]", url.strip()):
         raise error("is no address", "give one such as https://api.example.com")
     if parts.query or parts.fragment:
         raise error("holds a ? or #", "give only scheme, host, port and path")

@@ -124,7 +124,8 @@ def _remote(uri: str, scheme: str, if_exists: IfExists) -> Iterator[BinaryIO]:
         extra = _EXTRAS.get(scheme)
         fix = f"pip install 'airflow-provider-jobstatus[{extra}]'" if extra else "check the scheme"
         raise DestinationError(f"no filesystem for {scheme}:// is installed ({error}); {fix}") from None
-    if if_exists == "fail" and target.exists():
+    # Not target.exists(), which asks without the connection's credentials (universal-pathlib 0.3).
+    if if_exists == "fail" and storage.exists(target.path):
         raise DestinationError(f"{uri} exists already, and if_exists is 'fail'")
     # An exception that leaves the file's own `with` would publish what was written so far.
     file = storage.open(target.path, "wb", autocommit=False)
@@ -132,6 +133,9 @@ def _remote(uri: str, scheme: str, if_exists: IfExists) -> Iterator[BinaryIO]:
         yield file
         file.close()
     except BaseException:
+        # Or its destructor closes it, and some storages (Azure's) publish what is closed.
+        with suppress(AttributeError):
+            file.closed = True
         file.discard()
         raise
     file.commit()

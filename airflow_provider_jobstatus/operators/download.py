@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -130,6 +129,6 @@ def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
     for name, value in found.items():
         try:
             digests[name] = b64decode(value, validate=True)
-        except Base64Error:
+        except ValueError:
             log.warning("The reply announces a %s that is none", name)
     return digests

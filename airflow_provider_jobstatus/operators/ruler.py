@@ -71,10 +71,13 @@ class RulerDownloadRevenueFailuresOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""
+        from airflow_provider_jobstatus.operators.destination import IfExists
         from airflow_provider_jobstatus.operators.download import patiently
 
         if self.file_format not in get_args(FailuresFormat):
             raise BadSettings(f"file_format is {self.file_format!r}; give 'csv' or 'json'")
+        if self.if_exists not in get_args(IfExists):
+            raise BadSettings(f"if_exists is {self.if_exists!r}; give 'replace' or 'fail'")
         hook = RulerHook(self.ruler_conn_id)
         try:
             job_id = single_job_id(self.job_id)

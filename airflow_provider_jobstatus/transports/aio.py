@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -128,7 +129,11 @@ class AioClient:
             late = not isinstance(error, aiohttp.ClientError)
             text = "the call took too long as a whole" if late else type(error).__name__
             raise _error(kind, request, text) from None
-        except (aiohttp.ClientConnectorError, aiohttp.ClientConnectorCertificateError) as error:
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ClientConnectorCertificateError,
+            aiohttp.ClientHttpProxyError,
+        ) as error:
             raise _error(SendError, request, reason(error)) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _error(TransportError, request, reason(error)) from None
@@ -150,7 +155,8 @@ class AioClient:
 
 @cache
 def _tls(ca: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca)
+    # The environment may name a folder as well, which requests takes, too.
+    return ssl.create_default_context(**{"capath" if Path(ca).is_dir() else "cafile": ca})
 
 
 def _error(kind: type[TransportError], request: Request, text: str) -> TransportError:

@@ -45,7 +45,7 @@ def _user_agent() -> str:
 
 def ca_file(configured: str | None) -> str:
     """
-    Return the file of certificate authorities to trust.
+    Return the file of certificate authorities to trust, or their folder.
 
     :param configured: from the connection; wins over ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE`` and
         ``SSL_CERT_FILE``.
@@ -63,7 +63,8 @@ def proxy_for(url: str) -> str | None:
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy: str | None = select_proxy(url, get_environ_proxies(url, no_proxy=None))
-    return proxy
+    # A bare "host:port" is common, and means http.
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 def chain(error: BaseException) -> list[BaseException]:

@@ -27,10 +27,12 @@ class Watchdog:
     :param seconds: from now on.
 
     :ivar expired: whether it did.
+    :ivar connecting: whether a connection is still being made, so that nothing was sent.
     """
 
     def __init__(self, seconds: float) -> None:
         self.expired = False
+        self.connecting = False
         self._expires_at = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -80,6 +82,15 @@ class Watchdog:
 
 
 class _Watched(HTTPConnection):
+    def connect(self) -> None:
+        watchdog: Watchdog | None = getattr(_current, "watchdog", None)
+        if watchdog is not None:
+            watchdog.connecting = True
+        # A proxy's tunnel and TLS included.
+        super().connect()
+        if watchdog is not None:
+            watchdog.connecting = False
+
     def getresponse(self) -> Any:
         watchdog: Watchdog | None = getattr(_current, "watchdog", None)
         if watchdog is not None and self.sock is not None:

@@ -115,9 +115,9 @@ def test_every_mode_ends_alike(
     arguments = {
         "conn_id": "ruler_default",
         "job_id": "site/job",
-        "poke_interval": 120,
-        "timeout": 7200,
-        "max_outage": 1800,
+        "poke_interval": 60,
+        "timeout": 3600,
+        "max_outage": 900,
         **OPTIONS[options],
     }
 
@@ -197,7 +197,7 @@ def test_without_a_memory_an_outage_of_a_rescheduled_wait_ends_at_its_timeout(
     sandbox: Sandbox, fake_time: FakeTime
 ) -> None:
     sandbox.put_job("ruler", "site/job", script=SCRIPTS["never comes back"])
-    arguments = {"conn_id": "ruler_default", "job_id": "site/job", "timeout": 7200, "max_outage": 600}
+    arguments = {"conn_id": "ruler_default", "job_id": "site/job", "timeout": 3600, "max_outage": 600}
 
     with pytest.raises(JobTimedOut):
         run(arguments, "reschedule", fake_time, store=False)

@@ -1,0 +1,578 @@
+"""Every decision of a wait, as values: no server, no loop, no sleep."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    ApiError,
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    SendError,
+    ServerError,
+    SettingsError,
+    TransportError,
+    UnexpectedResponse,
+    VendorError,
+)
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.poller import MAX_BACKOFF, NOT_FOUND_GRACE, RECONNECT_DELAY, JobPoller
+from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan
+from tests.core.test_wait import FIRST, STEP, grid
+from tests.core.test_wait import plans as any_plans
+from tests.core.values import assert_storable
+
+Answer = JobStatus | VendorError | SettingsError
+
+START = FIRST - 60
+PLAN = WaitPlan(
+    poll_interval=60.0, started_at=START, first_poll_at=FIRST, deadline_at=START + 7200, max_outage=600.0
+)
+#: Within the grace of a 404, and long before the deadline.
+EARLY = FIRST + 1
+LATE = PLAN.deadline_at
+
+
+def status(state: JobState = JobState.RUNNING, word: str = "processing") -> JobStatus:
+    return JobStatus("a", "vendor", state, word)
+
+
+def failed(kind: type[VendorError], reason: str = "trouble", **facts: Any) -> VendorError:
+    error = kind(reason, vendor="vendor", method="GET", path="/job")
+    for name, value in facts.items():
+        setattr(error, name, value)
+    return error
+
+
+RUNNING = status()
+OUTAGE = failed(ServerError)
+
+
+def poller(plan: WaitPlan = PLAN, now: float = START, **options: Any) -> JobPoller:
+    return JobPoller("a", plan, now, **{"jitter": lambda: 1.0, **options})
+
+
+def told(*answers: tuple[Answer, float], plan: WaitPlan = PLAN) -> JobPoller:
+    """Return a poller that has seen these answers, each at its time."""
+    one = poller(plan)
+    for answer, now in answers:
+        one.observe(answer, now)
+    return one
+
+
+def outcome(one: JobPoller) -> str:
+    return one.event.outcome if one.event else "goes on"
+
+
+TABLE: dict[str, tuple[Answer, str, str]] = {
+    # answer: before the deadline, after it
+    "succeeded": (status(JobState.SUCCEEDED), "finished", "finished"),
+    "partial": (status(JobState.PARTIAL), "finished", "finished"),
+    "failed": (status(JobState.FAILED), "finished", "finished"),
+    "cancelled": (status(JobState.CANCELLED), "finished", "finished"),
+    "running": (RUNNING, "goes on", "timed_out"),
+    "refused": (failed(AccessDenied), "goes on", "refused"),
+    "our request is wrong": (failed(RequestRejected), "refused", "refused"),
+    "not found": (failed(NotFound), "goes on", "timed_out"),
+    "too many requests": (failed(RateLimited), "goes on", "timed_out"),
+    "licence spent": (failed(RateLimited, spent=True), "refused", "refused"),
+    "server error": (OUTAGE, "goes on", "timed_out"),
+    "no usable reply": (failed(TransportError), "goes on", "timed_out"),
+    "no connection": (failed(SendError), "goes on", "timed_out"),
+    "foreign reply or unknown word": (failed(UnexpectedResponse), "goes on", "timed_out"),
+    "another API error": (failed(ApiError), "goes on", "timed_out"),
+    "another error": (failed(VendorError), "goes on", "timed_out"),
+    "unusable settings": (SettingsError("no id"), "bad_settings", "bad_settings"),
+}
+
+
+@pytest.mark.parametrize("what", TABLE)
+def test_every_answer_does_what_the_table_says(what: str) -> None:
+    answer, before, after = TABLE[what]
+    assert outcome(told((answer, EARLY))) == before
+    assert outcome(told((answer, LATE - STEP))) == ("unknown_job" if what == "not found" else before)
+    assert outcome(told((answer, LATE))) == after
+    assert outcome(told((answer, LATE + 3600))) == after
+
+
+@pytest.mark.parametrize("what", TABLE)
+def test_an_answer_ends_the_wait_or_sets_the_next_poll_to_come(what: str) -> None:
+    answer, before, _ = TABLE[what]
+    one = told((answer, EARLY))
+    assert (one.event is None) == (before == "goes on")
+    if one.event is None:
+        assert EARLY < one.next_poll_at <= PLAN.deadline_at
+
+
+@pytest.mark.parametrize("what", [what for what, row in TABLE.items() if row[2] != "finished"])
+def test_a_wait_that_ends_without_a_result_says_why_and_what_was_seen_last(what: str) -> None:
+    answer = TABLE[what][0]
+    one = told((status(word="queued"), EARLY), (answer, LATE))
+    assert one.event is not None
+    assert one.event.job_id == "a"
+    assert one.event.message.startswith("a: ")
+    if isinstance(answer, Exception):
+        assert one.event.status == status(word="queued")
+        assert str(answer) in one.event.message
+
+
+# The result
+
+
+@pytest.mark.parametrize("state", [state for state in JobState if state.terminal])
+def test_a_terminal_state_beats_the_deadline(state: JobState) -> None:
+    one = told((status(state, "word"), LATE + 1))
+    assert one.event == JobEvent("a", Outcome.FINISHED, status(state, "word"))
+
+
+def test_a_terminal_state_beats_a_long_outage() -> None:
+    one = told((OUTAGE, EARLY), (status(JobState.FAILED), EARLY + 3600))
+    assert outcome(one) == "finished"
+
+
+# The grid and the deadline
+
+
+@given(any_plans, st.integers(1, 64 * 80_000))
+def test_a_new_poller_asks_at_a_point_of_the_same_grid(plan: WaitPlan, steps: int) -> None:
+    now = FIRST + steps * STEP
+    expected = next(point for point in grid(plan) if point > now)
+    assert poller(plan, now).next_poll_at == min(expected, plan.deadline_at)
+    one = poller(plan)
+    one.observe(RUNNING, now)
+    assert one.next_poll_at == min(expected, plan.deadline_at)
+
+
+def test_the_first_poll_is_the_first_point_of_the_grid() -> None:
+    assert poller(now=START).next_poll_at == FIRST
+    assert poller(now=FIRST).next_poll_at == FIRST
+    assert poller(now=FIRST + STEP).next_poll_at == FIRST + 60
+
+
+def test_a_running_job_is_asked_for_at_the_next_point_however_long_the_answer_took() -> None:
+    for took in (STEP, 59.0):
+        assert told((RUNNING, FIRST + took)).next_poll_at == FIRST + 60
+    assert told((RUNNING, FIRST + 60)).next_poll_at == FIRST + 120
+    assert told((RUNNING, FIRST + 61)).next_poll_at == FIRST + 120
+
+
+def test_there_is_a_last_look_at_the_deadline_itself() -> None:
+    plan = replace(PLAN, deadline_at=FIRST + 90)
+    assert told((RUNNING, FIRST + 61), plan=plan).next_poll_at == plan.deadline_at
+    assert told((OUTAGE, FIRST + 61), plan=plan).next_poll_at == plan.deadline_at
+    assert told(
+        (failed(NotFound), FIRST + 59), plan=replace(plan, deadline_at=FIRST + 59.5)
+    ).next_poll_at == (FIRST + 59.5)
+
+
+def test_a_restart_does_not_restart_the_deadline() -> None:
+    for now in (START, FIRST, LATE - 1, LATE, LATE + 86_400):
+        one = poller(now=now)
+        assert one.next_poll_at <= LATE
+        one.observe(RUNNING, max(now, LATE))
+        assert outcome(one) == "timed_out"
+
+
+def test_a_wait_that_times_out_says_how_long_it_was_and_what_it_saw() -> None:
+    one = told((status(word="queued"), EARLY), (OUTAGE, EARLY + 60), (failed(SendError, "no route"), LATE))
+    assert one.event is not None
+    assert one.event.message == (
+        "a: not finished after 7200 s; last status: 'queued'; last error: vendor GET /job: no route. "
+        "The job may still run."
+    )
+    never = told((OUTAGE, LATE)).event
+    assert never is not None
+    assert "never seen" in never.message
+    running = told((OUTAGE, EARLY), (RUNNING, LATE)).event
+    assert running is not None
+    assert "last error" not in running.message
+
+
+# Refusals
+
+
+def test_a_first_refusal_has_the_connection_read_again_at_once() -> None:
+    one = told((failed(AccessDenied), EARLY))
+    assert one.reconnect
+    assert one.next_poll_at == EARLY + RECONNECT_DELAY
+
+
+def test_a_second_refusal_with_fresh_settings_is_final() -> None:
+    one = told((failed(AccessDenied), EARLY), (failed(AccessDenied, "still"), EARLY + 1))
+    assert outcome(one) == "refused"
+    assert one.event is not None
+    assert "still" in one.event.message
+
+
+def test_a_refusal_is_forgiven_anew_after_a_good_answer() -> None:
+    one = told((failed(AccessDenied), EARLY), (RUNNING, EARLY + 1))
+    assert one.reconnect
+    one.reconnect = False
+    one.observe(failed(AccessDenied), EARLY + 60)
+    assert (outcome(one), one.reconnect) == ("goes on", True)
+    one.observe(failed(AccessDenied), EARLY + 61)
+    assert outcome(one) == "refused"
+
+
+@pytest.mark.parametrize(
+    "between", [OUTAGE, failed(NotFound), failed(RateLimited)], ids=lambda each: type(each).__name__
+)
+def test_a_refusal_is_not_forgiven_by_an_answer_that_is_none(between: VendorError) -> None:
+    one = told((failed(AccessDenied), EARLY), (between, EARLY + 1), (failed(AccessDenied), EARLY + 2))
+    assert outcome(one) == "refused"
+
+
+def test_a_wrong_request_and_a_spent_licence_are_refused_at_once() -> None:
+    for error in (
+        failed(RequestRejected, "bad id"),
+        failed(RateLimited, "licence", spent=True, retry_after=9.0),
+    ):
+        one = told((error, EARLY))
+        assert one.event is not None
+        assert (one.event.outcome, one.reconnect) == (Outcome.REFUSED, False)
+        assert error.reason in one.event.message
+
+
+# Not found
+
+
+def test_a_job_may_not_be_found_for_two_minutes_after_the_wait_began() -> None:
+    one = told((failed(NotFound), FIRST + STEP))
+    assert one.next_poll_at == START + NOT_FOUND_GRACE == FIRST + 60
+    one.observe(failed(NotFound), START + NOT_FOUND_GRACE - STEP)
+    assert outcome(one) == "goes on"
+    assert one.next_poll_at == START + NOT_FOUND_GRACE
+    one.observe(failed(NotFound), START + NOT_FOUND_GRACE)
+    assert outcome(one) == "unknown_job"
+
+
+def test_a_wait_with_long_pauses_looks_once_more_at_the_end_of_the_grace() -> None:
+    plan = replace(PLAN, poll_interval=3600.0)
+    assert told((failed(NotFound), FIRST + 1), plan=plan).next_poll_at == START + NOT_FOUND_GRACE
+
+
+def test_the_grace_counts_from_the_start_of_the_wait_and_not_of_the_poller() -> None:
+    one = poller(now=START + 1000)
+    one.observe(failed(NotFound), START + 1001)
+    assert outcome(one) == "unknown_job"
+
+
+def test_a_job_that_was_there_and_is_gone_is_unknown() -> None:
+    assert outcome(told((RUNNING, EARLY), (failed(NotFound), START + 500))) == "unknown_job"
+
+
+# Outages
+
+
+def test_an_outage_ends_the_wait_when_it_has_lasted_too_long() -> None:
+    one = told((OUTAGE, EARLY), (OUTAGE, EARLY + 600 - STEP))
+    assert outcome(one) == "goes on"
+    assert one.next_poll_at == EARLY + 600
+    one.observe(failed(TransportError, "no route"), EARLY + 600)
+    assert outcome(one) == "gave_up"
+    assert one.event is not None
+    assert "600 s" in one.event.message
+    assert "no route" in one.event.message
+    assert "unknown" in one.event.message
+
+
+@pytest.mark.parametrize(
+    "sign_of_life", [RUNNING, failed(NotFound), failed(RateLimited)], ids=lambda each: type(each).__name__
+)
+def test_any_answer_of_the_vendor_ends_an_outage(sign_of_life: Answer) -> None:
+    plan = replace(PLAN, max_outage=50.0)
+    one = told((OUTAGE, FIRST + 1), (sign_of_life, FIRST + 40), (OUTAGE, FIRST + 41), plan=plan)
+    one.observe(OUTAGE, FIRST + 90)
+    assert outcome(one) == "goes on"
+    one.observe(OUTAGE, FIRST + 91)
+    assert outcome(one) == "gave_up"
+
+
+def test_being_told_to_slow_down_for_ever_is_no_outage() -> None:
+    one = poller()
+    for now in range(int(EARLY), int(LATE) - 60, 60):
+        one.observe(failed(RateLimited), now)
+        assert outcome(one) == "goes on"
+
+
+def test_an_outage_without_end_lasts_until_the_deadline() -> None:
+    one = poller(replace(PLAN, max_outage=None))
+    for now in range(int(EARLY), int(LATE), 60):
+        one.observe(OUTAGE, now)
+        assert outcome(one) == "goes on"
+    one.observe(OUTAGE, LATE)
+    assert outcome(one) == "timed_out"
+
+
+def test_no_outage_is_tolerated_if_none_may_be() -> None:
+    assert outcome(told((OUTAGE, EARLY), plan=replace(PLAN, max_outage=0.0))) == "gave_up"
+
+
+def test_an_unknown_word_is_a_failed_poll_and_never_a_result() -> None:
+    word = failed(UnexpectedResponse, "answered the unknown status 'odd'; say so in extra 'statuses'")
+    one = told((word, EARLY))
+    assert (outcome(one), one.memory()["failures"]) == ("goes on", 1)
+    one.observe(word, EARLY + 600)
+    assert one.event is not None
+    assert one.event.outcome is Outcome.GAVE_UP
+    assert "statuses" in one.event.message
+
+
+# Pauses
+
+
+def test_failed_polls_come_ever_more_slowly_up_to_five_minutes() -> None:
+    one = poller(replace(PLAN, max_outage=None, deadline_at=START + 86_400))
+    pauses = []
+    now = EARLY
+    for _ in range(6):
+        one.observe(OUTAGE, now)
+        pauses.append(one.next_poll_at - now)
+        now = one.next_poll_at
+    assert pauses == [60, 120, 240, MAX_BACKOFF, MAX_BACKOFF, MAX_BACKOFF]
+    one.observe(RUNNING, now)
+    one.observe(OUTAGE, now + 1)
+    assert one.next_poll_at == now + 61
+
+
+def test_a_pause_is_never_cut_below_the_poll_interval() -> None:
+    plan = replace(PLAN, poll_interval=1000.0, max_outage=None)
+    one = told((OUTAGE, EARLY), (OUTAGE, EARLY + 1000), plan=plan)
+    assert one.next_poll_at == EARLY + 2000
+
+
+@pytest.mark.parametrize(("jitter", "pause"), [(0.0, 30.0), (0.5, 45.0), (1.0, 60.0)])
+def test_a_pause_is_spread_over_its_later_half(jitter: float, pause: float) -> None:
+    one = poller(jitter=lambda: jitter)
+    one.observe(OUTAGE, EARLY)
+    assert one.next_poll_at == EARLY + pause
+
+
+def test_thousands_of_failures_overflow_nothing() -> None:
+    one = poller(replace(PLAN, max_outage=None), memory={"failures": 10**6, "not_before": 0.0})
+    one.observe(OUTAGE, EARLY)
+    assert one.next_poll_at == EARLY + MAX_BACKOFF
+
+
+@pytest.mark.parametrize("kind", [RateLimited, ServerError, ApiError])
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 30.0, 90.0, 3600.0])
+@pytest.mark.parametrize("jitter", [0.0, 1.0])
+def test_retry_after_is_never_cut_short(kind: type[ApiError], seconds: float, jitter: float) -> None:
+    one = poller(jitter=lambda: jitter)
+    one.observe(failed(kind, retry_after=seconds), EARLY)
+    assert one.not_before == EARLY + seconds
+    assert one.next_poll_at >= EARLY + max(seconds, 30.0)
+    assert one.next_poll_at <= EARLY + max(seconds + 1.0, 60.0)
+
+
+@given(
+    st.floats(0, 3600),
+    st.floats(0, 1),
+    st.integers(0, 64 * 7199),
+    st.sampled_from([RateLimited, ServerError]),
+)
+def test_nobody_asks_before_retry_after_has_passed(
+    seconds: float, jitter: float, steps: int, kind: type[ApiError]
+) -> None:
+    one = poller(jitter=lambda: jitter)
+    now = START + steps * STEP
+    one.observe(failed(kind, retry_after=seconds), now)
+    assert one.event is None
+    at = one.next_poll_at
+    if one.may_ask(at):
+        assert at >= now + seconds
+        assert one.event is None
+    else:
+        assert outcome(one) == "timed_out"
+        assert at == PLAN.deadline_at < now + seconds
+
+
+def test_a_vendor_that_wants_to_be_left_alone_past_the_deadline_ends_the_wait_there() -> None:
+    one = told((RUNNING, EARLY), (failed(RateLimited, retry_after=3600.0), LATE - 10))
+    assert one.next_poll_at == LATE
+    assert not one.may_ask(LATE)
+    assert outcome(one) == "timed_out"
+    assert one.event is not None
+    assert "last error" in one.event.message
+
+
+def test_a_vendor_that_wants_to_be_left_alone_before_the_deadline_ends_nothing() -> None:
+    one = poller(memory={"failures": 1, "not_before": EARLY + 100})
+    one.may_ask(EARLY)
+    assert one.event is None
+
+
+def test_one_may_ask_at_the_deadline_if_the_vendor_minds_no_more() -> None:
+    one = told((failed(RateLimited, retry_after=10.0), LATE - 10))
+    assert one.may_ask(LATE)
+    assert one.event is None
+
+
+def test_a_success_forgets_that_the_vendor_wanted_a_pause_long_ago() -> None:
+    one = told((failed(RateLimited, retry_after=3600.0), EARLY), (RUNNING, EARLY + 3600))
+    assert one.next_poll_at == FIRST + 3660
+    assert one.memory() == {}
+
+
+# News
+
+
+def test_a_person_hears_of_every_change_once() -> None:
+    one = poller()
+    other = failed(TransportError, "no route")
+    heard = [
+        one.observe(answer, EARLY + number)
+        for number, answer in enumerate(
+            [RUNNING, OUTAGE, OUTAGE, failed(ServerError), other, RUNNING, RUNNING]
+        )
+    ]
+    assert [bool(line) for line in heard] == [False, True, False, False, True, True, False]
+    assert heard[1] is not None
+    assert "trouble" in heard[1]
+
+
+def test_a_thousand_failed_polls_are_one_line() -> None:
+    one = poller(replace(PLAN, max_outage=None))
+    assert sum(one.observe(OUTAGE, EARLY + number) is not None for number in range(1000)) == 1
+
+
+def test_the_end_of_a_wait_is_told_by_its_event_alone() -> None:
+    assert poller().observe(failed(RequestRejected), EARLY) is None
+    assert poller().observe(SettingsError("x"), EARLY) is None
+    assert poller().observe(OUTAGE, LATE) is None
+
+
+def test_a_recovery_with_a_result_is_told() -> None:
+    one = told((OUTAGE, EARLY))
+    assert one.observe(status(JobState.SUCCEEDED, "done"), EARLY + 60) == "a: answers again: 'done'"
+
+
+# Memory
+
+
+def test_a_wait_in_which_all_is_well_remembers_nothing() -> None:
+    assert poller().memory() == {}
+    assert told((RUNNING, EARLY)).memory() == {}
+    assert told((failed(NotFound), EARLY)).memory() == {}
+    assert told((OUTAGE, EARLY), (RUNNING, EARLY + 60)).memory() == {}
+
+
+def test_a_later_poller_goes_on_with_an_outage_where_it_was() -> None:
+    first = told((OUTAGE, EARLY), (failed(ServerError, retry_after=100.0), EARLY + 60))
+    memory = json.loads(json.dumps(first.memory()))
+    assert memory == {"failures": 2, "not_before": EARLY + 160, "outage_began_at": EARLY}
+    second = poller(now=EARLY + 61, memory=memory)
+    assert second.memory() == memory
+    assert second.not_before == EARLY + 160
+    second.observe(OUTAGE, EARLY + 200)
+    assert second.next_poll_at == EARLY + 440
+    second.observe(OUTAGE, EARLY + 600)
+    assert outcome(second) == "gave_up"
+
+
+def test_slowing_down_is_remembered_without_an_outage() -> None:
+    memory = told((failed(RateLimited, retry_after=100.0), EARLY)).memory()
+    assert memory == {"failures": 1, "not_before": EARLY + 100}
+    assert poller(memory=memory).memory() == memory
+
+
+@given(st.data())
+def test_a_poller_with_the_memory_of_another_decides_as_that_would_have(data: st.DataObject) -> None:
+    answers = st.sampled_from([RUNNING, OUTAGE, failed(RateLimited, retry_after=7.0), failed(TransportError)])
+    plan = replace(PLAN, max_outage=300.0)
+    one, now = poller(plan), FIRST
+    for answer in data.draw(st.lists(answers, max_size=5)):
+        now += 20
+        one.observe(answer, now)
+    other = poller(plan, now, memory=json.loads(json.dumps(one.memory())))
+    for answer in data.draw(st.lists(answers, max_size=8)):
+        if one.event or other.event:
+            break
+        now += 60
+        one.observe(answer, now)
+        other.observe(answer, now)
+        assert other.next_poll_at == one.next_poll_at
+    assert outcome(one) == outcome(other)
+
+
+# All of it together
+
+
+@st.composite
+def any_answer(draw: st.DrawFn) -> Answer:
+    answer = draw(st.sampled_from([row[0] for row in TABLE.values()]))
+    if isinstance(answer, ApiError):
+        after = draw(st.none() | st.integers(0, 3600 * 64).map(lambda steps: steps * STEP))
+        return failed(
+            type(answer), retry_after=after, **({"spent": True} if getattr(answer, "spent", 0) else {})
+        )
+    return answer
+
+
+def without_ends(answer: Answer) -> bool:
+    return not (
+        isinstance(answer, (SettingsError, RequestRejected))
+        or (isinstance(answer, JobStatus) and answer.state.terminal)
+    )
+
+
+@given(
+    any_plans,
+    st.lists(
+        st.tuples(
+            any_answer().filter(without_ends) | any_answer(),
+            st.integers(0, 64 * 120).map(lambda steps: steps * STEP),
+        ),
+        max_size=40,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_whatever_happens_the_wait_ends_or_pauses_and_nobody_is_asked_too_early(
+    plan: WaitPlan, happens: list[tuple[Answer, float]], chance: random.Random
+) -> None:
+    one = JobPoller("a", plan, FIRST, jitter=chance.random)
+    now = FIRST
+    for answer, took in happens:
+        assert one.next_poll_at <= plan.deadline_at
+        now = max(now, one.next_poll_at)
+        if not one.may_ask(now):
+            assert one.event is not None
+            break
+        assert now >= one.not_before
+        one.reconnect = False
+        now += took
+        one.observe(answer, now)
+        if one.event is not None:
+            break
+        assert now < one.next_poll_at
+        assert now < plan.deadline_at
+        assert_storable(one.memory())
+    if one.event is not None:
+        assert_storable(one.event.as_dict())
+        assert JobEvent.from_dict(one.event.as_dict()) == one.event
+        finished = one.event.outcome is Outcome.FINISHED
+        assert finished == (isinstance(answer, JobStatus) and answer.state.terminal)
+
+
+@given(any_plans, st.lists(any_answer().filter(without_ends), min_size=1, max_size=5))
+def test_every_wait_ends_at_its_deadline_at_the_latest(plan: WaitPlan, answers: list[Answer]) -> None:
+    one = poller(plan, FIRST)
+    now = FIRST
+    polls = 0
+    while one.event is None:
+        now = max(now, one.next_poll_at)
+        if one.may_ask(now):
+            polls += 1
+            one.observe(answers[polls % len(answers)], now)
+    assert now <= plan.deadline_at
+    # A refusal between two good answers is asked again at once, so twice the grid.
+    assert polls <= 2 + 86_400 / min(plan.poll_interval, max(plan.max_wait or 1e9, 1.0)) * 2.4 + 120

@@ -1,0 +1,183 @@
+"""Rows in a stream of bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_jobstatus.core.rows import MAX_CELL, count_csv_rows, count_json_rows, csv_rows
+from tests.core.values import chunks_of, every_cut, json_values
+
+cells = st.text(
+    st.one_of(st.sampled_from(list(",\"\r\n \0ü€🎉;'")), st.characters(exclude_categories=["Cs"])), max_size=6
+)
+tables = st.lists(st.lists(cells, min_size=1, max_size=4), max_size=6)
+
+
+def written(rows: list[list[str]], end: str = "\r\n") -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(rows)
+    return text.getvalue().encode()
+
+
+def by_csv(body: bytes) -> list[list[str]]:
+    text = body.decode("utf-8-sig", "replace")
+    return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+
+
+@given(st.data(), tables, st.sampled_from(["\r\n", "\n"]))
+def test_rows_are_those_that_were_written_however_they_are_cut(
+    data: st.DataObject, rows: list[list[str]], end: str
+) -> None:
+    body = written(rows, end)
+    assert list(csv_rows(data.draw(chunks_of(body)))) == rows
+    assert count_csv_rows(data.draw(chunks_of(body))) == max(len(rows) - 1, 0)
+
+
+@given(
+    st.data(),
+    st.lists(
+        st.sampled_from([b"a", b'"', b",", b"\r", b"\n", b"\xff", b"\xc3", b"\xbc", b"\0"]), max_size=30
+    ),
+)
+def test_rows_of_anything_are_those_of_the_csv_module(data: st.DataObject, parts: list[bytes]) -> None:
+    body = b"".join(parts)
+    expected = by_csv(body)
+    assert list(csv_rows(data.draw(chunks_of(body)))) == expected
+    assert count_csv_rows(data.draw(chunks_of(body))) == max(len(expected) - 1, 0)
+
+
+def test_rows_are_the_same_when_cut_at_every_offset() -> None:
+    body = '\ufeffName,Label,Label\r\n"a\r\nb","c""d",ü€🎉\r\n\r\nragged\r\n'.encode()
+    expected = [["Name", "Label", "Label"], ["a\r\nb", 'c"d', "ü€🎉"], ["ragged"]]
+    for chunks in every_cut(body):
+        assert list(csv_rows(chunks)) == expected
+        assert count_csv_rows(chunks) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "count"), [(b"", 0), (b"\r\n", 0), (b"a,b", 0), (b"a\n1", 1), (b"\n\na\n\n1\n\n", 1)]
+)
+def test_rows_below_the_header_are_counted(body: bytes, count: int) -> None:
+    assert count_csv_rows([body]) == count
+
+
+def test_bytes_that_are_no_text_do_not_lose_a_row() -> None:
+    assert list(csv_rows([b"a,b\r\n\xff\xfe,\xc3\r\n"])) == [["a", "b"], ["\ufffd\ufffd", "\ufffd"]]
+
+
+def test_a_long_cell_is_read_and_the_process_keeps_its_limit() -> None:
+    before = 131_072
+    csv.field_size_limit(before)
+    assert list(csv_rows([b"a\r\n", b"x" * MAX_CELL])) == [["a"], ["x" * MAX_CELL]]
+    assert csv.field_size_limit() == before
+
+
+def test_a_cell_that_is_too_long_cannot_be_counted_but_everything_is_pulled() -> None:
+    pulled = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(12):
+            pulled.append(number)
+            # One cell, as the quote never ends.
+            yield b'"' if number == 0 else b"x" * (1024 * 1024) + b"\n"
+
+    before = 131_072
+    csv.field_size_limit(before)
+    assert count_csv_rows(chunks()) is None
+    assert pulled == list(range(12))
+    assert csv.field_size_limit() == before
+    with pytest.raises(csv.Error):
+        list(csv_rows(chunks()))
+    assert csv.field_size_limit() == before
+
+
+def test_rows_are_pulled_as_they_are_asked_for() -> None:
+    pulled = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(100):
+            pulled.append(number)
+            yield b"%d," % number + b"x" * 100_000 + b"\r\n"
+
+    rows = csv_rows(chunks())
+    assert next(rows)[0] == "0"
+    assert len(pulled) < 10
+    rows.close()  # type: ignore[attr-defined]
+
+
+def test_an_error_while_reading_is_not_an_end() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"a\r\n1\r\n"
+        raise LookupError("the connection broke")
+
+    with pytest.raises(LookupError):
+        list(csv_rows(broken()))
+    with pytest.raises(LookupError):
+        count_csv_rows(broken())
+    with pytest.raises(LookupError):
+        count_json_rows(broken())
+
+
+spaces = st.text(" \t\r\n", max_size=3).map(str.encode)
+
+
+@given(
+    st.data(), st.lists(json_values, max_size=6), st.booleans(), st.sampled_from([None, 1]), spaces, spaces
+)
+def test_the_items_of_an_array_are_counted_however_it_is_cut(
+    data: st.DataObject, items: list[Any], ascii_only: bool, indent: int | None, before: bytes, after: bytes
+) -> None:
+    body = before + json.dumps(items, ensure_ascii=ascii_only, indent=indent).encode() + after
+    assert count_json_rows(data.draw(chunks_of(body))) == len(items)
+
+
+def test_the_items_are_the_same_when_cut_at_every_offset() -> None:
+    items = [{"a": '\\"[,]{}\\\\', "b": [1, [2, 3], {}]}, "x,y", [], -1.5e9, None, "\\", '"']
+    for chunks in every_cut(json.dumps(items, indent=1).encode()):
+        assert count_json_rows(chunks) == len(items)
+
+
+@given(st.data(), st.lists(json_values, max_size=4))
+def test_an_array_that_ends_early_is_refused(data: st.DataObject, items: list[Any]) -> None:
+    body = json.dumps(items).encode()
+    for end in range(len(body)):
+        with pytest.raises(ValueError, match="whole"):
+            count_json_rows([body[:end]])
+
+
+@given(json_values.filter(lambda value: not isinstance(value, list)))
+def test_what_is_no_array_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="whole"):
+        count_json_rows([json.dumps(value).encode()])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"[] []",
+        b"[]]",
+        b"[1]2",
+        b"2[1]",
+        b"[],",
+        b"]",
+        b"][",
+        b'{"rows": [1]}',
+        b'"[1]"',
+        b"[]{}",
+        b"<html>",
+    ],
+)
+def test_what_is_more_than_an_array_is_refused(body: bytes) -> None:
+    for chunks in every_cut(body):
+        with pytest.raises(ValueError, match="whole"):
+            count_json_rows(chunks)

@@ -1,0 +1,396 @@
+"""What every vendor's hook inherits, shown with a vendor from outside the package."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers_manager import HookInfo
+from airflow.sdk import Connection
+
+from airflow_provider_jobstatus import _compat
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    NotFound,
+    SettingsError,
+    TransportError,
+    UnexpectedResponse,
+)
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.hooks.base import BatchJobHook, aread_connection, hook_for, read_connection
+from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.settings import Settings
+from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.hooks.toy import ToyHook
+from tests.support.raw_server import RawServer, Received, reply, says
+
+KEY = "toy key/5+ü?"
+
+
+def toy_connection(**fields: Any) -> Connection:
+    fields = {"conn_id": "my_toy", "conn_type": "toy", "password": KEY, **fields}
+    fields["extra"] = json.dumps(fields.get("extra") or {})
+    return Connection(**fields)
+
+
+def toy(**fields: Any) -> ToyHook:
+    return ToyHook.from_connection(toy_connection(**fields))
+
+
+def answer(hook: BatchJobHook, reply: object, status: int = 200) -> Any:
+    """Return what a status flow makes of one reply, credentials and redaction included."""
+    flow = hook.job_status_flow("7")
+    next(flow)
+    try:
+        flow.send(Response(status, {}, reply if isinstance(reply, bytes) else json.dumps(reply).encode()))
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("the flow asks on")
+
+
+def test_a_status_is_asked_for_with_the_credential_and_a_quoted_query() -> None:
+    request = next(toy().job_status_flow("7"))
+    assert request.method == "GET"
+    assert request.url == "https://api.toy.example/v1/jobs/7?view=short+%26+sweet"
+    assert request.headers == {"X-Toy-Key": KEY}
+    assert request.vendor == "toy"
+
+
+def test_a_status_comes_back_in_our_words_and_in_the_vendors() -> None:
+    status = answer(toy(), {"state": "Done", "why": None})
+    assert (status.job_id, status.vendor, status.state, status.vendor_status, status.detail) == (
+        "7",
+        "toy",
+        JobState.SUCCEEDED,
+        "Done",
+        None,
+    )
+
+
+def test_a_word_counts_whatever_its_case_and_the_white_space_around_it() -> None:
+    status = answer(toy(), {"state": " busy\n"})
+    assert (status.state, status.vendor_status) == (JobState.RUNNING, "busy")
+
+
+def test_an_unknown_word_is_named_with_the_setting_that_teaches_it() -> None:
+    with pytest.raises(UnexpectedResponse) as caught:
+        answer(toy(), {"state": "Hibernating"})
+    text = str(caught.value)
+    assert "'Hibernating'" in text
+    assert "'statuses'" in text
+    assert "'my_toy'" in text
+    assert "toy" in text
+    assert "GET /v1/jobs/7" in text
+
+
+@pytest.mark.parametrize("word", ["Hibernating", "hibernating", " HIBERNATING "])
+def test_the_connection_may_teach_a_word(word: str) -> None:
+    hook = toy(extra={"statuses": {word: "running"}})
+    assert answer(hook, {"state": "Hibernating"}).state is JobState.RUNNING
+    assert answer(hook, {"state": "Done"}).state is JobState.SUCCEEDED
+
+
+def test_the_connection_may_change_what_a_known_word_means() -> None:
+    hook = toy(extra={"statuses": {"done": "partial"}})
+    assert answer(hook, {"state": "Done"}).state is JobState.PARTIAL
+    assert answer(toy(), {"state": "Done"}).state is JobState.SUCCEEDED  # the table itself is as it was
+
+
+@pytest.mark.parametrize("reply", [{}, {"state": None}, {"state": 3}, {"state": ["Done"]}, {"state": True}])
+def test_a_reply_without_a_word_is_no_status(reply: object) -> None:
+    with pytest.raises(UnexpectedResponse, match="without a status word"):
+        answer(toy(), reply)
+
+
+@pytest.mark.parametrize("word", ["", "Done.", "Do ne", "None"])
+def test_a_word_that_is_only_nearly_known_is_no_success(word: str) -> None:
+    with pytest.raises(UnexpectedResponse, match="unknown status"):
+        answer(toy(), {"state": word})
+
+
+def echoes() -> list[str]:
+    padded = [f"{'x' * shift}{KEY}y".encode() for shift in range(3)]
+    encoded = [base64.b64encode(text).decode() for text in (KEY.encode(), *padded)]
+    return [KEY, quote(KEY, safe=""), quote_plus(KEY), *encoded]
+
+
+def traces(text: str) -> list[str]:
+    """Return the recognisable pieces of the key that ``text`` still holds."""
+    core = base64.b64encode(KEY[3:9].encode()).decode()
+    return [piece for piece in (KEY, "toy key", "toy%20key", "toy+key", KEY[3:], core) if piece in text]
+
+
+@pytest.mark.parametrize("form", echoes())
+def test_a_secret_that_the_vendor_echoes_is_redacted_in_an_error(form: str) -> None:
+    with pytest.raises(AccessDenied) as caught:
+        answer(toy(), f"no such key: {form}".encode(), status=401)
+    for text in (str(caught.value), caught.value.reason, repr(caught.value)):
+        assert traces(text) == []
+    assert "no such key" in str(caught.value)
+    assert "***" in str(caught.value)
+
+
+@pytest.mark.parametrize("form", echoes())
+def test_a_secret_that_the_vendor_echoes_is_redacted_in_a_status(form: str) -> None:
+    status = answer(toy(), {"state": "Broken", "why": f"refused: {form}."})
+    assert traces(json.dumps(status.as_dict(), ensure_ascii=False)) == []
+    assert status.detail is not None
+    assert status.detail.startswith("refused: ")
+    assert "***" in status.detail
+
+
+def test_a_secret_that_stands_as_the_status_word_is_redacted() -> None:
+    hook = toy(extra={"statuses": {KEY: "failed"}})
+    assert answer(hook, {"state": KEY}).vendor_status == "***"
+
+
+def test_a_secret_in_an_unknown_status_word_is_redacted() -> None:
+    with pytest.raises(UnexpectedResponse) as caught:
+        answer(toy(), {"state": f"key {KEY}"})
+    assert traces(str(caught.value)) == []
+
+
+def test_the_job_id_of_a_status_is_the_one_that_was_asked_for() -> None:
+    flow = toy().job_status_flow("007")
+    next(flow)
+    with pytest.raises(StopIteration) as stop:
+        flow.send(Response(200, {}, b'{"state": "Done"}'))
+    assert stop.value.value.job_id == "007"
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    with RawServer(says(reply(200, b'{"state": "Busy", "why": "in the queue"}'))) as server:
+        yield server
+
+
+def test_a_hook_from_a_connection_asks_and_answers(server: RawServer) -> None:
+    hook = toy(host=f"{server.url}/v1", password="toy-key-5")
+    status = hook.job_status("7")
+    assert (status.state, status.detail) == (JobState.RUNNING, "in the queue")
+    assert [request.target for request in server.requests] == ["/v1/jobs/7?view=short+%26+sweet"]
+    assert server.requests[0].header("X-Toy-Key") == "toy-key-5"
+
+
+def test_a_hook_asks_in_an_event_loop_as_on_a_worker(server: RawServer) -> None:
+    hook = toy(host=f"{server.url}/v1", password="toy-key-5")
+
+    async def ask() -> Any:
+        async with hook.aconnect() as client:
+            return await client.run(hook.job_status_flow("7"))
+
+    assert asyncio.run(ask()) == hook.job_status("7")
+    assert server.requests[0].target == server.requests[1].target
+    assert server.requests[0].header("X-Toy-Key") == server.requests[1].header("X-Toy-Key") == "toy-key-5"
+
+
+def test_a_malformed_job_id_is_refused_before_anything_is_sent(server: RawServer) -> None:
+    with pytest.raises(SettingsError, match="'seven' is no number"):
+        toy(host=server.url, password="toy-key-5").job_status("seven")
+    assert server.connections == 0
+
+
+def test_a_connection_that_works_tests_well(server: RawServer) -> None:
+    assert toy(host=server.url, password="toy-key-5").test_connection() == (
+        True,
+        "the toy vendor knows the key",
+    )
+
+
+def test_a_connection_that_is_refused_tests_badly_and_shows_no_key() -> None:
+    with RawServer(says(reply(403, b"toy-key-5 is revoked"))) as server:
+        good, message = toy(host=server.url, password="toy-key-5").test_connection()
+    assert not good
+    assert "403" in message
+    assert "toy-key-5" not in message
+
+
+def test_a_connection_without_a_key_tests_badly_and_asks_nothing(server: RawServer) -> None:
+    good, message = toy(host=server.url, password=None).test_connection()
+    assert (good, message) == (False, "connection 'my_toy': password is not set; set it")
+    assert server.connections == 0
+
+
+def test_a_connection_that_nobody_answers_tests_badly() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    good, message = toy(host=f"http://127.0.0.1:{port}").test_connection()
+    assert not good
+    assert "GET /v1/me" in message
+    assert "no usable reply" in message
+
+
+def test_a_ca_file_that_is_not_here_is_named(tmp_path: Any) -> None:
+    hook = toy(extra={"verify": str(tmp_path / "missing.pem")})
+    with pytest.raises(SettingsError, match="connection 'my_toy': extra 'verify' names a file that is not"):
+        hook.job_status("7")
+    assert hook.test_connection()[0] is False
+
+
+def test_a_call_that_takes_longer_than_the_timeout_is_given_up() -> None:
+    with RawServer(lambda _, __: server.ended.wait(5) and None) as server:
+        hook = toy(host=server.url, password="toy-key-5", extra={"timeout": 0.2})
+        with pytest.raises(TransportError):
+            hook.job_status("7")
+
+
+def test_a_reply_that_drips_is_given_up_when_the_call_as_a_whole_took_too_long() -> None:
+    def drip(_: Received, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(1000):
+            connection.sendall(b" ")
+            if server.ended.wait(0.02):
+                return
+
+    with RawServer(drip) as server:
+        hook = toy(host=server.url, password="toy-key-5", extra={"timeout": 0.3})
+        started = time.monotonic()
+        with pytest.raises(TransportError, match="took too long as a whole"):
+            hook.job_status("7")
+        assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("conn_type", ["http", "", "ruler"])
+def test_a_connection_of_another_type_is_refused(conn_type: str) -> None:
+    with pytest.raises(SettingsError, match=f"type is '{conn_type}'; choose 'toy'"):
+        toy(conn_type=conn_type)
+
+
+@pytest.mark.parametrize("hook_class", [ToyHook, RulerHook])
+def test_a_constructor_reads_no_connection_and_asks_nobody(
+    hook_class: type[BatchJobHook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a constructor does no more than store")
+
+    monkeypatch.setattr(BaseHook, "get_connection", refuse)
+    monkeypatch.setattr(BaseHook, "aget_connection", refuse, raising=False)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr("sqlite3.connect", refuse)
+    assert hook_class().conn_id == hook_class.default_conn_name
+    assert hook_class("other").conn_id == "other"
+    assert hook_class(**{hook_class.conn_name_attr: "third"}).conn_id == "third"
+
+
+def test_a_hook_built_from_a_connection_never_looks_it_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("the connection has been read already")
+
+    monkeypatch.setattr(BaseHook, "get_connection", refuse)
+    hook = toy()
+    assert hook.conn_id == "my_toy"
+    assert hook.settings.base_url == "https://api.toy.example/v1"
+    assert hook.auth.secrets == (KEY,)
+
+
+def test_a_hook_reads_its_connection_by_id_when_it_is_first_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = ToyHook("from_env")
+    monkeypatch.setenv("AIRFLOW_CONN_FROM_ENV", '{"conn_type": "toy", "password": "toy-key-6"}')
+    assert isinstance(hook.settings, Settings)
+    assert hook.settings.password == "toy-key-6"
+    monkeypatch.delenv("AIRFLOW_CONN_FROM_ENV")
+    assert hook.settings.password == "toy-key-6"  # once
+
+
+def test_a_connection_that_is_not_defined_is_named() -> None:
+    with pytest.raises(SettingsError, match="connection 'nowhere' is not defined"):
+        read_connection("nowhere")
+    with pytest.raises(SettingsError, match="connection 'nowhere' is not defined"):
+        asyncio.run(aread_connection("nowhere"))
+    assert ToyHook("nowhere").test_connection() == (False, "connection 'nowhere' is not defined")
+
+
+def test_a_connection_is_read_in_an_event_loop_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_FROM_ENV", '{"conn_type": "toy", "password": "toy-key-6"}')
+    connection = asyncio.run(aread_connection("from_env"))
+    assert ToyHook.from_connection(connection).settings.password == "toy-key-6"
+
+
+def test_a_triggerer_that_does_not_find_a_connection_asks_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow.sdk.execution_time import task_runner
+
+    class TriggererComms:
+        async def asend(self, _: object) -> None: ...
+
+    async def missing(_: str) -> None:
+        raise AirflowNotFoundException("not here")
+
+    def refuse(_: str) -> None:
+        raise AssertionError("in a triggerer this blocks the event loop's only line to the supervisor")
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", TriggererComms(), raising=False)
+    monkeypatch.setattr(BaseHook, "aget_connection", missing)
+    monkeypatch.setattr(BaseHook, "get_connection", refuse)
+    with pytest.raises(SettingsError, match="connection 'my_toy' is not defined"):
+        asyncio.run(aread_connection("my_toy"))
+
+
+def test_outside_a_triggerer_a_connection_is_also_looked_up_as_on_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def missing(_: str) -> None:
+        raise AirflowNotFoundException("not here")
+
+    monkeypatch.setattr(BaseHook, "aget_connection", missing)
+    monkeypatch.setattr(BaseHook, "get_connection", lambda conn_id: toy_connection(conn_id=conn_id))
+    assert asyncio.run(aread_connection("my_toy")).conn_id == "my_toy"
+
+
+def registered(monkeypatch: pytest.MonkeyPatch, conn_type: str, hook_class_name: str) -> None:
+    """Add an entry to Airflow's registry, as provider metadata does."""
+    info = HookInfo(
+        hook_class_name=hook_class_name,
+        connection_id_attribute_name="conn_id",
+        package_name="somebody-elses",
+        hook_name="Somebody's",
+        connection_type=conn_type,
+        connection_testable=False,
+    )
+    monkeypatch.setitem(_compat.hook_registry(), conn_type, info)
+
+
+def test_the_connections_type_names_the_hook(sandbox: Sandbox) -> None:
+    hook = hook_for(read_connection("ruler_default"))
+    assert type(hook) is RulerHook
+    assert hook.settings.base_url == f"{sandbox.api_url}/v1"
+
+
+def test_a_hook_that_another_provider_has_registered_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered(monkeypatch, "toy", "tests.hooks.toy.ToyHook")
+    assert type(hook_for(toy_connection())).__name__ == "ToyHook"
+    assert hook_for(toy_connection()).settings.password == KEY
+
+
+def test_a_registered_hook_whose_connection_cannot_be_used_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered(monkeypatch, "toy", "tests.hooks.toy.ToyHook")
+    with pytest.raises(SettingsError, match="is plain http"):
+        hook_for(toy_connection(host="http://toy.example"))
+
+
+@pytest.mark.parametrize("conn_type", ["nobodys", "", "generic", "fs"])
+def test_a_connection_type_without_a_hook_for_batch_jobs_is_refused(conn_type: str) -> None:
+    with pytest.raises(SettingsError, match=f"connection 'my_toy' is of type '{conn_type}', and no hook for"):
+        hook_for(toy_connection(conn_type=conn_type))
+
+
+def test_a_registered_class_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered(monkeypatch, "toy", "tests.hooks.toy.NotABatchJobHook")
+    with pytest.raises(SettingsError, match="no hook for batch jobs"):
+        hook_for(toy_connection())
+
+
+def test_a_vendors_own_404_is_told_from_a_missing_job() -> None:
+    with pytest.raises(NotFound) as caught:
+        answer(toy(), b"", status=404)
+    assert (caught.value.vendor, caught.value.status, caught.value.path) == ("toy", 404, "/v1/jobs/7")

@@ -1,0 +1,86 @@
+"""A storage of objects as the clouds have it: uploaded in parts, published as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from airflow.sdk.io import attach, store
+from fsspec import AbstractFileSystem
+from fsspec.spec import AbstractBufferedFile
+
+S = TypeVar("S", bound=AbstractFileSystem)
+
+
+class ObjectStorage(AbstractFileSystem):  # type: ignore[misc]
+    """
+    Keeps objects in memory.
+
+    :param published_by: ``"commit"`` as S3 and Google do it, or ``"close"`` as Azure, which knows no commit.
+    :param refuses: ``"upload"`` or ``"commit"``: what the storage does not allow.
+
+    :ivar objects: what is published.
+    :ivar unfinished: uploads that were begun and neither published nor aborted.
+    """
+
+    protocol = "s3"
+    cachable = False
+    part_bytes = 1000
+
+    def __init__(self, published_by: str, refuses: str = "") -> None:
+        super().__init__()
+        self.published_by = published_by
+        self.refuses = refuses
+        self.objects: dict[str, bytes] = {}
+        self.unfinished: list[str] = []
+
+    def _open(self, path: str, mode: str = "rb", autocommit: bool = True, **_: Any) -> Upload:
+        return Upload(self, path, mode, self.part_bytes, autocommit)
+
+    def exists(self, path: str, **_: Any) -> bool:
+        return self._strip_protocol(path) in self.objects
+
+    def check(self, step: str) -> None:
+        """Raise if the step is not allowed."""
+        if step == self.refuses:
+            raise PermissionError(13, "Access denied")
+
+
+class Upload(AbstractBufferedFile):  # type: ignore[misc]
+    """One object on its way."""
+
+    def _initiate_upload(self) -> None:
+        self.parts: list[bytes] = []
+        if self.fs.published_by == "commit":
+            self.fs.unfinished.append(self.path)
+
+    def _upload_chunk(self, final: bool = False) -> None:
+        self.fs.check("upload")
+        self.parts.append(self.buffer.getvalue())
+        if final and (self.autocommit or self.fs.published_by == "close"):
+            self._publish()
+
+    def commit(self) -> None:
+        if self.fs.published_by == "commit":
+            self.fs.check("commit")
+            self._publish()
+
+    def discard(self) -> None:
+        if self.path in self.fs.unfinished:
+            self.fs.unfinished.remove(self.path)
+
+    def _publish(self) -> None:
+        self.fs.objects[self.path] = b"".join(self.parts)
+        self.discard()
+
+
+@contextmanager
+def attached(storage: S, scheme: str = "s3") -> Iterator[S]:
+    """Give Airflow's ``ObjectStoragePath`` a filesystem for a scheme, for as long as the ``with`` lasts."""
+    store._STORE_CACHE.pop(scheme, None)  # attach() would keep what is there
+    attach(scheme, fs=storage)
+    try:
+        yield storage
+    finally:
+        store._STORE_CACHE.pop(scheme)

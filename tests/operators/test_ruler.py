@@ -1,0 +1,546 @@
+"""The operators for Ruler Analytics against a server."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook
+
+from airflow_provider_jobstatus.exceptions import (
+    BadSettings,
+    DestinationError,
+    DownloadIncomplete,
+    JobNotFinished,
+    UnknownJob,
+    VendorRefused,
+)
+from airflow_provider_jobstatus.operators.download import MAX_TRIES
+from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
+from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.operators.storage import ObjectStorage, attached
+from tests.support.raw_server import RawServer, Received, reply
+
+JOB = "demo-site/rev-1"
+STATUS = "/v1/demo-site/batch/rev-1/status"
+FAILURES = "/v1/demo-site/batch/rev-1/failures"
+SAMPLES = Path(__file__).parent.parent / "samples" / "ruler"
+CSV = (SAMPLES / "failures.csv").read_bytes()
+NO_ROWS = hashlib.sha256(b"").hexdigest()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, none of them really."""
+    made: list[float] = []
+    monkeypatch.setattr("airflow_provider_jobstatus.operators.download.time.sleep", made.append)
+    return made
+
+
+@pytest.fixture
+def job(sandbox: Sandbox) -> Sandbox:
+    """A sandbox with a job that ended with the three rows of the sample rejected."""
+    put_job(sandbox, total_rows=20, failed_rows=3, failures_csv=CSV.decode())
+    return sandbox
+
+
+def put_job(sandbox: Sandbox, **spec: Any) -> None:
+    sandbox.put_job("ruler", JOB, **({"pending_seconds": 0, "processing_seconds": 0} | spec))
+
+
+def operator(destination: object, **arguments: Any) -> RulerDownloadRevenueFailuresOperator:
+    arguments = {"task_id": "fetch", "job_id": JOB, "destination": str(destination), **arguments}
+    return RulerDownloadRevenueFailuresOperator(**arguments)
+
+
+def run(destination: object, **arguments: Any) -> dict[str, Any]:
+    manifest = operator(destination, **arguments).execute({})
+    assert set(manifest) == {"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}
+    return json.loads(json.dumps(manifest, allow_nan=False))
+
+
+def served(sandbox: Sandbox, file_format: str) -> bytes:
+    """Return the failures as the sandbox serves them to anybody."""
+    token = sandbox.connection("ruler", token=True)["password"]
+    reply = requests.get(
+        f"{sandbox.api_url}{FAILURES}",
+        params={"format": file_format},
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=10,
+    )
+    assert reply.status_code == 200
+    return reply.content
+
+
+def targets(sandbox: Sandbox) -> list[str]:
+    return [request["target"] for request in sandbox.requests if request["origin"] == "api"]
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# What arrives
+
+
+@pytest.mark.parametrize("file_format", ["csv", "json"])
+def test_the_rejected_rows_arrive_byte_by_byte_with_a_manifest(
+    job: Sandbox, tmp_path: Path, file_format: str
+) -> None:
+    expected = served(job, file_format)
+    path = tmp_path / "2026" / "rows"
+    assert run(path, file_format=file_format) == {
+        "job_id": JOB,
+        "path": str(path),
+        "bytes": len(expected),
+        "rows": 3,
+        "sha256": hashlib.sha256(expected).hexdigest(),
+        "format": file_format,
+        "verified_by": "length, rows",
+    }
+    assert path.read_bytes() == expected
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert everything(tmp_path) == ["2026", "2026/rows"]
+
+
+def test_csv_is_what_arrives_unless_json_is_asked_for(job: Sandbox, tmp_path: Path) -> None:
+    assert run(tmp_path / "rows.txt")["format"] == "csv"
+    assert (tmp_path / "rows.txt").read_bytes() == CSV
+    assert targets(job) == [STATUS, f"{FAILURES}?format=csv"]
+    assert run(tmp_path / "rows.csv", file_format="json")["rows"] == 3
+    assert len(json.loads((tmp_path / "rows.csv").read_bytes())) == 3
+
+
+def test_rows_are_counted_with_quoted_line_breaks_and_ragged_rows_in_mind(
+    job: Sandbox, tmp_path: Path
+) -> None:
+    assert run(tmp_path / "rows.csv")["rows"] == 3
+    assert CSV.count(b"\n") == 5
+    assert len({len(row) for row in csv.reader(io.StringIO(CSV.decode()))}) == 2
+
+
+def test_a_slash_at_the_end_means_into_this_folder_under_the_files_own_name(
+    job: Sandbox, tmp_path: Path
+) -> None:
+    assert run(f"{tmp_path}/new/")["path"] == f"{tmp_path}/new/failures.csv"
+    assert run(f"file://{tmp_path}/uri/")["path"] == f"file://{tmp_path}/uri/failures.csv"
+    # The server names no JSON file.
+    assert run(f"{tmp_path}/new/", file_format="json")["path"] == f"{tmp_path}/new/failures.json"
+    assert everything(tmp_path) == ["new", "new/failures.csv", "new/failures.json", "uri", "uri/failures.csv"]
+
+
+@pytest.mark.parametrize(
+    ("hint", "name"),
+    [
+        ("../../../../tmp/evil.csv", "evil.csv"),
+        ("..%2F..%2Fevil.csv", "evil.csv"),
+        ("/etc/passwd", "passwd"),
+        ("..\\..\\evil.csv", "evil.csv"),
+        ("..", "failures.csv"),
+        ("", "failures.csv"),
+        ("`rm`;$(x).csv", "_rm_"),
+    ],
+)
+def test_a_hostile_file_name_stays_in_the_folder(job: Sandbox, tmp_path: Path, hint: str, name: str) -> None:
+    header = f'attachment; filename="{hint}"'
+    job.put_answers(FAILURES, [{"body": CSV.decode(), "headers": {"Content-Disposition": header}}])
+    folder = tmp_path / "a" / "b"
+    assert run(f"{folder}/")["path"] == f"{folder}/{name}"
+    assert everything(tmp_path) == ["a", "a/b", f"a/b/{name}"]
+
+
+def test_the_servers_file_name_means_nothing_to_a_destination_that_has_one(
+    job: Sandbox, tmp_path: Path
+) -> None:
+    assert run(f"file://{tmp_path}/mine.csv")["path"] == f"file://{tmp_path}/mine.csv"
+    assert (tmp_path / "mine.csv").read_bytes() == CSV
+
+
+def test_a_retried_task_replaces_what_it_wrote(job: Sandbox, tmp_path: Path) -> None:
+    first, second = run(tmp_path / "rows.csv"), run(tmp_path / "rows.csv")
+    assert first == second
+    assert everything(tmp_path) == ["rows.csv"]
+
+
+def test_an_existing_file_may_be_protected(job: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"old")
+    with pytest.raises(DestinationError, match="exists already"):
+        run(tmp_path / "rows.csv", if_exists="fail")
+    assert (tmp_path / "rows.csv").read_bytes() == b"old"
+    assert run(tmp_path / "other.csv", if_exists="fail")["rows"] == 3
+
+
+def test_the_rows_arrive_in_an_object_storage(job: Sandbox) -> None:
+    with attached(ObjectStorage(published_by="commit")) as lake:
+        assert run("s3://lake/2026/")["path"] == "s3://lake/2026/failures.csv"
+        assert lake.objects == {"lake/2026/failures.csv": CSV}
+
+
+def test_an_access_token_fetches_as_well(
+    job: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = json.dumps(job.connection("ruler", token=True))
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", connection)
+    monkeypatch.delenv("AIRFLOW_CONN_RULER_DEFAULT")
+    assert run(tmp_path / "rows.csv", ruler_conn_id="other", job_id="rev-1")["job_id"] == "rev-1"
+
+
+def test_a_token_that_ends_between_status_and_failures_is_renewed(job: Sandbox, tmp_path: Path) -> None:
+    job.put_answers(FAILURES, [{"http": 401}])
+    assert run(tmp_path / "rows.csv")["rows"] == 3
+    assert job.settings("ruler")["tokens_issued"] == 2
+
+
+# Which job
+
+
+def test_the_result_of_the_sensor_is_a_job_id(job: Sandbox, tmp_path: Path) -> None:
+    result = {"job_id": JOB, "vendor": "ruler", "state": "partial", "vendor_status": "partialcomplete"}
+    assert run(tmp_path / "rows.csv", job_id=result)["job_id"] == JOB
+
+
+@pytest.mark.parametrize("job_id", [[JOB], [JOB, "demo-site/rev-2"], f"['{JOB}']", (JOB,), []])
+def test_a_list_of_jobs_is_refused_with_a_hint(job: Sandbox, tmp_path: Path, job_id: Any) -> None:
+    with pytest.raises(BadSettings, match=r"this operator takes one job, so map it: \.expand\(job_id="):
+        run(tmp_path / "rows.csv", job_id=job_id)
+    assert job.requests == []
+
+
+@pytest.mark.parametrize("job_id", ["", None, "None", "a/b/c", "demo-site/../x", {"state": "partial"}, 1.5])
+def test_a_malformed_job_id_is_refused_and_never_retried(job: Sandbox, tmp_path: Path, job_id: Any) -> None:
+    with pytest.raises(BadSettings, match="job_id") as caught:
+        run(tmp_path / "rows.csv", job_id=job_id)
+    assert isinstance(caught.value, AirflowFailException)
+    assert job.requests == []
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize("spec", [{"pending_seconds": 60}, {"processing_seconds": 60}])
+def test_a_running_job_has_nothing_to_fetch_yet(
+    sandbox: Sandbox, tmp_path: Path, pauses: list[float], spec: dict[str, Any]
+) -> None:
+    put_job(sandbox, total_rows=10, failed_rows=3, **spec)
+    with pytest.raises(JobNotFinished, match=f"{JOB} is still 'p.*; wait for it with BatchJobSensor"):
+        run(tmp_path / "rows.csv")
+    assert targets(sandbox) == [STATUS]
+    assert everything(tmp_path) == []
+    assert pauses == []
+
+
+@pytest.mark.parametrize(("file_format", "content"), [("csv", b""), ("json", b"[]")])
+def test_a_fully_good_job_gives_no_rows_and_is_not_asked_for_any(
+    sandbox: Sandbox, tmp_path: Path, file_format: str, content: bytes
+) -> None:
+    put_job(sandbox, total_rows=10)
+    assert run(f"{tmp_path}/", file_format=file_format) == {
+        "job_id": JOB,
+        "path": f"{tmp_path}/failures.{file_format}",
+        "bytes": len(content),
+        "rows": 0,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "format": file_format,
+        "verified_by": "status",
+    }
+    assert (tmp_path / f"failures.{file_format}").read_bytes() == content
+    assert targets(sandbox) == [STATUS]
+
+
+def test_a_job_that_failed_as_a_whole_gives_no_rows(sandbox: Sandbox, tmp_path: Path) -> None:
+    put_job(sandbox, total_rows=0, failure_reason="The file has no rows.")
+    manifest = run(tmp_path / "rows.csv")
+    assert (manifest["rows"], manifest["sha256"], manifest["verified_by"]) == (0, NO_ROWS, "status")
+    assert targets(sandbox) == [STATUS, f"{FAILURES}?format=csv"]
+
+
+def test_a_job_that_failed_in_all_its_rows_gives_them_all(sandbox: Sandbox, tmp_path: Path) -> None:
+    put_job(sandbox, total_rows=4, failed_rows=4)
+    assert run(tmp_path / "rows.csv")["rows"] == 4
+
+
+@pytest.mark.parametrize("spec", [{"total_rows": 10, "failed_rows": 3}, {"total_rows": 4, "failed_rows": 4}])
+def test_rejected_rows_that_are_not_there_are_an_unknown_job_and_no_empty_file(
+    sandbox: Sandbox, tmp_path: Path, spec: dict[str, Any]
+) -> None:
+    put_job(sandbox, **spec)
+    sandbox.put_answers(FAILURES, [{"http": 404}] * 3)
+    with pytest.raises(UnknownJob):
+        run(tmp_path / "rows.csv")
+    assert everything(tmp_path) == []
+
+
+def test_an_unknown_job_is_named_by_its_error(sandbox: Sandbox, tmp_path: Path, pauses: list[float]) -> None:
+    with pytest.raises(UnknownJob, match="demo-site/batch/nobodys"):
+        run(tmp_path / "rows.csv", job_id="demo-site/nobodys")
+    assert pauses == []
+
+
+# Where to
+
+
+def test_a_folder_is_no_destination(job: Sandbox, tmp_path: Path, pauses: list[float]) -> None:
+    with pytest.raises(DestinationError, match="it is a folder; end it with /"):
+        run(tmp_path)
+    assert pauses == []
+
+
+def test_a_destination_that_cannot_be_written_is_named_and_not_tried_again(
+    job: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DestinationError, match=f"cannot write {tmp_path}/file/rows.csv"):
+        run(tmp_path / "file" / "rows.csv")
+    assert pauses == []
+    assert everything(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("destination", ["", "  "])
+def test_an_empty_destination_is_refused(job: Sandbox, destination: str) -> None:
+    with pytest.raises(DestinationError, match="destination is empty"):
+        run(destination)
+
+
+def test_a_missing_filesystem_names_the_extra_to_install(job: Sandbox, pauses: list[float]) -> None:
+    with pytest.raises(DestinationError, match=r"pip install 'airflow-provider-jobstatus\[gcs\]'"):
+        run("gs://lake/rows.csv")
+    with pytest.raises(DestinationError, match="check the scheme"):
+        run("s33://lake/rows.csv")
+    assert pauses == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "problem"),
+    [
+        ("file_format", "xml", "file_format is 'xml'; give 'csv' or 'json'"),
+        ("file_format", "CSV", "file_format is 'CSV'"),
+        ("file_format", None, "file_format is None"),
+        ("if_exists", "skip", "if_exists is 'skip'; give 'replace' or 'fail'"),
+        ("if_exists", None, "if_exists is None"),
+    ],
+)
+def test_an_argument_that_means_nothing_is_refused_before_anything_is_asked(
+    job: Sandbox, tmp_path: Path, argument: str, value: Any, problem: str
+) -> None:
+    with pytest.raises(BadSettings, match=problem):
+        run(tmp_path / "rows.csv", **{argument: value})
+    assert job.requests == []
+    assert everything(tmp_path) == []
+
+
+# When things go wrong
+
+
+def test_a_download_that_breaks_off_leaves_nothing_and_is_tried_again(
+    job: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    broken = {"body": CSV.decode(), "disconnect": True}
+    seen: list[list[str]] = []
+    pauses_append = pauses.append
+
+    def look(seconds: float) -> None:
+        seen.append(everything(tmp_path))
+        pauses_append(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_jobstatus.operators.download.time.sleep", look)
+        job.put_answers(FAILURES, [broken, {"disconnect": True}])
+        assert run(tmp_path / "rows.csv")["rows"] == 3
+    assert seen == [[], []]  # not even a temporary file
+    assert len(pauses) == 2
+    assert everything(tmp_path) == ["rows.csv"]
+    assert targets(job) == [STATUS, *[f"{FAILURES}?format=csv"] * 3]
+
+
+@pytest.mark.parametrize("published_by", ["commit", "close"])
+def test_a_download_that_breaks_off_publishes_no_object(
+    job: Sandbox, pauses: list[float], published_by: str
+) -> None:
+    job.put_answers(FAILURES, [{"body": CSV.decode(), "disconnect": True}] * MAX_TRIES)
+    with attached(ObjectStorage(published_by=published_by)) as lake:
+        with pytest.raises(DownloadIncomplete):
+            run("s3://lake/rows.csv")
+        assert (lake.objects, lake.unfinished) == ({}, [])
+
+
+def test_a_download_that_breaks_off_every_time_fails_as_incomplete(
+    job: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"old")
+    job.put_answers(FAILURES, [{"body": CSV.decode(), "disconnect": True}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match="no usable reply"):
+        run(tmp_path / "rows.csv")
+    assert len(pauses) == MAX_TRIES - 1
+    assert everything(tmp_path) == ["rows.csv"]
+    assert (tmp_path / "rows.csv").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("path", [STATUS, FAILURES])
+@pytest.mark.parametrize("http", [429, 503])
+def test_retry_after_is_obeyed(
+    job: Sandbox, tmp_path: Path, pauses: list[float], path: str, http: int
+) -> None:
+    job.put_answers(path, [{"http": http, "headers": {"Retry-After": "45"}}])
+    assert run(tmp_path / "rows.csv")["rows"] == 3
+    assert pauses == [45.0]
+
+
+def test_a_vendor_that_stays_down_fails_as_incomplete(
+    job: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    job.put_answers(STATUS, [{"http": 503}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match="answered 503"):
+        run(tmp_path / "rows.csv")
+    assert targets(job) == [STATUS] * MAX_TRIES
+
+
+def test_a_page_of_html_in_place_of_rows_is_not_kept(
+    job: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    job.put_answers(FAILURES, [{"body": "<html>down</html>", "content_type": "text/html"}])
+    with pytest.raises(DownloadIncomplete, match="page of HTML"):
+        run(tmp_path / "rows.csv")
+    assert everything(tmp_path) == []
+
+
+def test_a_download_that_is_not_what_its_digest_says_is_tried_again(
+    job: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    wrong = {"body": CSV.decode(), "headers": {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}}
+    job.put_answers(FAILURES, [wrong])
+    assert run(tmp_path / "rows.csv")["verified_by"] == "length, rows"
+    assert len(pauses) == 1
+
+
+def test_json_that_is_no_array_is_not_kept(job: Sandbox, tmp_path: Path, pauses: list[float]) -> None:
+    job.put_answers(FAILURES, [{"body": {"message": "later"}}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match="no whole JSON array"):
+        run(tmp_path / "rows.json", file_format="json")
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize("http", [400, 401, 403, 422])
+def test_a_refusal_is_not_tried_again(job: Sandbox, tmp_path: Path, pauses: list[float], http: int) -> None:
+    job.put_answers(FAILURES, [{"http": http}] * 3)
+    with pytest.raises(VendorRefused):
+        run(tmp_path / "rows.csv")
+    assert pauses == []
+
+
+def test_wrong_credentials_are_refused_and_not_shown(
+    job: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = job.connection("ruler") | {"password": "canary-wrong-password"}
+    monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(connection))
+    with pytest.raises(VendorRefused) as caught:
+        run(tmp_path / "rows.csv")
+    assert "canary" not in str(caught.value)
+
+
+def test_a_connection_that_is_not_defined_is_bad_settings(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="connection 'nowhere' is not defined"):
+        run(tmp_path / "rows.csv", ruler_conn_id="nowhere")
+
+
+def closing_server(rows: bytes, failed: int | None) -> RawServer:
+    """A vendor whose files end where the connection does."""
+
+    def handle(received: Received, connection: socket.socket) -> None:
+        if received.target.endswith("/status"):
+            body = {"status": "partialcomplete"} | ({} if failed is None else {"failureCount": failed})
+            connection.sendall(reply(200, json.dumps(body).encode(), {"Content-Type": "application/json"}))
+        else:
+            connection.sendall(reply(200, rows, {"Content-Type": "text/csv"}, length=False))
+            connection.shutdown(socket.SHUT_WR)
+            connection.close()
+
+    return RawServer(handle)
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, server: RawServer) -> None:
+    connection = {"conn_type": "ruler", "host": server.url, "password": "token-1"}
+    monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(connection))
+
+
+def test_a_body_that_ends_with_its_connection_is_accepted_with_the_right_number_of_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing_server(CSV, 3) as server:
+        connect(monkeypatch, server)
+        assert run(tmp_path / "rows.csv")["verified_by"] == "rows"
+    assert (tmp_path / "rows.csv").read_bytes() == CSV
+
+
+@pytest.mark.parametrize(("rows", "failed"), [(CSV[:-90], 3), (CSV, 4), (CSV, None), (b"", 3)])
+def test_a_body_that_ends_with_its_connection_is_refused_without_a_proof(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pauses: list[float],
+    rows: bytes,
+    failed: int | None,
+) -> None:
+    with closing_server(rows, failed) as server:
+        connect(monkeypatch, server)
+        with pytest.raises(DownloadIncomplete):
+            run(tmp_path / "rows.csv")
+    assert everything(tmp_path) == []
+    assert len(pauses) == MAX_TRIES - 1
+
+
+# What Airflow sees
+
+
+def test_rows_appear_neither_in_logs_nor_in_what_is_returned(
+    job: Sandbox,
+    tmp_path: Path,
+    pauses: list[float],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    personal = ["ida@example.org", "olaf@example.org", "INV-17", "not-a-number"]
+    for file_format in ("csv", "json"):
+        job.put_answers(FAILURES, [{"body": CSV.decode(), "disconnect": True}])
+        manifest = run(tmp_path / "rows", file_format=file_format)
+        file = (tmp_path / "rows").read_text()
+        assert all(text in file for text in personal)
+        assert not [text for text in personal if text in json.dumps(manifest)]
+    output = capfd.readouterr()
+    shown = caplog.text + output.out + output.err
+    assert "rows" in shown  # so something was captured
+    assert not [text for text in personal if text in shown]
+
+
+def test_the_arguments_are_templated() -> None:
+    task = operator(
+        "/data/{{ params.day }}/",
+        job_id="{{ params.job }}",
+        ruler_conn_id="{{ params.conn }}",
+        file_format="{{ params.format }}",
+    )
+    values = {"day": "2026-03-02", "job": JOB, "conn": "ruler_eu", "format": "json"}
+    task.render_template_fields({"params": values})
+    assert (task.destination, task.job_id, task.ruler_conn_id, task.file_format) == (
+        "/data/2026-03-02/",
+        JOB,
+        "ruler_eu",
+        "json",
+    )
+
+
+def test_a_constructor_only_stores_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a DAG is parsed every few seconds")
+
+    monkeypatch.setattr(BaseHook, "get_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    task = operator("{{ nothing }}", job_id=["not", "yet", "rendered"], file_format="{{ format }}")
+    assert (task.ruler_conn_id, task.if_exists) == ("ruler_default", "replace")
+    assert task.job_id == ["not", "yet", "rendered"]

@@ -1,0 +1,246 @@
+"""Replies that are read as they come, on the worker."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import zlib
+
+import pytest
+
+from airflow_provider_jobstatus.core.errors import NotFound, TransportError
+from airflow_provider_jobstatus.core.http import MAX_BODY_BYTES, Flow, Response
+from airflow_provider_jobstatus.core.replies import expect
+from airflow_provider_jobstatus.transports import blocking
+from airflow_provider_jobstatus.transports.blocking import BlockingClient
+from airflow_provider_jobstatus.transports.environment import CallLimits
+from tests.support.raw_server import RawServer, Received, reply, reset, says
+from tests.transports.driving import PATIENT, get
+
+LARGE = bytes(range(256)) * 4 * 8192 + b"the end"
+assert len(LARGE) > MAX_BODY_BYTES
+
+
+def stream(url: str) -> Flow[Response]:
+    request = get(url, stream=True)
+    return expect(request, (yield request))
+
+
+def body_of(response: Response) -> bytes:
+    assert response.chunks is not None
+    return b"".join(response.chunks)
+
+
+@pytest.mark.parametrize(
+    ("headers", "coded"),
+    [
+        ({}, LARGE),
+        ({"Content-Encoding": "gzip"}, gzip.compress(LARGE, 1)),
+        ({"Content-Encoding": "deflate"}, zlib.compress(LARGE, 1)),
+    ],
+)
+def test_a_body_larger_than_any_limit_comes_in_pieces(headers: dict[str, str], coded: bytes) -> None:
+    with (
+        RawServer(says(reply(200, coded, headers))) as server,
+        BlockingClient(PATIENT) as client,
+        client.open(stream(server.url)) as response,
+    ):
+        assert response.body == b""
+        assert response.chunks is not None
+        pieces = list(response.chunks)
+    assert b"".join(pieces) == LARGE
+    assert max(map(len, pieces)) <= 1024 * 1024
+
+
+def test_only_the_flows_last_reply_is_streamed_if_only_that_asks_for_it() -> None:
+    def two_steps(url: str) -> Flow[Response]:
+        first = yield get(url)
+        assert first.body == b"first"
+        response: Response = yield get(url, stream=True)
+        return response
+
+    with (
+        RawServer(says(reply(200, b"first"), reply(200, b"second"))) as server,
+        BlockingClient(PATIENT) as client,
+        client.open(two_steps(server.url)) as response,
+    ):
+        assert body_of(response) == b"second"
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_the_body_of_another_status_is_read_whole(status: int) -> None:
+    def as_it_is(url: str) -> Flow[Response]:
+        response: Response = yield get(url, stream=True)
+        return response
+
+    with (
+        RawServer(says(reply(status, b"why"))) as server,
+        BlockingClient(PATIENT) as client,
+        client.open(as_it_is(server.url)) as response,
+    ):
+        assert (response.status, response.body, response.chunks) == (status, b"why", None)
+
+
+def test_an_error_says_what_the_vendor_said() -> None:
+    with (
+        RawServer(says(reply(404, b"no such report"))) as server,
+        BlockingClient(PATIENT) as client,
+        pytest.raises(NotFound, match="no such report"),
+        client.open(stream(server.url)),
+    ):
+        pass
+
+
+def test_leaving_early_closes_the_connection_and_leaves_the_client_usable() -> None:
+    gone = threading.Event()
+
+    def endless(received: Received, connection: socket.socket) -> None:
+        if received.target == "/small":
+            connection.sendall(reply(200, b"ok"))
+            return
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while True:
+                connection.sendall(b"x" * 65536)
+        except OSError:
+            gone.set()
+            raise
+
+    with RawServer(endless) as server, BlockingClient(PATIENT) as client:
+        with client.open(stream(server.url)) as response:
+            assert response.chunks is not None
+            assert next(response.chunks).strip(b"x") == b""
+        assert gone.wait(5)
+        with client.open(stream(f"{server.url}/small")) as response:
+            assert body_of(response) == b"ok"
+
+
+def fail_over(response: Response) -> None:
+    assert response.chunks is not None
+    next(response.chunks)
+    raise ZeroDivisionError
+
+
+def test_an_error_of_the_reader_closes_the_connection_and_is_not_changed() -> None:
+    with RawServer(says(reply(200, LARGE))) as server, BlockingClient(PATIENT) as client:
+        with pytest.raises(ZeroDivisionError), client.open(stream(server.url)) as response:
+            fail_over(response)
+        assert client.run(stream(server.url)).status == 200
+        assert server.connections == 2
+
+
+def test_a_reply_that_nobody_reads_is_closed() -> None:
+    with RawServer(says(reply(200, LARGE))) as server, BlockingClient(PATIENT) as client:
+        for _ in range(2):
+            with client.open(stream(server.url)):
+                pass
+        assert server.connections == 2
+
+
+def begin(*lines: bytes) -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", b""])
+
+
+@pytest.mark.parametrize("ends_with_reset", [False, True])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        begin(b"Content-Length: 10") + b"12345",
+        begin(b"Transfer-Encoding: chunked") + b"5\r\n12345\r\n",
+        begin(b"Content-Encoding: gzip") + gzip.compress(b"12345")[:-1],
+        begin(b"Content-Encoding: gzip"),
+        begin(b"Content-Encoding: br") + b"12345",
+    ],
+)
+def test_a_break_in_the_middle_is_an_error(answer: bytes, ends_with_reset: bool) -> None:
+    def handle(_: Received, connection: socket.socket) -> None:
+        connection.sendall(answer)
+        if ends_with_reset:
+            reset(connection)
+        else:
+            connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    with (
+        RawServer(handle) as server,
+        BlockingClient(PATIENT) as client,
+        pytest.raises(TransportError) as caught,
+        client.open(stream(f"{server.url}/file?token=hidden")) as response,
+    ):
+        body_of(response)
+    assert (caught.value.method, caught.value.path) == ("GET", "/file")
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("cut", range(0, 40, 3))
+def test_a_compressed_body_cut_anywhere_is_an_error(cut: int) -> None:
+    coded = gzip.compress(b"a,b\r\n1,2\r\n")
+    answer = begin(b"Content-Encoding: gzip") + coded[: min(cut, len(coded) - 1)]
+    with (
+        RawServer(says(answer, close=True)) as server,
+        BlockingClient(PATIENT) as client,
+        client.open(stream(server.url)) as response,
+        pytest.raises(TransportError),
+    ):
+        body_of(response)
+
+
+def test_a_wrong_length_is_an_error_before_anything_is_read() -> None:
+    with (
+        RawServer(says(begin(b"Content-Length: -5") + b"12345")) as server,
+        BlockingClient(PATIENT) as client,
+        pytest.raises(TransportError, match="Content-Length"),
+        client.open(stream(server.url)),
+    ):
+        pass
+
+
+def test_a_body_that_goes_on_may_take_longer_than_a_call() -> None:
+    limits = CallLimits(total=0.2, connect=5.0, read=5.0)
+    more = threading.Event()
+
+    def slow(_: Received, connection: socket.socket) -> None:
+        connection.sendall(begin(b"Content-Length: 10") + b"12345")
+        assert more.wait(5)
+        server.ended.wait(0.3)
+        connection.sendall(b"67890")
+
+    with (
+        RawServer(slow) as server,
+        BlockingClient(limits) as client,
+        client.open(stream(server.url)) as response,
+    ):
+        more.set()
+        assert body_of(response) == b"1234567890"
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 99999", b"X-No-Length: 1"])
+def test_a_drip_ends_when_a_piece_takes_too_long(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    monkeypatch.setattr(blocking, "SECONDS_PER_CHUNK", 0.2)
+
+    def drip(_: Received, connection: socket.socket) -> None:
+        connection.sendall(begin(head))
+        while not server.ended.wait(0.03):
+            connection.sendall(b"x")
+
+    limits = CallLimits(total=0.15, connect=5.0, read=5.0)
+    with (
+        RawServer(drip) as server,
+        BlockingClient(limits) as client,
+        client.open(stream(server.url)) as response,
+        pytest.raises(TransportError, match="too long as a whole"),
+    ):
+        body_of(response)
+
+
+def test_a_silent_body_ends_after_the_read_timeout() -> None:
+    limits = CallLimits(total=20.0, connect=5.0, read=0.2)
+    with (
+        RawServer(says(begin(b"Content-Length: 10") + b"12345")) as server,
+        BlockingClient(limits) as client,
+        client.open(stream(server.url)) as response,
+        pytest.raises(TransportError),
+    ):
+        body_of(response)
