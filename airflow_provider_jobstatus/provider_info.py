@@ -40,6 +40,23 @@ _COMMON_FIELDS: dict[str, Any] = {
 }
 
 
+#: Name, page and modules of each vendor.
+_VENDORS = (
+    ("Aftercare", "https://docs.getaftercare.com", "aftercare", ()),
+    ("QuestionPro", "https://www.questionpro.com/api/", "questionpro", ()),
+    ("Ruler Analytics", "https://rulerapi.com/batch-jobs", "ruler", ("operators",)),
+    ("Talkdesk", "https://docs.talkdesk.com/docs/explore-api", "talkdesk", ("operators",)),
+)
+#: What waits for the jobs of every vendor.
+_ANY_VENDOR = (
+    "Batch jobs",
+    "https://airflow.apache.org/docs/apache-airflow/stable/authoring-and-scheduling/deferring.html",
+    "",
+    (),
+)
+_PACKAGE = "airflow_provider_jobstatus"
+
+
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata: the entry point ``apache_airflow_provider``."""
     return {
@@ -50,39 +67,57 @@ def get_provider_info() -> dict[str, Any]:
             "and fetch what came out."
         ),
         "integrations": [
-            {
-                "integration-name": "Ruler Analytics",
-                "external-doc-url": "https://rulerapi.com/batch-jobs",
-                "tags": ["service"],
-            },
+            {"integration-name": name, "external-doc-url": page, "tags": ["service"]}
+            for name, page, _, _ in (*_VENDORS, _ANY_VENDOR)
         ],
         "hooks": [
-            {
-                "integration-name": "Ruler Analytics",
-                "python-modules": ["airflow_provider_jobstatus.hooks.ruler"],
-            },
+            {"integration-name": name, "python-modules": [f"{_PACKAGE}.hooks.{module}"]}
+            for name, _, module, _ in _VENDORS
         ],
         "operators": [
-            {
-                "integration-name": "Ruler Analytics",
-                "python-modules": ["airflow_provider_jobstatus.operators.ruler"],
-            },
+            {"integration-name": name, "python-modules": [f"{_PACKAGE}.operators.{module}"]}
+            for name, _, module, also in _VENDORS
+            if "operators" in also
         ],
         "sensors": [
-            {
-                "integration-name": "Ruler Analytics",
-                "python-modules": ["airflow_provider_jobstatus.sensors.batch_job"],
-            },
+            {"integration-name": _ANY_VENDOR[0], "python-modules": [f"{_PACKAGE}.sensors.batch_job"]}
         ],
         "triggers": [
-            {
-                "integration-name": "Ruler Analytics",
-                "python-modules": ["airflow_provider_jobstatus.triggers.batch_job"],
-            },
+            {"integration-name": _ANY_VENDOR[0], "python-modules": [f"{_PACKAGE}.triggers.batch_job"]}
         ],
-        "connection-types": [_RULER],
+        "connection-types": [_AFTERCARE, _QUESTIONPRO, _RULER, _TALKDESK],
     }
 
+
+_AFTERCARE: dict[str, Any] = {
+    "connection-type": "aftercare",
+    "hook-class-name": "airflow_provider_jobstatus.hooks.aftercare.AftercareHook",
+    "hook-name": "Aftercare",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port", "login"],
+        "relabeling": {"host": "Base URL", "password": "API key"},
+        "placeholders": {
+            "host": "https://surveys.getaftercare.com/api/v1",
+            "password": "from Developer, General",
+        },
+    },
+    "conn-fields": _COMMON_FIELDS,
+}
+
+_QUESTIONPRO: dict[str, Any] = {
+    "connection-type": "questionpro",
+    "hook-class-name": "airflow_provider_jobstatus.hooks.questionpro.QuestionProHook",
+    "hook-name": "QuestionPro",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port", "login"],
+        "relabeling": {"host": "Data centre", "password": "API key"},
+        "placeholders": {
+            "host": "https://api.questionpro.com",
+            "password": "of your user",
+        },
+    },
+    "conn-fields": _COMMON_FIELDS,
+}
 
 _RULER: dict[str, Any] = {
     "connection-type": "ruler",
@@ -111,6 +146,54 @@ _RULER: dict[str, Any] = {
             "label": "Login URL",
             "description": "Where user and password are exchanged for a token. Default: Ruler's own.",
             "schema": {"type": ["string", "null"], "format": "url"},
+        },
+        **_COMMON_FIELDS,
+    },
+}
+
+_TALKDESK: dict[str, Any] = {
+    "connection-type": "talkdesk",
+    "hook-class-name": "airflow_provider_jobstatus.hooks.talkdesk.TalkdeskHook",
+    "hook-name": "Talkdesk Explore",
+    "ui-field-behaviour": {
+        "hidden-fields": ["schema", "port"],
+        "relabeling": {"host": "Base URL", "login": "Client id", "password": "Client secret"},
+        "placeholders": {
+            "host": "https://api.talkdeskapp.com",
+            "login": "of your client",
+            "password": "empty for a private key",
+        },
+    },
+    "conn-fields": {
+        "account": {
+            "label": "Account",
+            "description": "Name of your account: the first part of its login host.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "region": {
+            "label": "Region",
+            "description": "Where your account is. uk needs the token URL as well.",
+            "schema": {"type": ["string", "null"], "enum": ["us", "eu", "ca", "au", "uk"], "default": "us"},
+        },
+        "token_url": {
+            "label": "Token URL",
+            "description": "Login host in full, if the account's and region's own is not meant.",
+            "schema": {"type": ["string", "null"], "format": "url"},
+        },
+        "private_key": {
+            "label": "Private key",
+            "description": "For signed logins, instead of a client secret: PEM, or the same in base64.",
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
+        "key_id": {
+            "label": "Key id",
+            "description": "Of the private key.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "algorithm": {
+            "label": "Algorithm",
+            "description": "Of the private key.",
+            "schema": {"type": ["string", "null"], "enum": ["ES256", "RS256"], "default": "ES256"},
         },
         **_COMMON_FIELDS,
     },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 # Airflow writes its configuration where it is imported first; a test run leaves nothing behind elsewhere.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="jobstatus-tests-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 for name in [
     name for name in os.environ if name.startswith("AIRFLOW_CONN_") or name.lower().endswith("_proxy")
@@ -19,7 +22,10 @@ for name in [
 
 from airflow_provider_jobstatus.core import auth
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.first_use import use_airflow_once
 from tests.support.times import FakeTime
+
+use_airflow_once()
 
 
 @pytest.fixture

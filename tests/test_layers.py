@@ -35,7 +35,7 @@ LIBRARIES: dict[str, set[str]] = {
     "core": set(),
     "provider_info": set(),
     "transports": {"requests", "urllib3", "aiohttp", "yarl"},
-    "hooks": {"airflow"},
+    "hooks": {"airflow", "jwt"},
     "triggers": {"airflow"},
     "sensors": {"airflow"},
     "operators": {"airflow", "fsspec"},
@@ -82,6 +82,7 @@ def is_vendor_hook(path: str) -> bool:
     return path.startswith("hooks/") and path not in (
         "hooks/__init__.py",
         "hooks/base.py",
+        "hooks/connections.py",
         "hooks/settings.py",
     )
 

@@ -17,8 +17,9 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.errors import VendorError
+from airflow_provider_jobstatus.core.errors import AccessDenied, RequestRejected, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.replies import expect_json, unexpected
 
 T = TypeVar("T")
 
@@ -70,6 +71,22 @@ class TokenSlot:
         self._clock = clock
         self._token: Token | None = None
         self._renew_at = 0.0
+        self._failures = 0
+        self._last_error: VendorError | None = None
+
+    @property
+    def failures(self) -> int:
+        """How many exchanges have failed so far: to be remembered before queueing for the next."""
+        return self._failures
+
+    def failed(self, error: VendorError) -> None:
+        """Remember why an exchange failed, for those who queue."""
+        self._failures += 1
+        self._last_error = error
+
+    def failed_since(self, failures: int) -> VendorError | None:
+        """Return why an exchange failed while somebody queued, so that not each of them tries it again."""
+        return self._last_error if self._failures > failures else None
 
     @property
     def token(self) -> str | None:
@@ -114,6 +131,33 @@ class Exchange:
 
     slot: TokenSlot
     flow: Callable[[], Flow[Token]]
+
+
+def token_flow(request: Request, secrets: tuple[str, ...]) -> Flow[Token]:
+    """
+    Exchange a login for a token.
+
+    Smallest reply relied on: ``{"access_token": "t", "expires_in": 3600}``
+
+    :param request: that logs in.
+    :param secrets: of the login, to be taken out of an error.
+    :raises AccessDenied: 400, 401 or 403: none of them can be mended by sending the same login again.
+    """
+    try:
+        reply = expect_json(request, (yield request))
+    except RequestRejected as error:
+        error.redact(secrets)
+        denied = AccessDenied(
+            error.reason, vendor=error.vendor, method=error.method, path=error.path, status=error.status
+        )
+        raise denied from None
+    except VendorError as error:
+        error.redact(secrets)
+        raise
+    token = reply.get("access_token")
+    if not isinstance(token, str) or not token or not token.isprintable():
+        raise unexpected(request, "answered a login without an access_token")
+    return Token(token, token_life(reply.get("expires_in")))
 
 
 class Auth(Protocol):
@@ -225,7 +269,7 @@ def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
         while True:
             request = advance()
             try:
-                if isinstance(request, Request) and origin(request.url) == origin(base_url):
+                if isinstance(request, Request) and _is_for(request, base_url):
                     response = yield from _ask(request, auth)
                 else:
                     response = yield request
@@ -238,6 +282,10 @@ def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
     except VendorError as error:
         error.redact(auth.secrets)
         raise
+
+
+def _is_for(request: Request, base_url: str) -> bool:
+    return not request.anonymous and origin(request.url) == origin(base_url)
 
 
 def _ask(request: Request, auth: Auth) -> Flow[Response]:

@@ -10,21 +10,17 @@ I/O; a transport drives it. A step is a :class:`Request`, answered by a :class:`
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from airflow_provider_jobstatus.core.scan import Outline
 
 T = TypeVar("T")
 #: Any: a flow yields requests and token exchanges, and is sent a response for the first, a token for the
 #: second.
 Flow = Generator[Any, Any, T]
-
-#: A reply to a flow that is larger is an error; what may be larger is streamed.
-MAX_BODY_BYTES = 8 * 1024 * 1024
-#: Most bytes that one step of inflating puts out.
-INFLATED_PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +34,8 @@ class Request:
     :param headers: sent besides the transport's own.
     :param body: bytes or None.
     :param stream: leave the body of a 2xx reply unread, for :attr:`Response.chunks`. Worker only.
+    :param outline: makes what is read of a 2xx reply of JSON that may be too large to be held.
+    :param anonymous: never to carry our credentials, wherever it goes.
     """
 
     vendor: str
@@ -46,10 +44,16 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     stream: bool = False
+    outline: Callable[[], Outline] | None = None
+    anonymous: bool = False
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the same request with ``headers`` added."""
         return replace(self, headers={**self.headers, **headers})
+
+    def outline_for(self, status: int) -> Outline | None:
+        """Return what to read of a reply's body, or None for all of it: an error is always read whole."""
+        return self.outline() if self.outline is not None and 200 <= status < 300 else None
 
     @property
     def path(self) -> str:
@@ -83,49 +87,3 @@ class Response:
     def content_type(self) -> str:
         """Media type in lower case, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def inflate(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """
-    Undo a content coding piece by piece, holding no more than one piece of output at a time.
-
-    We ask for ``identity``; a proxy on the way may compress all the same.
-
-    :param chunks: the body as it came.
-    :param encoding: value of ``Content-Encoding``.
-    :raises ValueError: a coding that we do not know, a broken body, a body cut short.
-    """
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
-        yield from chunks
-        return
-    if name not in ("gzip", "x-gzip", "deflate"):
-        raise ValueError("the body has a content coding that was not asked for")
-    inflater = zlib.decompressobj(wbits=47)
-    try:
-        for chunk in chunks:
-            data = chunk
-            while data:
-                if inflater.eof:
-                    raise ValueError("the body goes on after the end of its compressed data")
-                yield inflater.decompress(data, INFLATED_PIECE_BYTES)
-                data = inflater.unconsumed_tail or inflater.unused_data
-        yield inflater.flush()
-    except zlib.error:
-        raise ValueError("the body is not what its content coding says") from None
-    if not inflater.eof:
-        raise ValueError("the compressed body is cut short")
-
-
-def decode_body(raw: bytes, encoding: str, limit: int = MAX_BODY_BYTES) -> bytes:
-    """
-    Return a body without its content coding.
-
-    :raises ValueError: see :func:`inflate`, and for more than ``limit`` bytes.
-    """
-    body = bytearray()
-    for piece in inflate([raw], encoding):
-        body += piece
-        if len(body) > limit:
-            raise ValueError(f"the body is larger than {limit} bytes")
-    return bytes(body)

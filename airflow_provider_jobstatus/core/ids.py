@@ -37,23 +37,24 @@ def job_id_text(value: object) -> str:
     return text
 
 
-def path_segment(part: str, name: str) -> str:
+def path_segment(part: str, name: str, source: str = "job_id") -> str:
     """
     Return one part of a job id, quoted for a path.
 
     :param part: the part, as the user gave it.
     :param name: what to call it in a message, such as ``"siteId"``.
+    :param source: where it comes from, for a message.
     :raises SettingsError: empty; more than letters, digits and punctuation of ASCII; a separator; a dot
         segment, which clients collapse.
     """
     shown = repr(clean(part, 80))
     if not _PART.fullmatch(part):
         problem = "has a character that is no plain ASCII" if part else "is empty"
-        raise SettingsError(f"job_id: the {name} {shown} {problem}")
+        raise SettingsError(f"{source}: the {name} {shown} {problem}")
     if _FORBIDDEN.search(part):
-        raise SettingsError(f"job_id: the {name} {shown} contains one of / ? # % \\, which no id has")
+        raise SettingsError(f"{source}: the {name} {shown} contains one of / ? # % \\, which no id has")
     if not part.strip("."):
-        raise SettingsError(f"job_id: the {name} {shown} would change the path")
+        raise SettingsError(f"{source}: the {name} {shown} would change the path")
     return quote(part, safe="")
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import NoneType
 from typing import Any
 
-from airflow_provider_jobstatus.core.text import MAX_INT, clean, storable
+from airflow_provider_jobstatus.core.text import MAX_INT, STORED_TEXT_LIMIT, clean, storable
 
 #: Keys of :attr:`JobStatus.counts`.
 COUNT_KEYS = ("total", "processed", "succeeded", "failed")
@@ -49,6 +49,7 @@ class JobStatus:
     :param counts: rows as ``{"total", "processed", "succeeded", "failed"}``, each a number or None; or None.
     :param created_at: ISO 8601 with offset, or None.
     :param completed_at: ISO 8601 with offset, or None.
+    :param known: whether the vendor's word is one that we know; not part of the result.
     """
 
     job_id: str
@@ -60,10 +61,11 @@ class JobStatus:
     counts: Mapping[str, int | None] | None = None
     created_at: str | None = None
     completed_at: str | None = None
+    known: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dict that sensors return and events carry: JSON that every database stores."""
-        result: dict[str, Any] = storable({name: getattr(self, name) for name in self.__dataclass_fields__})
+        result: dict[str, Any] = storable({name: getattr(self, name) for name in _PLAIN_TYPES})
         return result
 
     @classmethod
@@ -73,7 +75,7 @@ class JobStatus:
 
         :raises ValueError: it is something else.
         """
-        if not isinstance(value, Mapping) or set(value) != set(cls.__dataclass_fields__):
+        if not isinstance(value, Mapping) or set(value) != set(_PLAIN_TYPES):
             raise ValueError("not the status of a job")
         if not all(isinstance(value[name], kinds) for name, kinds in _PLAIN_TYPES.items()):
             raise ValueError("a status of a job that holds other types")
@@ -130,10 +132,14 @@ class StatusTable:
 
 
 def text_or_none(value: object) -> str | None:
-    """Return a vendor's free text, cleaned and cut, or None if there is none."""
+    """
+    Return a vendor's free text, cleaned, or None if there is none.
+
+    It is cut to what is shown only after our secrets are taken out: a cut could leave the beginning of one.
+    """
     if value is None:
         return None
-    return clean(value) or None
+    return clean(value, 2 * STORED_TEXT_LIMIT) or None
 
 
 def whole_percent(value: object) -> int | None:

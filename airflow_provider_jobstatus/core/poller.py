@@ -79,6 +79,7 @@ class JobPoller:
         self._last_status: JobStatus | None = None
         self._last_error: VendorError | None = None
         self._refused_before = False
+        self._unknown_words: set[str] = set()
         memory = memory or {}
         self._failures = int(memory.get("failures", 0))
         self._outage_began_at = memory.get("outage_began_at")
@@ -131,6 +132,9 @@ class JobPoller:
             self._time_out()
         else:
             self._ask_again_at(self.plan.next_point(now))
+        if not status.known and status.vendor_status not in self._unknown_words:
+            self._unknown_words.add(status.vendor_status)
+            return f"{self.job_id}: {status.vendor_status!r} is no word that we know, so it counts as running"
         return f"{self.job_id}: answers again: {status.describe()}" if recovered else None
 
     def _missed(self, error: VendorError, now: float) -> str | None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from airflow_provider_jobstatus.core.scan import Outline
+
 #: Longest CSV cell that is read, in characters; the module ``csv`` stops at 128 Ki unless told.
 MAX_CELL = 8 * 1024 * 1024
-
-_IN_STRING = re.compile(rb'["\\]')
-_IN_JSON = re.compile(rb'["\[\]{},]|[^\s"\[\]{},]+')
+#: Longest line, in characters, which is held whole.
+MAX_LINE = 2 * MAX_CELL
 
 
 def csv_rows(chunks: Iterable[bytes]) -> Iterator[list[str]]:
@@ -30,7 +30,14 @@ def csv_rows(chunks: Iterable[bytes]) -> Iterator[list[str]]:
         newline="",
     )
     with _long_cells():
-        yield from filter(None, csv.reader(lines))
+        yield from filter(None, csv.reader(_lines(lines)))
+
+
+def _lines(file: io.TextIOWrapper) -> Iterator[str]:
+    while line := file.readline(MAX_LINE):
+        if len(line) == MAX_LINE:
+            raise csv.Error("a line is too long")
+        yield line
 
 
 def count_csv_rows(chunks: Iterable[bytes]) -> int | None:
@@ -44,64 +51,38 @@ def count_csv_rows(chunks: Iterable[bytes]) -> int | None:
         return None
 
 
+def count_entries(chunks: Iterable[bytes]) -> int | None:
+    """
+    Pull all of ``chunks`` and return the number of rows of a report: JSON with ``entries`` and, mostly,
+    ``total``.
+
+    :return: None if they are JSON of another shape.
+    :raises ValueError: they are no whole JSON, or ``total`` is not the number of entries.
+    """
+    outline = Outline(keep=("total",))
+    for chunk in chunks:
+        outline.feed(chunk)
+    if not outline.whole:
+        raise ValueError("the report is no whole JSON")
+    rows = outline.items.get("entries", outline.items.get(""))
+    total = outline.members.get("total", b"")
+    if rows is not None and total.isdigit() and int(total) != rows:
+        raise ValueError(f"the report holds {rows} entries and says that it has {int(total)}")
+    return rows
+
+
 def count_json_rows(chunks: Iterable[bytes]) -> int:
     """
     Pull all of ``chunks`` and return the number of items of a JSON array.
 
     :raises ValueError: they are no whole array.
     """
-    counter = _JsonItems()
+    outline = Outline()
     for chunk in chunks:
-        counter.feed(chunk)
-    if not counter.whole:
+        outline.feed(chunk)
+    if not outline.whole or "" not in outline.items:
         raise ValueError("the rows are no whole JSON array")
-    return counter.items
-
-
-class _JsonItems:
-    """Counts the items of a JSON array in constant memory. Knows nesting and strings, and no more of JSON."""
-
-    def __init__(self) -> None:
-        self.items = 0
-        self.whole = False
-        self._array = True
-        self._depth = 0
-        self._in_item = False
-        self._in_string = False
-        #: Characters at the start of the next chunk that are escaped.
-        self._escaped = 0
-
-    def feed(self, chunk: bytes) -> None:
-        at, self._escaped = self._escaped, 0
-        while at < len(chunk):
-            found = (_IN_STRING if self._in_string else _IN_JSON).search(chunk, at)
-            if found is None:
-                return
-            at = found.end()
-            if not self._in_string:
-                self._token(found[0])
-            elif found[0] == b'"':
-                self._in_string = False
-            else:
-                at += 1
-        self._escaped = at - len(chunk)
-
-    def _token(self, token: bytes) -> None:
-        if self._depth == 0 and (token != b"[" or self.whole or not self._array):
-            self._array = self.whole = False
-        if token in (b"]", b"}"):
-            self._depth -= 1
-            self.whole = self._array and self._depth == 0
-            return
-        if token == b",":
-            self._in_item = self._in_item and self._depth != 1
-            return
-        if self._depth == 1 and not self._in_item:
-            self.items += 1
-            self._in_item = True
-        if token in (b"[", b"{"):
-            self._depth += 1
-        self._in_string = token == b'"'
+    return outline.items[""]
 
 
 class _ChunkReader(io.RawIOBase):

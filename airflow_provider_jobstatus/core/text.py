@@ -8,6 +8,7 @@ ten megabytes of apology. Everything of a reply that we show passes through here
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from base64 import b64encode
@@ -84,5 +85,8 @@ def _forms(secret: str) -> set[str]:
     # the characters that depend on the neighbours are left out.
     inner = [b64encode(b"\0" * shift + raw).decode()[(0, 2, 3)[shift] :] for shift in range(3)]
     encoded = [form.rstrip("=")[: -1 if form.endswith("=") else None] for form in inner]
-    forms = {secret, quote(secret, safe=""), quote_plus(secret), b64encode(raw).decode(), *encoded}
+    forms = {secret, json.dumps(secret)[1:-1], b64encode(raw).decode(), *encoded}
+    forms |= {form.replace("+", "-").replace("/", "_") for form in forms - {secret}}
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    forms |= quoted | {re.sub("%..", lambda escape: escape[0].lower(), form) for form in quoted}
     return {form for form in forms if len(form) >= SHORTEST_SECRET}

@@ -1,5 +1,5 @@
 """
-Base of every vendor's hook, and the way from a connection to its hook.
+Base of every vendor's hook.
 
 A vendor's hook is its knowledge as flows, and nothing else: it says how to show a credential, how to ask for
 a job's status, which word means what, and how to try a connection. This base turns that into calls.
@@ -8,12 +8,12 @@ a job's status, which word means what, and how to try a connection. This base tu
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlencode
@@ -61,6 +61,8 @@ class BatchJobHook(BaseHook):
     public_url: ClassVar[str]
     #: The vendor's status words.
     statuses: ClassVar[Mapping[str, JobState]]
+    #: Epoch seconds, for a login that is signed.
+    wall_clock: Callable[[], float] = staticmethod(time.time)
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
@@ -74,13 +76,22 @@ class BatchJobHook(BaseHook):
         :raises SettingsError: the connection cannot be used.
         """
         hook = cls(connection.conn_id)
-        hook.__dict__["settings"] = Settings.read(connection, cls.conn_type, cls.public_url)
+        hook.__dict__["settings"] = cls.read_settings(connection)
         return hook
+
+    @classmethod
+    def read_settings(cls, connection: Connection) -> Settings:
+        """
+        Return a connection, checked.
+
+        :raises SettingsError: it cannot be used.
+        """
+        return Settings.read(connection, cls.conn_type, cls.public_url)
 
     @cached_property
     def settings(self) -> Settings:
         """The connection, read and checked. :raises SettingsError: it cannot be used."""
-        return Settings.read(read_connection(self.conn_id), self.conn_type, self.public_url)
+        return self.read_settings(read_connection(self.conn_id))
 
     @cached_property
     def auth(self) -> Auth:
@@ -112,8 +123,8 @@ class BatchJobHook(BaseHook):
         return replace(
             status,
             job_id=job_id,
-            vendor_status=redact(status.vendor_status, secrets),
-            detail=None if status.detail is None else redact(status.detail, secrets),
+            vendor_status=clean(redact(status.vendor_status, secrets), 80),
+            detail=None if status.detail is None else clean(redact(status.detail, secrets)),
         )
 
     def job_status(self, job_id: str) -> JobStatus:
@@ -174,22 +185,48 @@ class BatchJobHook(BaseHook):
         url = self.settings.base_url + path + (f"?{urlencode(query)}" if query else "")
         return Request(self.conn_type, method, url, **parts)
 
+    def known_state(self, word: str) -> JobState | None:
+        """Return the state that a word means, to this vendor or to the connection, or None."""
+        return StatusTable(self.statuses).merged(self.settings.statuses).state(word)
+
+    def read_word(self, request: Request, word: object) -> str:
+        """
+        Return a reply's status word.
+
+        :raises UnexpectedResponse: there is none.
+        """
+        if not isinstance(word, str):
+            raise unexpected(request, "answered without a status word")
+        return clean(word)
+
     def read_state(self, request: Request, word: object) -> tuple[str, JobState]:
         """
         Return a reply's status word and the state it means.
 
         :raises UnexpectedResponse: no word, or one that neither this vendor nor the connection knows.
         """
-        if not isinstance(word, str):
-            raise unexpected(request, "answered without a status word")
-        state = StatusTable(self.statuses).merged(self.settings.statuses).state(word)
+        word = self.read_word(request, word)
+        state = self.known_state(word)
         if state is None:
             raise unexpected(
                 request,
                 f"answered the unknown status {clean(word, 80)!r}; if you know what it means, say so in "
                 f"extra 'statuses' of connection {self.conn_id!r}",
             )
-        return clean(word, 80), state
+        return word, state
+
+    def check_id(self, request: Request, asked: str, answered: object) -> None:
+        """
+        Refuse the status of another job. An answer without an id passes.
+
+        :raises UnexpectedResponse: it names another job than the one that was asked for.
+        """
+        if answered is not None and str(answered) != asked:
+            raise unexpected(request, f"answered for the job {clean(answered, 80)!r}")
+
+    def caveat(self) -> str | None:
+        """Return what a person should know before a wait at this vendor, if anything."""
+        return None
 
     def _limits(self) -> CallLimits:
         from airflow_provider_jobstatus.transports.environment import CallLimits
@@ -214,43 +251,3 @@ def read_connection(conn_id: str) -> Connection:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise SettingsError(f"connection {conn_id!r} is not defined") from None
-
-
-async def aread_connection(conn_id: str) -> Connection:
-    """
-    Return a connection, in an event loop.
-
-    :raises SettingsError: it is not defined.
-    """
-    try:
-        return await BaseHook.aget_connection(conn_id)
-    except AirflowNotFoundException:
-        if _in_triggerer():
-            raise SettingsError(f"connection {conn_id!r} is not defined") from None
-        # dag.test() runs a trigger in a process whose asynchronous lookup does not see the metadata database.
-        return await asyncio.to_thread(read_connection, conn_id)
-
-
-def hook_for(connection: Connection) -> BatchJobHook:
-    """
-    Return the hook that is registered for the connection's type. Imports code and may take half a second.
-
-    :raises SettingsError: no hook of this kind is registered for it, or the connection cannot be used.
-    """
-    found = _compat.hook_registry().get(connection.conn_type)
-    # Airflow registers some types of its own without a class.
-    if found is not None and found.hook_class_name:
-        module, _, name = found.hook_class_name.rpartition(".")
-        hook_class = getattr(import_module(module), name)
-        if isinstance(hook_class, type) and issubclass(hook_class, BatchJobHook):
-            return hook_class.from_connection(connection)
-    raise SettingsError(
-        f"connection {connection.conn_id!r} is of type {connection.conn_type!r}, and no hook for batch jobs "
-        "is installed for that type"
-    )
-
-
-def _in_triggerer() -> bool:
-    from airflow.sdk.execution_time import task_runner
-
-    return hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "asend")

@@ -17,6 +17,7 @@ Quirks
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from typing import ClassVar, Literal
 from urllib.parse import urlencode
@@ -26,10 +27,15 @@ from airflow_provider_jobstatus.core.auth import (
     ExchangedToken,
     HeaderKey,
     Token,
-    token_life,
+    token_flow,
     token_slot,
 )
-from airflow_provider_jobstatus.core.errors import AccessDenied, NotFound, RequestRejected, SettingsError
+from airflow_provider_jobstatus.core.errors import (
+    NotFound,
+    RequestRejected,
+    SettingsError,
+    UnexpectedResponse,
+)
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
 from airflow_provider_jobstatus.core.jobs import (
@@ -90,26 +96,13 @@ class RulerHook(BatchJobHook):
         """
         Exchange user and password: ``POST https://authapi.rulerapi.com/v1/login``.
 
-        Smallest reply relied on: ``{"access_token": "t", "expires_in": 3600}``
-
-        :raises AccessDenied: 400, 401 or 403. What a failed login answers is not documented; none of the
-            three can be mended by sending it again.
+        :raises AccessDenied: 400, 401 or 403. What a failed login answers is not documented.
         """
         form = urlencode({"username": user, "password": password}).encode()
         request = Request(
             self.conn_type, "POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, form
         )
-        try:
-            reply = expect_json(request, (yield request))
-        except RequestRejected as error:
-            error.redact([password])
-            raise AccessDenied(
-                error.reason, vendor=error.vendor, method=error.method, path=error.path, status=error.status
-            ) from None
-        token = reply.get("access_token")
-        if not isinstance(token, str) or not token:
-            raise unexpected(request, "answered a login without an access_token")
-        return Token(token, token_life(reply.get("expires_in")))
+        return token_flow(request, (password,))
 
     def status_flow(self, job_id: str) -> Flow[JobStatus]:
         """
@@ -150,7 +143,8 @@ class RulerHook(BatchJobHook):
         Without a default site, a site that cannot exist is asked for: a refused token shows all the same.
         """
         site = self.settings.text("site_id")
-        request = self.request("GET", f"/{path_segment(site or 'no-such-site', 'site_id')}/batch/jobs")
+        source = f"connection {self.conn_id!r}: extra 'site_id'"
+        request = self.request("GET", f"/{path_segment(site or 'no-such-site', 'site', source)}/batch/jobs")
         response = yield request
         try:
             expect(request, response)
@@ -197,7 +191,12 @@ class RulerHook(BatchJobHook):
         """
         flow = self.with_credentials(self.failures_flow(job_id))
         with self.connect() as client, client.open(flow) as reply:
-            yield from csv_rows(reply.chunks or ())
+            try:
+                yield from csv_rows(reply.chunks or ())
+            except csv.Error as error:
+                raise UnexpectedResponse(
+                    f"sent rows that are no CSV: {error}", vendor=self.conn_type
+                ) from None
 
     def split_job_id(self, job_id: str) -> tuple[str, str]:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -88,10 +88,15 @@ class Settings:
             raise self.error(field_name, "is not set", fix)
         return value
 
-    def text(self, key: str) -> str | None:
+    def at(self, base_url: str) -> Settings:
+        """Return the same settings with another base URL."""
+        return replace(self, base_url=base_url)
+
+    def text(self, key: str, multiline: bool = False) -> str | None:
         """
         Return a text of the extra, stripped, or None if it is not set.
 
+        :param multiline: whether line breaks may stand in it.
         :raises SettingsError: it is no text, or holds a control character.
         """
         value = self.extra.get(key)
@@ -99,7 +104,11 @@ class Settings:
             return None
         if not isinstance(value, (str, int)) or isinstance(value, bool):
             raise self.error(f"extra {key!r}", f"is a {type(value).__name__}", "give a text")
-        return _credential(self.conn_id, f"extra {key!r}", str(value))
+        text = str(value)
+        checked = _credential(
+            self.conn_id, f"extra {key!r}", re.sub(r"[\r\n]", " ", text) if multiline else text
+        )
+        return text.strip() if multiline and checked else checked
 
     def url(self, key: str, default: str) -> str:
         """

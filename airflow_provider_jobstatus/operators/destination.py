@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ from airflow_provider_jobstatus.exceptions import DestinationError
 
 IfExists = Literal["replace", "fail"]
 
+#: Age, in seconds, at which a part that was never finished is removed.
+STALE_AFTER = 86_400.0
 #: Scheme to the extra of this package that installs its filesystem.
 _EXTRAS = {
     "s3": "s3",
@@ -46,15 +49,18 @@ def file_name(content_disposition: str, default: str) -> str:
     return name or default
 
 
-def resolve(destination: str, name: str) -> str:
+def resolve(destination: object, name: str) -> str:
     """
     Return where to write: ``destination``, or, if that ends in a slash, ``name`` in that folder.
 
-    :raises DestinationError: empty.
+    :raises DestinationError: empty, or no path at all.
     """
-    if not destination.strip():
+    if not isinstance(destination, (str, os.PathLike)):
+        raise DestinationError(f"destination is a {type(destination).__name__}; give a path or a URI")
+    path = str(destination)
+    if not path.strip():
         raise DestinationError("destination is empty; give a path or a URI")
-    return destination + name if destination.endswith("/") else destination
+    return path + name if path.endswith("/") else path
 
 
 @contextmanager
@@ -79,6 +85,9 @@ def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
         raise DestinationError(
             f"cannot write {path}: {type(error).__name__}: {error.strerror or 'no reason given'}"
         ) from error
+    except ValueError as error:
+        # A NUL in a path.
+        raise DestinationError(f"cannot write {clean(path)}: {clean(error)}") from None
 
 
 @contextmanager
@@ -88,7 +97,8 @@ def _local(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
     if if_exists == "fail" and path.exists():
         raise DestinationError(f"{path} exists already, and if_exists is 'fail'")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:150]}.{uuid.uuid4().hex}.part")
+    _sweep(path.parent)
+    part = path.with_name(f".jobstatus-{uuid.uuid4().hex}.part")
     # Only for us: what vendors reject holds personal data.
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -102,6 +112,14 @@ def _local(path: Path, if_exists: IfExists) -> Iterator[BinaryIO]:
             part.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a worker that was killed has left of ours."""
+    for stale in folder.glob(".jobstatus-*.part"):
+        with suppress(OSError):
+            if stale.stat().st_mtime < time.time() - STALE_AFTER:
+                stale.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_jobstatus.core.errors import ApiError, RateLimited, ServerError, TransportError
 from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.rows import count_entries, count_json_rows
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete
 from airflow_provider_jobstatus.operators.destination import IfExists, writing
 
@@ -24,6 +25,8 @@ MAX_TRIES = 8
 MAX_PAUSE = 64.0
 
 Counter = Callable[[Iterable[bytes]], int | None]
+#: Counters that see by its closing shape whether a text is whole.
+SHAPED: tuple[Counter, ...] = (count_entries, count_json_rows)
 
 
 def patiently(attempt: Callable[[], T]) -> T:
@@ -68,6 +71,7 @@ def save(
     announced = _announced_digests(reply.headers)
     digests |= {name: hashlib.new(name, usedforsecurity=False) for name in announced if name not in digests}
     size = 0
+    proofs = [*announced, *_framing(reply.headers)]
     with writing(path, if_exists) as file:
 
         def written_through() -> Iterator[bytes]:
@@ -83,10 +87,11 @@ def save(
             rows = count_rows(written_through())
         except ValueError as error:
             raise DownloadIncomplete(str(error)) from None
+        if count_rows in SHAPED:
+            proofs.append("shape")
         for name, value in announced.items():
             if digests[name].digest() != value:
                 raise DownloadIncomplete(f"the download's {name} is not the one that its reply announced")
-        proofs = [*announced, *_framing(reply.headers)]
         if rows is not None and rows == expected_rows:
             proofs.append("rows")
         elif expected_rows is not None:

@@ -26,7 +26,7 @@ def main() -> int:
         "--port",
         type=_port_number,
         default=DEFAULT_PORT,
-        help="port of the API; logins take the next one; 0 takes free ports (default: %(default)s)",
+        help="port of the API; logins and files take the next two; 0 takes free ports (default: %(default)s)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true", help="print a line for each request")

@@ -98,13 +98,20 @@ class Sandbox:
         """The address of the origin for logins, without a path."""
         return self._server.urls["auth"]
 
-    def connection(self, vendor: str, *, token: bool = False) -> Connection:
+    @property
+    def storage_url(self) -> str:
+        """The address of the origin for stored files, without a path."""
+        return self._server.urls["storage"]
+
+    def connection(self, vendor: str, *, token: bool = False, jwt: bool = False) -> Connection:
         """Return an Airflow connection to a vendor, in the JSON form of ``AIRFLOW_CONN_...``.
 
         :param vendor: The connection type.
-        :param token: Use a static access token instead of a login.
+        :param token: Use a static access token instead of a login (Ruler).
+        :param jwt: Use signed assertions instead of a secret (Talkdesk).
         """
-        return self._ask(lambda: self._control.vendor(vendor).connection(self._server.urls, token=token))
+        urls = self._server.urls
+        return self._ask(lambda: self._control.vendor(vendor).connection(urls, token=token, jwt=jwt))
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables that define each vendor's default connection."""

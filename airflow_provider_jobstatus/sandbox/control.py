@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_jobstatus.sandbox.aftercare import Aftercare
 from airflow_provider_jobstatus.sandbox.clock import Clock
+from airflow_provider_jobstatus.sandbox.questionpro import QuestionPro
 from airflow_provider_jobstatus.sandbox.recording import Recorder
 from airflow_provider_jobstatus.sandbox.ruler import Ruler
 from airflow_provider_jobstatus.sandbox.script import Answers, read_script
-from airflow_provider_jobstatus.sandbox.vendor import JobView, Vendor
+from airflow_provider_jobstatus.sandbox.talkdesk import Talkdesk
+from airflow_provider_jobstatus.sandbox.vendor import JobView, Origin, Vendor
 
 
 class Control:
@@ -23,9 +26,16 @@ class Control:
 
     def __init__(self, settings: Mapping[str, Mapping[str, object]] | None = None) -> None:
         self.clock = Clock()
+        self.urls: dict[Origin, str] = {}  # known when the server has started
         self.recorder = Recorder()
         self.answers = Answers()
-        self.vendors: dict[str, Vendor] = {vendor.name: vendor for vendor in (Ruler(self.clock),)}
+        vendors: tuple[Vendor, ...] = (
+            Aftercare(self.clock),
+            QuestionPro(self.clock),
+            Ruler(self.clock),
+            Talkdesk(self.clock, self.urls),
+        )
+        self.vendors = {vendor.name: vendor for vendor in vendors}
         for name, changes in (settings or {}).items():
             self.change_settings(name, changes)
 

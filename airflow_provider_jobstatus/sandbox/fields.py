@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class Fields:
@@ -54,9 +54,16 @@ class Fields:
             raise ValueError(f"{self._what}: {key} must be a string.")
         return value
 
-    def flag(self, key: str) -> bool:
-        """Return a truth value, false where there is none."""
-        value = self._left.pop(key, False)
+    def choice(self, key: str, options: Sequence[str], default: str) -> str:
+        """Return one of some strings, or the default where there is none."""
+        value = self.text(key) or default
+        if value not in options:
+            raise ValueError(f"{self._what}: {key} must be one of {', '.join(options)}.")
+        return value
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """Return a truth value, or the default where there is none."""
+        value = self._left.pop(key, default)
         if not isinstance(value, bool):
             raise ValueError(f"{self._what}: {key} must be true or false.")
         return value

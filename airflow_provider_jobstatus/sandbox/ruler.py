@@ -67,11 +67,11 @@ class Ruler:
             ],
         }
 
-    def error_body(self, status: int, message: str) -> object:
+    def error_body(self, status: int, message: str, path: str) -> object:
         """Return the JSON body of an error (unknown at the vendor)."""
         return {"status": status, "message": message}
 
-    def connection(self, urls: Mapping[Origin, str], *, token: bool = False) -> Connection:
+    def connection(self, urls: Mapping[Origin, str], *, token: bool = False, jwt: bool = False) -> Connection:
         """Return an Airflow connection, with a login or with a static token."""
         connection: Connection = {"conn_type": self.name, "host": f"{urls['api']}/v1"}
         if token:

@@ -30,7 +30,7 @@ class Server:
 
     def __init__(self, control: Control, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.control = control
-        self.urls: dict[Origin, str] = {}
+        self.urls = control.urls
         self._host = host
         self._port = port
         self._runners: list[web.AppRunner] = []
@@ -130,5 +130,5 @@ class Server:
         body: object = {"error": message}
         for vendor in self.control.vendors.values():
             if request.raw_path.startswith(tuple(vendor.prefixes)):
-                body = vendor.error_body(status, message)
+                body = vendor.error_body(status, message, request.raw_path.partition("?")[0])
         return web.json_response(body, status=status, headers=headers)

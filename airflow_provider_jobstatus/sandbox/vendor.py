@@ -49,14 +49,20 @@ class Vendor(Protocol):
     def routes(self) -> Mapping[Origin, Sequence[web.RouteDef]]:
         """The vendor's endpoints by origin."""
 
-    def error_body(self, status: int, message: str) -> object:
-        """Return the JSON body of an error."""
+    def error_body(self, status: int, message: str, path: str) -> object:
+        """Return the JSON body of an error.
 
-    def connection(self, urls: Mapping[Origin, str], *, token: bool = False) -> Connection:
-        """Return an Airflow connection to this vendor.
+        :param status: The HTTP status.
+        :param message: What went wrong.
+        :param path: The path as it stands on the request line.
+        """
+
+    def connection(self, urls: Mapping[Origin, str], *, token: bool = False, jwt: bool = False) -> Connection:
+        """Return an Airflow connection to this vendor. A vendor that knows no such choice ignores it.
 
         :param urls: The addresses of the origins.
         :param token: Give a static access token instead of a login.
+        :param jwt: Give a private key for signed assertions instead of a password.
         """
 
     def put_job(self, job_id: str, spec: Mapping[str, object]) -> JobView:

@@ -159,14 +159,17 @@ class BatchJobSensor(BaseSensorOperator):
 
     def _wait(self, ids: list[str], context: Context, causes: dict[str, Exception]) -> list[JobEvent]:
         now = steady_clock()
-        plan = self._plan(context, now())
+        first_look = now()
+        plan = self._plan(context, first_look)
         memory = Memory(context) if self._reschedules else None
         pollers = [JobPoller(job_id, plan, now(), memory.of(job_id) if memory else None) for job_id in ids]
         with Vendor(self.conn_id) as vendor:
             for job_id in ids:
                 vendor.check(job_id)
+            if plan.started_at >= first_look and (caveat := vendor.caveat()):
+                self.log.warning(caveat)
             for poller in pollers:
-                if poller.not_before <= now():
+                if poller.may_ask(now()) and poller.not_before <= now():
                     self._look(poller, vendor, now, causes)
                 if poller.event is None and self.deferrable:
                     self._defer(ids, plan, now())

@@ -47,6 +47,10 @@ class Vendor:
         next(flow)
         flow.close()
 
+    def caveat(self) -> str | None:
+        """Return what a person should know before a wait at this vendor, if anything."""
+        return self._ready_hook().caveat()
+
     def forget_settings(self) -> None:
         """Read the connection again before the next question: its key may have been rotated."""
         self._hook = None
@@ -63,7 +67,8 @@ class Vendor:
 
     def _ready_hook(self) -> BatchJobHook:
         if self._hook is None:
-            from airflow_provider_jobstatus.hooks.base import hook_for, read_connection
+            from airflow_provider_jobstatus.hooks.base import read_connection
+            from airflow_provider_jobstatus.hooks.connections import hook_for
 
             self._hook = hook_for(read_connection(self._conn_id))
         return self._hook

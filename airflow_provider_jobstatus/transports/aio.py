@@ -15,8 +15,9 @@ import aiohttp
 import yarl
 
 from airflow_provider_jobstatus.core.auth import Exchange, TokenSlot
+from airflow_provider_jobstatus.core.body import BodyReader
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
-from airflow_provider_jobstatus.core.http import MAX_BODY_BYTES, Flow, Request, Response, decode_body
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
     ca_file,
@@ -59,7 +60,12 @@ class AioClient:
 
     async def __aenter__(self) -> AioClient:
         # Reading some hundred certificates takes the loop's time.
-        tls = await asyncio.to_thread(_tls, ca_file(self._ca))
+        try:
+            tls = await asyncio.to_thread(_tls, ca_file(self._ca))
+        except OSError as error:
+            raise TransportError(
+                f"the certificate authorities cannot be read ({reason(error)})", vendor="TLS"
+            ) from None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -95,11 +101,18 @@ class AioClient:
                 advance = partial(flow.throw, error)
 
     async def _exchange(self, step: Exchange) -> str:
+        failures = step.slot.failures
         slots = _locks.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
         async with slots.setdefault(step.slot, asyncio.Lock()):
             token = step.slot.token
             if token is None:
-                fresh = await self.run(step.flow())
+                if (earlier := step.slot.failed_since(failures)) is not None:
+                    raise earlier
+                try:
+                    fresh = await self.run(step.flow())
+                except VendorError as error:
+                    step.slot.failed(error)
+                    raise
                 await self._mask(fresh.value)
                 token = step.slot.store(fresh)
             return token
@@ -122,8 +135,14 @@ class AioClient:
                         key = name.lower()
                         headers[key] = f"{headers[key]}, {value}" if key in headers else value
                     check_length(headers)
-                    raw = await self._read(reply)
-                    body = decode_body(raw, headers.get("content-encoding", ""))
+                    coding = headers.get("content-encoding", "")
+                    reader = BodyReader(coding, request.outline_for(reply.status))
+                    async for chunk in reply.content.iter_any():
+                        if reader.feed(chunk):
+                            # What is left is not worth reading; the connection cannot be used again.
+                            reply.close()
+                            break
+                    body = reader.finish()
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
             late = not isinstance(error, aiohttp.ClientError)
@@ -143,20 +162,13 @@ class AioClient:
             raise _error(TransportError, request, text) from None
         return Response(reply.status, headers, body, time.time())
 
-    @staticmethod
-    async def _read(reply: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for chunk in reply.content.iter_any():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
-        return bytes(body)
-
 
 @cache
 def _tls(ca: str) -> ssl.SSLContext:
     # The environment may name a folder as well, which requests takes, too.
-    return ssl.create_default_context(**{"capath" if Path(ca).is_dir() else "cafile": ca})
+    return (
+        ssl.create_default_context(capath=ca) if Path(ca).is_dir() else ssl.create_default_context(cafile=ca)
+    )
 
 
 def _error(kind: type[TransportError], request: Request, text: str) -> TransportError:

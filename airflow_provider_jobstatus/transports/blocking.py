@@ -15,8 +15,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_jobstatus.core.auth import Exchange
+from airflow_provider_jobstatus.core.body import BodyReader, inflate
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
-from airflow_provider_jobstatus.core.http import MAX_BODY_BYTES, Flow, Request, Response, decode_body, inflate
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
     ca_file,
@@ -106,10 +107,17 @@ class BlockingClient:
                 self._unread = None
 
     def _exchange(self, step: Exchange) -> str:
+        failures = step.slot.failures
         with step.slot.lock:
             token = step.slot.token
             if token is None:
-                fresh = self.run(step.flow())
+                if (earlier := step.slot.failed_since(failures)) is not None:
+                    raise earlier
+                try:
+                    fresh = self.run(step.flow())
+                except VendorError as error:
+                    step.slot.failed(error)
+                    raise
                 self._mask(fresh.value)
                 token = step.slot.store(fresh)
             return token
@@ -143,8 +151,11 @@ class BlockingClient:
                     chunks = self._chunks(request, reply.raw, coding, watchdog)
                     return Response(reply.status_code, headers, b"", time.time(), chunks)
                 with reply:
-                    raw = self._read(reply.raw)
-                body = decode_body(raw, coding)
+                    reader = BodyReader(coding, request.outline_for(reply.status_code))
+                    for chunk in reply.raw.stream(64 * 1024, decode_content=False):
+                        if reader.feed(chunk):
+                            break
+                    body = reader.finish()
         except _CLIENT_ERRORS as error:
             raise _transport_error(request, error, watchdog.expired, watchdog.connecting) from None
         finally:
@@ -153,15 +164,6 @@ class BlockingClient:
         if watchdog.expired:
             raise _transport_error(request, TimeoutError(), late=True)
         return Response(reply.status_code, headers, body, time.time())
-
-    @staticmethod
-    def _read(raw: urllib3.BaseHTTPResponse) -> bytes:
-        body = bytearray()
-        for chunk in raw.stream(64 * 1024, decode_content=False):
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
-        return bytes(body)
 
     @staticmethod
     def _chunks(

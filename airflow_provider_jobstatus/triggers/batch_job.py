@@ -17,7 +17,8 @@ from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
 from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan
-from airflow_provider_jobstatus.hooks.base import BatchJobHook, aread_connection, hook_for
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.connections import aread_connection, hook_for
 
 #: Version of the trigger's arguments and of its event.
 VERSION = 1

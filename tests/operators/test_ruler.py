@@ -105,7 +105,7 @@ def test_the_rejected_rows_arrive_byte_by_byte_with_a_manifest(
         "rows": 3,
         "sha256": hashlib.sha256(expected).hexdigest(),
         "format": file_format,
-        "verified_by": "length, rows",
+        "verified_by": "length, rows" if file_format == "csv" else "length, shape, rows",
     }
     assert path.read_bytes() == expected
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -272,6 +272,14 @@ def test_rejected_rows_that_are_not_there_are_an_unknown_job_and_no_empty_file(
 ) -> None:
     put_job(sandbox, **spec)
     sandbox.put_answers(FAILURES, [{"http": 404}] * 3)
+    with pytest.raises(UnknownJob):
+        run(tmp_path / "rows.csv")
+    assert everything(tmp_path) == []
+
+
+def test_a_partial_job_without_counts_still_has_rows_to_be_found(sandbox: Sandbox, tmp_path: Path) -> None:
+    put_job(sandbox, script=[{"status": "partialcomplete", "failureCount": None}])
+    sandbox.put_answers(FAILURES, [{"http": 404}])
     with pytest.raises(UnknownJob):
         run(tmp_path / "rows.csv")
     assert everything(tmp_path) == []

@@ -26,18 +26,24 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     ) as process:
         assert process.stdout is not None
         try:
-            yield process, [process.stdout.readline(), process.stdout.readline()]
+            lines = [process.stdout.readline()]
+            while lines[-1].startswith("export "):
+                lines.append(process.stdout.readline())
+            yield process, lines
         finally:
             process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_a_connection_that_works_and_ends_cleanly(number: signal.Signals) -> None:
-    with running("--port", "0", "--verbose") as (process, (export, base)):
-        word, assignment = shlex.split(export)
-        name, _, value = assignment.partition("=")
-        assert (word, name) == ("export", "AIRFLOW_CONN_RULER_DEFAULT")
-        connection = json.loads(value)
+    with running("--port", "0", "--verbose") as (process, (*exports, base)):
+        variables = {}
+        for export in exports:
+            word, assignment = shlex.split(export)
+            name, _, value = assignment.partition("=")
+            assert word == "export"
+            variables[name] = value
+        connection = json.loads(variables["AIRFLOW_CONN_RULER_DEFAULT"])
         api_url = connection["host"].removesuffix("/v1")
         assert base == f"# The sandbox serves at {api_url}; Ctrl-C ends it.\n"
         form = {"username": connection["login"], "password": connection["password"]}

@@ -40,10 +40,10 @@ def free_port_before_a_taken_one() -> tuple[int, socket.socket]:
     pytest.fail("no two free ports in a row")
 
 
-def test_api_and_logins_are_different_origins_on_loopback(sandbox: Sandbox) -> None:
-    api, auth = urlsplit(sandbox.api_url), urlsplit(sandbox.auth_url)
-    assert api.hostname == auth.hostname == "127.0.0.1"
-    assert api.port != auth.port
+def test_api_logins_and_files_are_different_origins_on_loopback(sandbox: Sandbox) -> None:
+    origins = [urlsplit(url) for url in (sandbox.api_url, sandbox.auth_url, sandbox.storage_url)]
+    assert {origin.hostname for origin in origins} == {"127.0.0.1"}
+    assert len({origin.port for origin in origins}) == 3
 
 
 def test_an_endpoint_is_served_on_its_own_origin_only(sandbox: Sandbox) -> None:
@@ -55,7 +55,7 @@ def test_an_endpoint_is_served_on_its_own_origin_only(sandbox: Sandbox) -> None:
 def test_health_tells_the_time_and_the_vendors(sandbox: Sandbox) -> None:
     health = requests.get(f"{sandbox.api_url}/_sandbox/health", timeout=10).json()
     assert health["status"] == "ok"
-    assert health["vendors"] == ["ruler"]
+    assert health["vendors"] == ["aftercare", "questionpro", "ruler", "talkdesk"]
     assert health["now"] <= sandbox.health()["now"]
 
 
@@ -131,7 +131,15 @@ def test_a_wrong_method_is_a_405_in_json(sandbox: Sandbox, method: str, path: st
 
 def test_the_environment_defines_a_connection_that_logs_in(sandbox: Sandbox) -> None:
     environment = sandbox.environment()
-    assert list(environment) == ["AIRFLOW_CONN_RULER_DEFAULT"]
+    assert sorted(environment) == [
+        "AIRFLOW_CONN_AFTERCARE_DEFAULT",
+        "AIRFLOW_CONN_QUESTIONPRO_DEFAULT",
+        "AIRFLOW_CONN_RULER_DEFAULT",
+        "AIRFLOW_CONN_TALKDESK_DEFAULT",
+    ]
+    for vendor in ("aftercare", "questionpro", "talkdesk"):
+        value = environment[f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT"]
+        assert json.loads(value) == sandbox.connection(vendor)
     connection = json.loads(environment["AIRFLOW_CONN_RULER_DEFAULT"])
     assert connection == sandbox.connection("ruler")
     assert connection["conn_type"] == "ruler"

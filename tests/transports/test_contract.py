@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     NotFound,
@@ -23,7 +24,7 @@ from airflow_provider_jobstatus.core.errors import (
     TransportError,
     UnexpectedResponse,
 )
-from airflow_provider_jobstatus.core.http import MAX_BODY_BYTES, Flow, Request, Response
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.replies import expect_json
 from airflow_provider_jobstatus.transports.environment import CallLimits
 from tests.support.raw_server import Handler, RawServer, Received, reply, reset, says

@@ -9,8 +9,9 @@ import zlib
 
 import pytest
 
+from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
 from airflow_provider_jobstatus.core.errors import NotFound, TransportError
-from airflow_provider_jobstatus.core.http import MAX_BODY_BYTES, Flow, Response
+from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.replies import expect
 from airflow_provider_jobstatus.transports import blocking
 from airflow_provider_jobstatus.transports.blocking import BlockingClient

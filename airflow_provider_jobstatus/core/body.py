@@ -1,0 +1,123 @@
+"""The body of a reply, taken in piece by piece: decoded, and never more of it held than is allowed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from airflow_provider_jobstatus.core.scan import Outline
+
+#: A reply to a flow that is larger is an error; what may be larger is streamed, or only its outline is read.
+MAX_BODY_BYTES = 8 * 1024 * 1024
+#: Most bytes that one step of inflating puts out.
+INFLATED_PIECE_BYTES = 1024 * 1024
+
+
+class Inflater:
+    """
+    Undoes a content coding, holding no more than one piece of output at a time.
+
+    We ask for ``identity``; a proxy on the way may compress all the same.
+
+    :param encoding: value of ``Content-Encoding``.
+    :raises ValueError: a coding that we do not know.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        name = encoding.strip().lower()
+        if name not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise ValueError("the body has a content coding that was not asked for")
+        self._inflater = None if name in ("", "identity") else zlib.decompressobj(wbits=47)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """
+        Yield what ``data`` decodes to.
+
+        :raises ValueError: it is broken.
+        """
+        if self._inflater is None:
+            yield data
+            return
+        try:
+            while data:
+                if self._inflater.eof:
+                    raise ValueError("the body goes on after the end of its compressed data")
+                yield self._inflater.decompress(data, INFLATED_PIECE_BYTES)
+                data = self._inflater.unconsumed_tail or self._inflater.unused_data
+        except zlib.error:
+            raise ValueError("the body is not what its content coding says") from None
+
+    def finish(self) -> bytes:
+        """
+        Return what is left to put out.
+
+        :raises ValueError: the body is cut short.
+        """
+        if self._inflater is None:
+            return b""
+        rest = self._inflater.flush()
+        if not self._inflater.eof:
+            raise ValueError("the compressed body is cut short")
+        return rest
+
+
+def inflate(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """
+    Undo a content coding of a body that is pulled.
+
+    :raises ValueError: see :class:`Inflater`.
+    """
+    inflater = Inflater(encoding)
+    for chunk in chunks:
+        yield from inflater.feed(chunk)
+    yield inflater.finish()
+
+
+class BodyReader:
+    """
+    Collects a body: whole, or only its outline.
+
+    :param encoding: value of ``Content-Encoding``.
+    :param outline: what to read of a JSON body instead of keeping it.
+    :raises ValueError: a coding that we do not know.
+    """
+
+    def __init__(self, encoding: str, outline: Outline | None = None) -> None:
+        self._inflater = Inflater(encoding)
+        self._outline = outline
+        self._body = bytearray()
+        self._size = 0
+        self._enough = False
+
+    def feed(self, data: bytes) -> bool:
+        """
+        Take in what comes next, and return whether the rest is of no interest.
+
+        :raises ValueError: it is broken, or too large to be held.
+        """
+        return any(self._add(piece) for piece in self._inflater.feed(data))
+
+    def finish(self) -> bytes:
+        """
+        Return the body; of an outline, the members that it kept, as JSON.
+
+        :raises ValueError: the body is cut short, or has no outline.
+        """
+        if self._enough and self._outline is not None:
+            return self._outline.json()
+        self._add(self._inflater.finish())
+        if self._outline is None or not self._size:
+            return bytes(self._body)
+        if not self._outline.whole:
+            raise ValueError("the body is no whole JSON")
+        return self._outline.json()
+
+    def _add(self, piece: bytes) -> bool:
+        self._size += len(piece)
+        if self._outline is not None:
+            self._enough = self._outline.feed(piece)
+            return self._enough
+        self._body += piece
+        if self._size > MAX_BODY_BYTES:
+            raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+        return False

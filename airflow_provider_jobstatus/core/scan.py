@@ -1,0 +1,177 @@
+"""
+The outline of a JSON text, read in constant memory.
+
+A finished job's reply may carry all its results, hundreds of megabytes of them, before or after the one word
+that we want; a report's rows are counted while they pass. A scanner sees each byte once, keeps the few
+members that it was asked for, and knows no more of JSON than strings and nesting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+#: Most bytes that are kept of a member's value; a longer value is forgotten.
+KEPT_BYTES = 64 * 1024
+
+#: Deepest nesting that is followed.
+MAX_DEPTH = 1000
+
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+_PLAIN = rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+"
+# What lies between two brackets, whole innermost objects and arrays included: passed at once where nobody
+# looks.
+_UNINTERESTING = re.compile(
+    rb'(?:[^"\[\]{}]++|' + _STRING + rb"|\{" + _PLAIN + rb"\}|\[" + _PLAIN + rb"\])*+", re.DOTALL
+)
+_IN_STRING = re.compile(rb'["\\]')
+_IN_JSON = re.compile(rb'["\[\]{},:]|[^\s"\[\]{},:]+')
+
+
+class Outline:
+    """
+    Reads the outermost object or array of a JSON text.
+
+    :param keep: names of members of the outermost object whose values are kept.
+    :param enough: asked each time that a kept member is complete, with all of them so far; True ends the
+        reading.
+
+    :ivar members: kept members: name to the JSON of the value.
+    :ivar items: number of items of each array that is a member of the outermost object, by the member's name;
+        under the empty name those of the outermost array itself.
+    :ivar whole: whether the text has ended where it should.
+    """
+
+    def __init__(
+        self,
+        keep: Iterable[str] = (),
+        enough: Callable[[Mapping[str, bytes]], bool] = lambda _: False,
+    ) -> None:
+        self.members: dict[str, bytes] = {}
+        self.items: dict[str, int] = {}
+        self.whole = False
+        self._keep = frozenset(keep)
+        self._enough = enough
+        self._enclosing = bytearray()
+        self._broken = False
+        self._in_string = False
+        #: Characters at the start of the next chunk that are escaped.
+        self._escaped = 0
+        self._name = ""
+        self._in_item = False
+        #: Text of the name or value that is being kept, or None.
+        self._kept: bytearray | None = None
+        self._in_name = False
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take in what comes next, and return whether no more is needed."""
+        at, self._escaped = self._escaped, 0
+        begin = 0
+        while at < len(chunk):
+            if not self._in_string and self._nobody_looks():
+                at = _UNINTERESTING.match(chunk, at).end()  # type: ignore[union-attr]
+            found = (_IN_STRING if self._in_string else _IN_JSON).search(chunk, at)
+            if found is None:
+                at = len(chunk)
+                break
+            at = found.end()
+            if self._in_string:
+                if found[0] == b"\\":
+                    at += 1
+                    continue
+                self._in_string = False
+                self._take(chunk[begin:at])
+                begin = at
+                if self._in_name:
+                    self._end_name()
+            else:
+                self._take(chunk[begin : found.start()])
+                begin = found.start()
+                if self._token(found[0]):
+                    return True
+                self._take(chunk[begin:at])
+                begin = at
+        self._take(chunk[begin:])
+        self._escaped = max(at - len(chunk), 0)
+        return False
+
+    def json(self) -> bytes:
+        """Return the kept members as a small JSON object."""
+        return b"{%s}" % b",".join(
+            b'"%s":%s' % (name.encode(), value) for name, value in self.members.items()
+        )
+
+    def _nobody_looks(self) -> bool:
+        depth = len(self._enclosing)
+        return depth > 2 or (depth == 2 and self._enclosing[-1:] == b"{")
+
+    def _take(self, text: bytes) -> None:
+        if self._kept is not None:
+            self._kept += text
+            if len(self._kept) > KEPT_BYTES:
+                self._kept = None
+
+    def _token(self, token: bytes) -> bool:
+        """Move on by one token outside strings; return whether no more is needed."""
+        depth = len(self._enclosing)
+        if self._broken or (depth == 0 and (self.whole or token not in (b"{", b"["))):
+            self._broken, self.whole = True, False
+            return False
+        if token in (b"]", b"}"):
+            return self._close(token)
+        if token == b",":
+            done = depth == 1 and self._end_member()
+            if depth <= 2:
+                self._in_item = False
+            return done
+        if token == b":":
+            if depth == 1 and self._name in self._keep:
+                self._kept = bytearray()
+                # The colon itself is taken next; it is cut off with the white space around the value.
+            return False
+        self._begin(token, depth)
+        return False
+
+    def _begin(self, token: bytes, depth: int) -> None:
+        """Begin a value or a name."""
+        in_object = depth > 0 and self._enclosing[-1:] == b"{"
+        if depth == 1 and in_object and token == b'"' and not self._name:
+            self._in_name = True
+            self._kept = bytearray()
+        elif depth and not in_object and not self._in_item and (depth == 1 or (depth == 2 and self._name)):
+            self.items[self._name] = self.items.get(self._name, 0) + 1
+            self._in_item = True
+        if token in (b"[", b"{"):
+            self._enclosing += token
+            self._broken = self._broken or depth > MAX_DEPTH
+            if token == b"[" and (depth == 0 or (depth == 1 and in_object)):
+                self.items.setdefault(self._name, 0)
+                self._in_item = False
+        self._in_string = token == b'"'
+
+    def _close(self, token: bytes) -> bool:
+        depth = len(self._enclosing)
+        if bytes(self._enclosing[-1:]) != (b"[" if token == b"]" else b"{"):
+            self._broken, self.whole = True, False
+            return False
+        done = depth == 1 and self._end_member()
+        del self._enclosing[-1:]
+        self.whole = depth == 1 and not self._broken
+        return done
+
+    def _end_name(self) -> None:
+        # Names with escapes are none of ours; they are compared as they stand.
+        self._name = bytes(self._kept or b"").strip()[1:-1].decode("utf-8", "replace") or "\0"
+        self._kept = None
+        self._in_name = False
+
+    def _end_member(self) -> bool:
+        name, self._name = self._name, ""
+        kept, self._kept = self._kept, None
+        if not name or kept is None or name not in self._keep:
+            return False
+        if name in self.members:
+            self._broken = True
+            return False
+        self.members[name] = bytes(kept).strip().removeprefix(b":").strip()
+        return self._enough(self.members)

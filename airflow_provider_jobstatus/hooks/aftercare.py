@@ -1,0 +1,116 @@
+"""
+Aftercare: AI coding of survey answers.
+
+Auth
+    ``X-Aftercare-Key``: an API key, as password. A bad key is a 403; 401 is not documented.
+Job id
+    ``"<batchJobId>"`` for coding and brand coding, ``"data-quality/<batchJobId>"`` for data-quality batches.
+Sources, read 2026-11-21
+    https://docs.getaftercare.com/api-reference/coding/get, .../coding/create, .../data-quality/batch, and the
+    OpenAPI file of https://github.com/Kontractify/docs (2025-06-10). That brand coding is asked for like
+    coding is inferred.
+Quirks
+    A finished job's reply carries all its results, some hundred megabytes of them: only its outline is read.
+    On the two failure words ``results`` is an error object instead. A malformed id is a 400.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import ClassVar
+
+from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
+from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected
+from airflow_provider_jobstatus.core.http import Flow, Response
+from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, text_or_none
+from airflow_provider_jobstatus.core.replies import expect_json, load_json
+from airflow_provider_jobstatus.core.scan import Outline
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+
+_DATA_QUALITY = "data-quality/"
+
+
+class AftercareHook(BatchJobHook):
+    """
+    Talks to Aftercare.
+
+    :param aftercare_conn_id: connection of type ``aftercare``.
+    """
+
+    conn_type = "aftercare"
+    conn_name_attr = "aftercare_conn_id"
+    default_conn_name = "aftercare_default"
+    hook_name = "Aftercare"
+    public_url = "https://surveys.getaftercare.com/api/v1"
+    statuses: ClassVar[dict[str, JobState]] = {
+        "queued": JobState.RUNNING,
+        "processing": JobState.RUNNING,
+        "completed": JobState.SUCCEEDED,
+        "partial_failure": JobState.PARTIAL,
+        "total_failure": JobState.FAILED,
+        # Of data-quality batches only, which have no partial failure.
+        "failed": JobState.FAILED,
+    }
+
+    def __init__(self, aftercare_conn_id: str = default_conn_name) -> None:
+        super().__init__(aftercare_conn_id)
+
+    def make_auth(self) -> Auth:
+        """Return the API key."""
+        key = self.settings.required("password", self.settings.password, "set it to the API key")
+        return HeaderKey("X-Aftercare-Key", key)
+
+    def status_flow(self, job_id: str) -> Flow[JobStatus]:
+        """
+        Ask for a job's status: ``GET /coding/{batchJobId}``, ``GET /data-quality/batch/{batchJobId}``.
+
+        Smallest reply relied on: ``{"status": "processing"}``
+        """
+        path, asked = self._path(job_id)
+        request = self.request("GET", path, outline=self._outline)
+        reply = expect_json(request, (yield request))
+        self.check_id(request, asked, reply.get("batchJobId"))
+        word, state = self.read_state(request, reply.get("status"))
+        detail = None
+        results = reply.get("results")
+        if state in (JobState.PARTIAL, JobState.FAILED) and isinstance(results, Mapping):
+            told = [text for key in ("code", "message") if (text := text_or_none(results.get(key)))]
+            detail = ": ".join(told) or None
+        return JobStatus(job_id, self.conn_type, state, word, detail)
+
+    def ping_flow(self) -> Flow[str]:
+        """Ask for a job that cannot exist: ``GET /coding/{batchJobId}``. A refused key shows before."""
+        request = self.request("GET", f"/coding/{uuid.UUID(int=0)}", outline=self._outline)
+        response = yield request
+        try:
+            expect_json(request, response)
+        except (NotFound, RequestRejected):
+            # Any server has a page of its own for what it does not know.
+            if not self._is_error(response):
+                raise
+        return "Aftercare accepts the key"
+
+    @staticmethod
+    def _is_error(response: Response) -> bool:
+        with suppress(ValueError):
+            body = load_json(response.body)
+            return isinstance(body, Mapping) and "code" in body
+        return False
+
+    def _outline(self) -> Outline:
+        def enough(members: Mapping[str, bytes]) -> bool:
+            # A failure is explained in `results`; of a success they are all that follows.
+            word = members.get("status", b"").decode("utf-8", "replace").strip('"')
+            return self.known_state(word) is JobState.SUCCEEDED
+
+        return Outline(keep=("batchJobId", "status", "results"), enough=enough)
+
+    @staticmethod
+    def _path(job_id: str) -> tuple[str, str]:
+        text = job_id_text(job_id)
+        asked = text.removeprefix(_DATA_QUALITY)
+        segment = path_segment(asked, "batchJobId")
+        return f"/data-quality/batch/{segment}" if asked != text else f"/coding/{segment}", asked

@@ -1,0 +1,133 @@
+"""
+QuestionPro: mailings to a panel (micropanel batches).
+
+Auth
+    ``api-key``: an API key, as password. The older header ``apiKey`` was withdrawn.
+Job id
+    ``"<batchID>"``: digits.
+Sources, read 2026-11-21
+    https://www.questionpro.com/api/communities/batch-details.html, .../send-survey.html,
+    https://www.questionpro.com/api/error-codes.html, https://questionpro.com/api/limits.html
+Quirks
+    The vocabulary is open: the page shows "Delivery Successful" and lists no words, so that an unknown one
+    means "running". An answer may hold ``response.error`` even with 200. 429 has two meanings: too fast, or
+    the licence's calls are used up (error 1013), which no waiting mends. Error ids are texts on one page and
+    numbers on another. ``GET /apikey/regenerate`` would end the key: it is never called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
+from airflow_provider_jobstatus.core.errors import NotFound, RateLimited, RequestRejected, SettingsError
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, utc_time
+from airflow_provider_jobstatus.core.replies import expect, expect_json, load_json, unexpected
+from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+
+#: Error id of a spent licence (with 429), and of a missing permission (with 403).
+LICENCE_SPENT = "1013"
+
+
+class QuestionProHook(BatchJobHook):
+    """
+    Talks to QuestionPro.
+
+    :param questionpro_conn_id: connection of type ``questionpro``.
+    """
+
+    conn_type = "questionpro"
+    conn_name_attr = "questionpro_conn_id"
+    default_conn_name = "questionpro_default"
+    hook_name = "QuestionPro"
+    public_url = "https://api.questionpro.com/a/api/v2"
+    statuses: ClassVar[dict[str, JobState]] = {"Delivery Successful": JobState.SUCCEEDED}
+
+    def __init__(self, questionpro_conn_id: str = default_conn_name) -> None:
+        super().__init__(questionpro_conn_id)
+
+    def make_auth(self) -> Auth:
+        """Return the API key."""
+        key = self.settings.required("password", self.settings.password, "set it to the API key")
+        return HeaderKey("api-key", key)
+
+    def caveat(self) -> str | None:
+        """Warn that no word for a failure is known, unless the connection adds some."""
+        if any(state is not JobState.SUCCEEDED for state in self.settings.statuses.values()):
+            return None
+        return (
+            "QuestionPro does not document its status words: only 'Delivery Successful' is known, and every "
+            "other word counts as running until the timeout. If you know words for a failure, add them to "
+            f"extra 'statuses' of connection {self.conn_id!r}, such as "
+            '{"Delivery Failed": "failed"}'
+        )
+
+    def status_flow(self, job_id: str) -> Flow[JobStatus]:
+        """
+        Ask for a mailing's status: ``GET /micropanel/batches/{batchID}``.
+
+        Smallest reply relied on: ``{"response": {"status": "Delivery Successful"}}``
+
+        :raises RateLimited: ``spent`` if the licence's calls are used up.
+        """
+        batch = job_id_text(job_id)
+        if not (batch.isascii() and batch.isdigit()):
+            raise SettingsError(
+                f"job_id {clean(batch, 80)!r} is no batchID of QuestionPro, which is a number"
+            )
+        request = self.request("GET", f"/micropanel/batches/{path_segment(batch, 'batchID')}")
+        reply = self._envelope(request, (yield request))
+        self.check_id(request, str(int(batch)), reply.get("id"))
+        word = self.read_word(request, reply.get("status"))
+        state = self.known_state(word)
+        return JobStatus(
+            job_id,
+            self.conn_type,
+            state or JobState.RUNNING,
+            word,
+            created_at=utc_time(reply.get("creationTimestamp")),
+            known=state is not None,
+        )
+
+    def ping_flow(self) -> Flow[str]:
+        """Ask for a mailing that cannot exist: ``GET /micropanel/batches/0``. A refused key shows before."""
+        request = self.request("GET", "/micropanel/batches/0")
+        response = yield request
+        try:
+            self._envelope(request, response)
+        except (NotFound, RequestRejected):
+            # Any server has a page of its own for what it does not know.
+            if self._error_in(response) is None:
+                raise
+        return "QuestionPro accepts the key"
+
+    def _envelope(self, request: Request, response: Response) -> Mapping[str, Any]:
+        """Return what the envelope holds, or raise the error that it holds, whatever the status says."""
+        error = self._error_in(response)
+        if error is not None and 200 <= response.status < 300:
+            status = error.get("httpStatusCode")
+            if not isinstance(status, int) or not 400 <= status < 600:
+                raise unexpected(request, f"answered the error {clean(error.get('message'), 200)!r} with 200")
+            response = replace(response, status=status)
+        try:
+            expect(request, response)
+        except RateLimited as limited:
+            limited.spent = error is not None and str(error.get("id")) == LICENCE_SPENT
+            raise
+        reply = expect_json(request, response).get("response")
+        if not isinstance(reply, Mapping):
+            raise unexpected(request, "answered without 'response'")
+        return reply
+
+    @staticmethod
+    def _error_in(response: Response) -> Mapping[str, Any] | None:
+        try:
+            error = load_json(response.body)["response"]["error"]
+        except (ValueError, LookupError, TypeError):
+            return None
+        return error if isinstance(error, Mapping) else None

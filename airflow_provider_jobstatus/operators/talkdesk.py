@@ -1,0 +1,122 @@
+"""Operators for Talkdesk Explore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.ids import single_job_id
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.exceptions import (
+    DownloadIncomplete,
+    JobCancelled,
+    JobFailed,
+    JobNotFinished,
+    task_error,
+)
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_jobstatus.operators.destination import IfExists
+
+
+class TalkdeskDownloadReportOperator(BaseOperator):
+    """
+    Write the file of a finished report, byte by byte as it is stored.
+
+    Talkdesk redirects to a signed address of a storage host. That address is called without anything of ours,
+    never logged, and asked for again if it has expired.
+
+    :param job_id: (templated) ``"<report_type>/<jobId>"``, or the dict that ``BatchJobSensor`` returned for
+        the job.
+    :param destination: (templated) local path or any URI of ``ObjectStoragePath``. A trailing slash means
+        "into this folder, under the name that the storage gives the file". A local file is readable by its
+        owner only.
+    :param talkdesk_conn_id: (templated) connection of type ``talkdesk``.
+    :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
+
+    :return: ``{"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}``; ``format`` is
+        ``"csv"``, ``"json"`` or None; ``rows`` leaves out a header and is None where it cannot be told;
+        ``verified_by`` names what proves that the file is whole.
+
+    :raises JobNotFinished: the job still runs. A retry asks again.
+    :raises JobFailed, JobCancelled: there is no file. A retry asks again, and gets the same answer.
+    :raises UnknownJob: Talkdesk knows no such job or file. A retry asks again.
+    :raises VendorRefused: credentials or permission. A retry asks again.
+    :raises DownloadIncomplete: not whole, or not verifiable, after some two minutes of tries. A retry starts
+        anew.
+    :raises DestinationError: cannot be written. A retry starts anew.
+    :raises BadSettings: connection, job id or arguments; Airflow does not retry.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "destination", "talkdesk_conn_id")
+    ui_color = "#efe8f5"
+
+    def __init__(
+        self,
+        *,
+        job_id: Any,
+        destination: str,
+        talkdesk_conn_id: str = TalkdeskHook.default_conn_name,
+        if_exists: IfExists = "replace",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job_id = job_id
+        self.destination = destination
+        self.talkdesk_conn_id = talkdesk_conn_id
+        self.if_exists = if_exists
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Ask for the job's status, download its file, and return the manifest."""
+        from airflow_provider_jobstatus.operators.download import patiently
+
+        hook = TalkdeskHook(self.talkdesk_conn_id)
+        try:
+            job_id = single_job_id(self.job_id)
+            status = patiently(lambda: hook.job_status(job_id))
+            line = f"{job_id}: {status.describe()}"
+            if status.state is JobState.RUNNING:
+                raise JobNotFinished(f"{line}; wait for it with BatchJobSensor")
+            if status.state is JobState.CANCELLED:
+                raise JobCancelled(line, status.as_dict())
+            if status.state is JobState.FAILED:
+                raise JobFailed(line, status.as_dict())
+            manifest = patiently(lambda: self._download(hook, job_id))
+        except (VendorError, SettingsError) as error:
+            raise task_error(error, otherwise=DownloadIncomplete) from error
+        self.log.info(
+            "%s: %s rows, %d bytes, in %s", job_id, manifest["rows"], manifest["bytes"], manifest["path"]
+        )
+        return {"job_id": job_id, **manifest}
+
+    def _download(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:
+        from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries
+        from airflow_provider_jobstatus.operators.destination import file_name, resolve
+        from airflow_provider_jobstatus.operators.download import save
+
+        with hook.connect() as client, client.open(hook.with_credentials(hook.file_flow(job_id))) as reply:
+            name = file_name(reply.headers.get("content-disposition", ""), job_id.rpartition("/")[2])
+            file_format = _format(name, reply.content_type)
+            counters = {"csv": count_csv_rows, "json": count_entries, None: _drain}
+            path = resolve(self.destination, name)
+            manifest = save(reply, path, self.if_exists, counters[file_format], None)
+        return {**manifest, "format": file_format}
+
+
+def _format(name: str, content_type: str) -> str | None:
+    if content_type == "text/csv" or name.lower().endswith(".csv"):
+        return "csv"
+    if content_type == "application/json" or name.lower().endswith(".json"):
+        return "json"
+    return None
+
+
+def _drain(chunks: Iterable[bytes]) -> None:
+    for _ in chunks:
+        pass

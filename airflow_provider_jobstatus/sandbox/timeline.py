@@ -1,0 +1,111 @@
+"""How a job gets from one of its vendor's words to the next: with time, or as a script tells."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from airflow_provider_jobstatus.sandbox.fields import Fields
+from airflow_provider_jobstatus.sandbox.script import Entry, Script, read_script
+
+
+class Timeline:
+    """The status of one job.
+
+    :param stages: The words before the end, each with the seconds for which it lasts.
+    :param end: The last word.
+    :param terminal: The words that end a job, whoever says them.
+    :param created_at: When the job was made, in epoch seconds.
+    :param waits_for_poll: Whether it is made anew at the first status request.
+    :param script: Answers to successive status requests; what they show counts more than time.
+    """
+
+    def __init__(
+        self,
+        *,
+        stages: Sequence[tuple[str, float]],
+        end: str,
+        terminal: Collection[str],
+        created_at: float,
+        waits_for_poll: bool = False,
+        script: Sequence[Entry] = (),
+    ) -> None:
+        self.created_at = created_at
+        self.polls = 0
+        self.last_poll_at: float | None = None
+        self._stages = tuple(stages)
+        self._end = end
+        self._terminal = terminal
+        self._waits_for_poll = waits_for_poll
+        self._script = Script(script, repeat_last=True)
+        self._shown: Mapping[str, object] | None = None
+        self._ended_at: float | None = None
+
+    def poll(self, now: float) -> Entry | None:
+        """Count a status request and return the scripted answer to it, if there is one."""
+        if self._waits_for_poll:
+            self.created_at, self._waits_for_poll = now, False
+        self.polls += 1
+        self.last_poll_at = now
+        entry = self._script.take()
+        if entry and entry.fields:
+            self._shown = entry.fields
+            if self._ended_at is None and str(self.word(now)).lower() in self._terminal:
+                self._ended_at = now
+        return entry
+
+    @property
+    def overrides(self) -> Mapping[str, object]:
+        """The keys of the answer that the script has shown last."""
+        if self._shown is not None:
+            return self._shown
+        # Before the first poll, a scripted job is where its script begins.
+        return next((entry.fields for entry in self._script.entries if entry.fields), {})
+
+    def word(self, now: float) -> object:
+        """Return the status: what the script has shown last, else what the time says."""
+        return self.overrides.get("status", self._by_time(now))
+
+    def ended(self, now: float) -> bool:
+        """Return whether the job has come to an end."""
+        return str(self.word(now)).lower() in self._terminal
+
+    def ended_at(self, now: float) -> float:
+        """Return when a job ended that has come to an end."""
+        if "status" in self.overrides:
+            return now if self._ended_at is None else self._ended_at
+        return self.created_at + sum(seconds for _, seconds in self._stages)
+
+    def _by_time(self, now: float) -> str:
+        left = 0.0 if self._waits_for_poll else now - self.created_at
+        for word, seconds in self._stages:
+            if left < seconds or self._waits_for_poll:
+                return word
+            left -= seconds
+        return self._end
+
+
+def read_timeline(
+    given: Fields,
+    now: float,
+    *,
+    seconds: Mapping[str, float],
+    ends: Sequence[str],
+    keys: Collection[str],
+) -> Timeline:
+    """Read a job's way from the body of an admin request.
+
+    The keys are ``<word>_seconds`` for each word before the end, ``end``, ``script`` and
+    ``start_on_first_poll``.
+
+    :param seconds: The words before the end in order, and how long each lasts if nobody tells.
+    :param ends: The words that may end a job, the usual one first.
+    :param keys: The keys of the vendor's documented answer, which a script may set.
+    """
+    return Timeline(
+        stages=[(word, given.number(f"{word}_seconds", usual)) for word, usual in seconds.items()],
+        end=given.choice("end", ends, ends[0]),
+        terminal=ends,
+        created_at=now,
+        waits_for_poll=given.flag("start_on_first_poll"),
+        script=read_script(given.take("script", []), keys=keys),
+    )

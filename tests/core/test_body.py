@@ -1,0 +1,130 @@
+"""Bodies: content codings, limits, outlines."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_jobstatus.core.body import INFLATED_PIECE_BYTES, MAX_BODY_BYTES, BodyReader, inflate
+from airflow_provider_jobstatus.core.scan import Outline
+from tests.core.values import chunks_of, every_cut
+
+CODINGS = {
+    "": bytes,
+    "identity": bytes,
+    " Identity ": bytes,
+    "gzip": gzip.compress,
+    "X-Gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
+COMPRESSED = [coding for coding, encode in CODINGS.items() if encode is not bytes]
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@given(st.data(), st.binary(max_size=300))
+def test_a_coding_is_undone_however_the_body_is_cut(coding: str, data: st.DataObject, body: bytes) -> None:
+    chunks = data.draw(chunks_of(CODINGS[coding](body)))
+    assert b"".join(inflate(chunks, coding)) == body
+
+
+@pytest.mark.parametrize("coding", COMPRESSED)
+def test_a_coding_is_undone_when_cut_at_every_offset(coding: str) -> None:
+    for chunks in every_cut(CODINGS[coding](b"a,b\r\n1,2\r\n")):
+        assert b"".join(inflate(chunks, coding)) == b"a,b\r\n1,2\r\n"
+
+
+@pytest.mark.parametrize("coding", COMPRESSED)
+def test_a_body_that_ends_at_any_offset_is_refused(coding: str) -> None:
+    coded = CODINGS[coding](b"a,b\r\n1,2\r\n")
+    for end in range(len(coded)):
+        for chunks in ([coded[:end]], [coded[:end], b""], []):
+            with pytest.raises(ValueError, match="cut short"):
+                list(inflate(chunks, coding))
+
+
+@pytest.mark.parametrize("coding", COMPRESSED)
+def test_a_body_that_goes_on_after_its_end_is_refused(coding: str) -> None:
+    coded = CODINGS[coding](b"data")
+    for chunks in ([coded + b"x"], [coded, b"x"], [coded, b"", coded]):
+        with pytest.raises(ValueError, match="goes on"):
+            list(inflate(chunks, coding))
+    assert b"".join(inflate([coded, b"", b""], coding)) == b"data"
+
+
+@pytest.mark.parametrize("coding", COMPRESSED)
+@given(st.binary(min_size=1, max_size=60))
+def test_a_body_that_is_not_what_it_says_is_refused(coding: str, body: bytes) -> None:
+    with pytest.raises(ValueError, match="body"):
+        list(inflate([b"\0" + body], coding))
+
+
+@pytest.mark.parametrize("place", [12, -5, -1])
+def test_a_broken_checksum_or_body_is_refused(place: int) -> None:
+    coded = bytearray(gzip.compress(b"0123456789" * 20))
+    coded[place] ^= 0xFF
+    with pytest.raises(ValueError, match="body"):
+        list(inflate([bytes(coded)], "gzip"))
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "gzip,identity", "*", "\0"])
+def test_a_coding_that_we_do_not_know_is_refused(coding: str) -> None:
+    with pytest.raises(ValueError, match="not asked for"):
+        list(inflate([b"data"], coding))
+
+
+def test_a_bomb_comes_in_small_pieces() -> None:
+    bomb = gzip.compress(b"\0" * (64 * 1024 * 1024), 9)
+    assert len(bomb) < 100_000
+    size = 0
+    for piece in inflate([bomb], "gzip"):
+        assert len(piece) <= INFLATED_PIECE_BYTES
+        size += len(piece)
+    assert size == 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, 2, 100, 257, 258, 259, 1000])
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_nothing_is_lost_where_one_piece_ends(more: int, level: int) -> None:
+    body = b"\0" * (INFLATED_PIECE_BYTES + more)
+    assert b"".join(inflate([zlib.compress(body, level)], "deflate")) == body
+
+
+def read(body: bytes, coding: str = "", outline: Outline | None = None) -> bytes:
+    reader = BodyReader(coding, outline)
+    reader.feed(body)
+    return reader.finish()
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_body_has_a_limit_of_eight_mebibytes(coding: str) -> None:
+    encode = CODINGS[coding]
+    assert MAX_BODY_BYTES == 8 * 1024 * 1024
+    assert read(encode(b"x" * MAX_BODY_BYTES), coding) == b"x" * MAX_BODY_BYTES
+    with pytest.raises(ValueError, match="larger than 8388608 bytes"):
+        read(encode(b"x" * (MAX_BODY_BYTES + 1)), coding)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_an_outline_has_no_limit_and_is_read_through_any_coding(coding: str) -> None:
+    body = b'{"results": "' + b"x" * (MAX_BODY_BYTES + 1) + b'", "status": "done"}'
+    assert read(CODINGS[coding](body), coding, Outline(keep=["status"])) == b'{"status":"done"}'
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"status": "done"', b'{"status": "done"} x', b"]"])
+def test_what_has_no_outline_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match="no whole JSON"):
+        read(body, outline=Outline(keep=["status"]))
+
+
+def test_an_empty_body_has_an_empty_outline() -> None:
+    assert read(b"", outline=Outline(keep=["status"])) == b""
+
+
+def test_nothing_is_read_beyond_what_is_enough() -> None:
+    reader = BodyReader("", Outline(keep=["status"], enough=lambda members: "status" in members))
+    assert reader.feed(b'{"status": "done", "results": [')
+    assert reader.finish() == b'{"status":"done"}'

@@ -1,0 +1,140 @@
+"""Where the one redirect that is followed may lead."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_jobstatus.core.errors import UnexpectedResponse
+from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
+
+OUTSIDE = "https://api.talkdeskapp.com/data/reports/calls/files/0f9c"
+INSIDE = "http://127.0.0.1:8600/data/reports/calls/files/0f9c"
+
+
+def target(location: str | None, asked: str = OUTSIDE, status: int = 303) -> str:
+    headers = {} if location is None else {"location": location}
+    return target_of(Request("talkdesk", "GET", asked), Response(status, headers))
+
+
+def test_the_redirects_are_those_that_lead_somewhere() -> None:
+    assert REDIRECTS == {300, 301, 302, 303, 307, 308}
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("https://b.s3.amazonaws.com/k?X-Amz-Signature=a%2Fb", "https://b.s3.amazonaws.com/k?X-Amz-Signature=a%2Fb"),
+        ("HTTPS://Storage.Example:8443/k", "https://Storage.Example:8443/k"),
+        ("//cdn.example/k", "https://cdn.example/k"),
+        ("/stored/k?sig=1", "https://api.talkdeskapp.com/stored/k?sig=1"),
+        ("k", "https://api.talkdeskapp.com/data/reports/calls/files/k"),
+        ("https://8.8.8.8/k", "https://8.8.8.8/k"),
+        ("https://[2606:4700::1111]/k", "https://[2606:4700::1111]/k"),
+        ("https://1.s3.example0/k", "https://1.s3.example0/k"),
+    ],
+)
+def test_a_storage_outside_is_called(location: str, url: str) -> None:
+    assert target(location).lower() == url.lower()
+
+
+@pytest.mark.parametrize("status", sorted(REDIRECTS))
+@pytest.mark.parametrize("location", [None, ""])
+def test_a_missing_location_is_no_place(location: str | None, status: int) -> None:
+    with pytest.raises(UnexpectedResponse, match="redirects without saying where") as caught:
+        target(location, status=status)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://storage.example/k",
+        "file:///etc/passwd",
+        "ftp://storage.example/k",
+        "data:text/csv,a",
+        "javascript:1",
+        "https://user@storage.example/k",
+        "https://user:pass@storage.example/k",
+        "https://@storage.example/k",
+        "https://api.talkdeskapp.com@storage.example/k",
+        "https://",
+        "https:///k",
+        "https://a\\@b.example/k",
+        "https://storage.example/a b",
+        "https://[storage/k",
+        "https://storage.example:99999/k",
+        "https://lºcalhost/k",
+        "https://127.0.0.¹/k",
+        "https://stor\u00adage.example/k",
+    ],
+)
+def test_an_address_that_is_not_to_be_called_is_refused_without_being_shown(location: str) -> None:
+    with pytest.raises(UnexpectedResponse) as caught:
+        target(location)
+    assert "storage" not in str(caught.value)
+    assert "/k" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "db.localhost",
+        "printer.local",
+        "metadata.google.internal",
+        "metadata.google.internal.",
+        "127.0.0.1",
+        "127.0.0.1.",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.0.0.0xa",
+        "0xa9.0xfe.0xa9.0xfe",
+        "0xa9fea9fe",
+        "0xA9FEA9FE",
+        "0251.0376.0251.0376",
+        "0.0.0.0",
+        "169.254.169.254",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "[::1]",
+        "[::]",
+        "[fd00::1]",
+        "[fe80::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:169.254.169.254]",
+    ],
+)
+def test_nobody_outside_leads_us_to_an_address_inside_the_network(host: str) -> None:
+    for location in (f"https://{host}/latest/meta-data", f"//{host}:8443/k"):
+        with pytest.raises(UnexpectedResponse, match="redirects to an address inside the network"):
+            target(location)
+
+
+def test_a_vendor_inside_may_have_its_storage_inside() -> None:
+    assert target("http://127.0.0.1:8602/k", INSIDE) == "http://127.0.0.1:8602/k"
+    assert target("https://10.0.0.7/k", "https://10.0.0.1/f") == "https://10.0.0.7/k"
+    assert target("https://storage.example/k", INSIDE) == "https://storage.example/k"
+
+
+def test_a_vendor_over_https_does_not_lead_to_plain_http_anywhere() -> None:
+    for location in ("http://127.0.0.1/k", "http://10.0.0.7/k"):
+        with pytest.raises(UnexpectedResponse, match="not to be called"):
+            target(location, "https://10.0.0.1/f")
+
+
+@given(location=st.text(max_size=60))
+def test_no_location_ends_in_another_error_or_another_scheme(location: str) -> None:
+    for prefix in ("", "https://", "//"):
+        try:
+            url = target(prefix + location)
+        except UnexpectedResponse:
+            continue
+        assert url.startswith("https://")
