@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from binascii import Error as Base64Error
 
 # Of the private key: openssl writes the parameters of a curve before it.
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----(.*?)-----END \1-----", re.DOTALL)
@@ -21,7 +20,7 @@ def proper_pem(text: str) -> str:
     if "-----BEGIN" not in text:
         try:
             text = base64.b64decode(re.sub(r"\s", "", text), validate=True).decode()
-        except (Base64Error, UnicodeDecodeError):
+        except ValueError:
             text = ""
     found = _PEM.search(text.replace("\\r", "").replace("\\n", "\n"))
     if found is None:

@@ -7,6 +7,7 @@ watchdog shuts the connection down instead, which wakes the blocked read with an
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -79,6 +80,18 @@ class Watchdog:
                 # Not the method of an SSL socket, which drops TLS first and would let raw bytes through to
                 # the reader.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+class _WithoutQueries(logging.Filter):
+    """Takes the query, which may be a signature, out of what urllib3 logs of our calls."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and getattr(_current, "watchdog", None) is not None:
+            record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQueries())
 
 
 class _Watched(HTTPConnection):

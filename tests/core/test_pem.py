@@ -42,7 +42,9 @@ def test_each_form_becomes_the_same_key(form: str) -> None:
     assert proper_pem(FORMS[form]) == PEM
 
 
-@pytest.mark.parametrize("label", ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY"])
+@pytest.mark.parametrize(
+    "label", ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY"]
+)
 def test_the_kind_of_key_is_kept(label: str) -> None:
     assert proper_pem(pem(label=label).replace("\n", "\\n")) == pem(label=label)
 

@@ -26,11 +26,15 @@ def test_the_redirects_are_those_that_lead_somewhere() -> None:
 @pytest.mark.parametrize(
     ("location", "url"),
     [
-        ("https://b.s3.amazonaws.com/k?X-Amz-Signature=a%2Fb", "https://b.s3.amazonaws.com/k?X-Amz-Signature=a%2Fb"),
+        (
+            "https://b.s3.amazonaws.com/k?X-Amz-Signature=a%2Fb",
+            "https://b.s3.amazonaws.com/k?X-Amz-Signature=a%2Fb",
+        ),
         ("HTTPS://Storage.Example:8443/k", "https://Storage.Example:8443/k"),
         ("//cdn.example/k", "https://cdn.example/k"),
         ("/stored/k?sig=1", "https://api.talkdeskapp.com/stored/k?sig=1"),
         ("k", "https://api.talkdeskapp.com/data/reports/calls/files/k"),
+        ("https:///k", "https://api.talkdeskapp.com/k"),
         ("https://8.8.8.8/k", "https://8.8.8.8/k"),
         ("https://[2606:4700::1111]/k", "https://[2606:4700::1111]/k"),
         ("https://1.s3.example0/k", "https://1.s3.example0/k"),
@@ -60,8 +64,6 @@ def test_a_missing_location_is_no_place(location: str | None, status: int) -> No
         "https://user:pass@storage.example/k",
         "https://@storage.example/k",
         "https://api.talkdeskapp.com@storage.example/k",
-        "https://",
-        "https:///k",
         "https://a\\@b.example/k",
         "https://storage.example/a b",
         "https://[storage/k",
