@@ -303,7 +303,7 @@ class TalkdeskHook(BatchJobHook):
 
 
 class _JobOutline(Outline):
-    """A job; or the beginning of the report itself, whatever its size: its rows are neither kept nor awaited."""
+    """A job; or the beginning of the report itself, whatever its size: no row is kept or awaited."""
 
     def __init__(self) -> None:
         super().__init__(keep=("job", "id", "status"), enough=lambda members: "job" in members)

@@ -20,7 +20,7 @@ def target(location: str | None, asked: str = OUTSIDE, status: int = 303) -> str
 
 
 def test_the_redirects_are_those_that_lead_somewhere() -> None:
-    assert REDIRECTS == {300, 301, 302, 303, 307, 308}
+    assert {300, 301, 302, 303, 307, 308} == REDIRECTS
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,383 @@
+"""How a connection to Talkdesk shows who it is: regions, secret, signed login."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import jwt
+import pytest
+from airflow.sdk import Connection
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from airflow_provider_jobstatus.core.auth import Exchange, ExchangedToken, Token
+from airflow_provider_jobstatus.core.errors import AccessDenied, RateLimited, ServerError, SettingsError
+from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.hooks.talkdesk import ASSERTION_LIFE, REGIONS, TalkdeskHook
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
+SECRET = "canary:pass+word/9"
+TOKEN_URL = "https://acme.talkdeskid.com/oauth/token"
+NOW = 1_772_432_100
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def pem_of(key: Any, layout: PrivateFormat = PrivateFormat.PKCS8) -> str:
+    return key.private_bytes(Encoding.PEM, layout, NoEncryption()).decode()
+
+
+EC_PEM, RSA_PEM = pem_of(EC_KEY), pem_of(RSA_KEY)
+PUBLIC_PEM = EC_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def talkdesk(**fields: Any) -> TalkdeskHook:
+    fields = {"login": "client-1", "password": SECRET, "extra": {"account": "acme"}, **fields}
+    fields["extra"] = json.dumps(fields["extra"])
+    hook = TalkdeskHook.from_connection(Connection(conn_id="my_td", conn_type="talkdesk", **fields))
+    hook.wall_clock = lambda: NOW + 0.75
+    return hook
+
+
+def by_key(key: str = EC_PEM, **extra: Any) -> TalkdeskHook:
+    return talkdesk(password=None, extra={"account": "acme", "private_key": key, "key_id": "key-1"} | extra)
+
+
+def login(hook: TalkdeskHook) -> Request:
+    """Return the request by which a hook logs in."""
+    exchange = next(hook.with_credentials(hook.ping_flow()))
+    assert isinstance(exchange, Exchange)
+    request = next(exchange.flow())
+    assert isinstance(request, Request)
+    return request
+
+
+def form_of(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs((request.body or b"").decode()).items()}
+
+
+def api_of(hook: TalkdeskHook) -> str:
+    return next(hook.ping_flow()).url.partition("/data/")[0]
+
+
+# Regions
+
+
+@pytest.mark.parametrize(
+    ("region", "api", "token_url"),
+    [
+        (None, "https://api.talkdeskapp.com", "https://acme.talkdeskid.com/oauth/token"),
+        ("", "https://api.talkdeskapp.com", "https://acme.talkdeskid.com/oauth/token"),
+        ("us", "https://api.talkdeskapp.com", "https://acme.talkdeskid.com/oauth/token"),
+        ("eu", "https://api.talkdeskapp.eu", "https://acme.talkdeskid.eu/oauth/token"),
+        ("EU", "https://api.talkdeskapp.eu", "https://acme.talkdeskid.eu/oauth/token"),
+        ("ca", "https://api.talkdeskappca.com", "https://acme.talkdeskidca.com/oauth/token"),
+        ("au", "https://api.mytalkdesk.au", "https://acme.talkdeskid.au/oauth/token"),
+    ],
+)
+def test_a_region_has_its_own_api_and_login_host(region: str | None, api: str, token_url: str) -> None:
+    hook = talkdesk(extra={"account": "acme", "region": region})
+    assert api_of(hook) == api
+    assert login(hook).url == token_url
+
+
+def test_the_uk_has_an_api_and_needs_a_token_url() -> None:
+    hook = talkdesk(extra={"account": "acme", "region": "uk"})
+    assert api_of(hook) == "https://api.talkdeskapp.co.uk"
+    with pytest.raises(SettingsError, match="extra 'token_url' is not set"):
+        login(hook)
+    known = talkdesk(extra={"region": "uk", "token_url": "https://acme.login.example/oauth/token"})
+    assert login(known).url == "https://acme.login.example/oauth/token"
+
+
+def test_an_unknown_region_names_those_that_there_are() -> None:
+    with pytest.raises(SettingsError, match="extra 'region' is 'mars'; there are us, eu, ca, au, uk"):
+        talkdesk(extra={"account": "acme", "region": "mars"})
+
+
+def test_the_host_of_a_region_given_outright_brings_its_own_login_host() -> None:
+    for name, region in REGIONS.items():
+        for other in ("us", "eu"):
+            hook = talkdesk(host=region.api, extra={"account": "acme", "region": other})
+            assert api_of(hook) == region.api
+            if region.login_domain is None:
+                assert name == "uk"
+                continue
+            assert login(hook).url == f"https://acme.{region.login_domain}/oauth/token"
+
+
+@pytest.mark.parametrize(
+    "host", ["https://talkdesk.example", "https://api.talkdeskapp.com.evil.example", "http://localhost:8600"]
+)
+def test_another_host_given_outright_needs_a_token_url(host: str) -> None:
+    with pytest.raises(SettingsError, match="extra 'token_url' is not set"):
+        login(talkdesk(host=host))
+    hook = talkdesk(host=host, extra={"token_url": "https://login.example/t"})
+    assert (api_of(hook), login(hook).url) == (host, "https://login.example/t")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://login.example/t", "https://a@login.example/t", "login.example/t", "https://login.example/t?x=1"],
+)
+def test_a_token_url_is_checked_as_a_host_is(url: str) -> None:
+    with pytest.raises(SettingsError, match="extra 'token_url'"):
+        login(talkdesk(extra={"token_url": url}))
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        "evil.example/",
+        "evil.example#",
+        "evil.example?",
+        "a.b",
+        "a b",
+        "a@b",
+        "a:80",
+        "a\\b",
+        "ä",
+        "a_b",
+        "https://a",
+    ],
+)
+def test_an_account_with_odd_characters_is_refused(account: str) -> None:
+    with pytest.raises(SettingsError, match="extra 'account' is no name of an account"):
+        login(talkdesk(extra={"account": account}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"extra": {}}, "extra 'account' is not set"),
+        ({"login": None}, "login is not set; set it to the client id"),
+        ({"password": None}, "password is not set; set it to the client secret, or set extra 'private_key'"),
+    ],
+)
+def test_a_missing_field_is_named(fields: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        login(talkdesk(**fields))
+
+
+# By secret
+
+
+def test_a_secret_is_shown_as_basic_to_the_login_host() -> None:
+    request = login(talkdesk())
+    assert (request.method, request.url) == ("POST", TOKEN_URL)
+    basic = base64.b64encode(f"client-1:{SECRET}".encode()).decode()
+    assert request.headers == {
+        "Authorization": f"Basic {basic}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    assert request.body == b"grant_type=client_credentials"
+    assert "canary" not in repr(request)
+
+
+def test_a_good_login_brings_a_token_and_its_life() -> None:
+    flow = talkdesk().login_flow(TOKEN_URL, "client-1", SECRET)
+    next(flow)
+    with pytest.raises(StopIteration) as stopped:
+        flow.send(Response(200, {}, (SAMPLES / "token.json").read_bytes()))
+    assert stopped.value.value == Token("token-of-a-sample", 599.0)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_login_is_denied_in_its_own_words_and_without_the_secret(status: int) -> None:
+    basic = base64.b64encode(f"client-1:{SECRET}".encode()).decode()
+    for told in ("Client authentication failed", f"bad {SECRET}", f"bad Basic {basic}"):
+        flow = talkdesk().login_flow(TOKEN_URL, "client-1", SECRET)
+        next(flow)
+        body = json.dumps({"error": "invalid_client", "error_description": told}).encode()
+        with pytest.raises(AccessDenied, match="POST /oauth/token: answered") as caught:
+            flow.send(Response(status, {}, body))
+        assert "invalid_client" in str(caught.value)
+        assert caught.value.status == status
+        for shown in (str(caught.value), repr(caught.value), repr(caught.value.args)):
+            assert "canary" not in shown
+            assert basic not in shown
+
+
+@pytest.mark.parametrize("name", ["token-error-400.json", "token-error-401.json"])
+def test_the_documented_token_errors_are_denied(name: str) -> None:
+    flow = talkdesk().login_flow(TOKEN_URL, "client-1", SECRET)
+    next(flow)
+    body = (SAMPLES / name).read_bytes()
+    with pytest.raises(AccessDenied, match=json.loads(body)["error_description"]):
+        flow.send(Response(int(name[12:15]), {}, body))
+
+
+@pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (500, ServerError), (503, ServerError)])
+def test_a_login_host_in_trouble_is_no_refusal(status: int, error: type[Exception]) -> None:
+    flow = talkdesk().login_flow(TOKEN_URL, "client-1", SECRET)
+    next(flow)
+    with pytest.raises(error):
+        flow.send(Response(status, {}, b""))
+
+
+# By signed login
+
+
+EC_FORMS = {
+    "as it is": EC_PEM,
+    "written out": EC_PEM.replace("\n", "\\n"),
+    "lost": EC_PEM.replace("\n", " "),
+    "base64": base64.b64encode(EC_PEM.encode()).decode(),
+    "base64 in lines": base64.encodebytes(EC_PEM.encode()).decode(),
+    "older": pem_of(EC_KEY, PrivateFormat.TraditionalOpenSSL),
+    "with parameters": "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    + pem_of(EC_KEY, PrivateFormat.TraditionalOpenSSL),
+}
+
+
+@pytest.mark.parametrize("form", EC_FORMS)
+def test_a_key_may_be_pasted_in_any_form(form: str) -> None:
+    assertion = form_of(login(by_key(EC_FORMS[form])))["client_assertion"]
+    jwt.decode(assertion, EC_KEY.public_key(), ["ES256"], audience=TOKEN_URL, options={"verify_exp": False})
+
+
+@pytest.mark.parametrize(
+    ("extra", "key", "algorithm"),
+    [
+        ({}, EC_KEY, "ES256"),
+        ({"algorithm": "ES256"}, EC_KEY, "ES256"),
+        ({"algorithm": "RS256", "private_key": RSA_PEM}, RSA_KEY, "RS256"),
+        ({"algorithm": "RS256", "private_key": RSA_PEM.replace("\n", "\\n")}, RSA_KEY, "RS256"),
+    ],
+)
+def test_a_signed_login_says_who_to_whom_and_for_how_long(extra: Any, key: Any, algorithm: str) -> None:
+    request = login(by_key(**extra))
+    assert (request.method, request.url) == ("POST", TOKEN_URL)
+    assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
+    form = form_of(request)
+    assertion = form.pop("client_assertion")
+    assert form == {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    }
+    assert jwt.get_unverified_header(assertion) == {"alg": algorithm, "kid": "key-1", "typ": "JWT"}
+    claims = jwt.decode(
+        assertion,
+        key.public_key(),
+        [algorithm],
+        audience=TOKEN_URL,
+        options={"verify_exp": False, "verify_iat": False},
+    )
+    assert claims.pop("jti")
+    assert claims == {
+        "iss": "client-1",
+        "sub": "client-1",
+        "aud": TOKEN_URL,
+        "iat": NOW,
+        "exp": NOW + ASSERTION_LIFE,
+    }
+    assert ASSERTION_LIFE == 300
+
+
+def test_no_two_signed_logins_are_the_same() -> None:
+    hook = by_key()
+    options = {"verify_signature": False}
+    ids = {jwt.decode(form_of(login(hook))["client_assertion"], options=options)["jti"] for _ in range(20)}
+    assert len(ids) == 20
+
+
+def test_a_signed_login_is_made_anew_for_each_exchange() -> None:
+    hook = by_key()
+    exchange = next(hook.with_credentials(hook.ping_flow()))
+    first = form_of(next(exchange.flow()))["client_assertion"]
+    hook.wall_clock = lambda: NOW + 3600
+    second = form_of(next(exchange.flow()))["client_assertion"]
+    issued = [jwt.decode(text, options={"verify_signature": False})["iat"] for text in (first, second)]
+    assert issued == [NOW, NOW + 3600]
+
+
+def test_a_private_key_wins_over_a_password() -> None:
+    hook = talkdesk(extra={"account": "acme", "private_key": EC_PEM, "key_id": "key-1"})
+    assert "client_assertion" in form_of(login(hook))
+
+
+P384_PEM = pem_of(ec.generate_private_key(ec.SECP384R1()))
+ENCRYPTED_PEM = EC_KEY.private_bytes(
+    Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pass")
+).decode()
+BROKEN_PEM = "-----BEGIN PRIVATE KEY-----\n" + "canary" * 20 + "\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [
+        (EC_PEM, "RS256"),
+        (RSA_PEM, "ES256"),
+        (P384_PEM, "ES256"),
+        (ENCRYPTED_PEM, "ES256"),
+        (BROKEN_PEM, "ES256"),
+        (BROKEN_PEM, "RS256"),
+        (PUBLIC_PEM, "ES256"),
+        ("canary", "ES256"),
+        (SECRET, "RS256"),
+        ("ключ", "ES256"),
+    ],
+)
+def test_a_wrong_key_names_its_field_and_is_not_shown(key: str, algorithm: str) -> None:
+    with pytest.raises(SettingsError, match="connection 'my_td': extra 'private_key' is no") as caught:
+        login(by_key(key, algorithm=algorithm))
+    shown = str(caught.value) + repr(caught.value)
+    assert "canary" not in shown
+    assert not [line for line in key.splitlines() if len(line) > 8 and line in shown]
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "es256", "PS256"])
+def test_an_unknown_algorithm_is_refused(algorithm: str) -> None:
+    with pytest.raises(SettingsError, match=r"extra 'algorithm' is .*; there are ES256 and RS256"):
+        login(by_key(algorithm=algorithm))
+
+
+@pytest.mark.parametrize("key_id", [None, "", " "])
+def test_a_key_without_its_id_is_refused(key_id: str | None) -> None:
+    with pytest.raises(SettingsError, match="extra 'key_id' is not set"):
+        login(by_key(key_id=key_id))
+
+
+def test_a_refused_signed_login_does_not_show_the_assertion() -> None:
+    hook = by_key()
+    flow = next(hook.with_credentials(hook.ping_flow())).flow()
+    assertion = form_of(next(flow))["client_assertion"]
+    body = json.dumps({"error": "invalid_client", "error_description": f"expired: {assertion}"}).encode()
+    with pytest.raises(AccessDenied) as caught:
+        flow.send(Response(401, {}, body))
+    assert "invalid_client" in str(caught.value)
+    assert assertion[:40] not in str(caught.value)
+
+
+def test_the_key_is_among_the_secrets_in_both_its_forms() -> None:
+    pasted = EC_PEM.replace("\n", "\\n")
+    auth = by_key(pasted).auth
+    assert isinstance(auth, ExchangedToken)
+    assert set(auth.secrets) == {EC_PEM, pasted}
+
+
+def test_the_same_login_shares_a_token_and_another_does_not() -> None:
+    def slot(hook: TalkdeskHook) -> object:
+        return next(hook.with_credentials(hook.ping_flow())).slot
+
+    assert slot(talkdesk()) is slot(talkdesk())
+    others = [
+        talkdesk(password="another"),
+        talkdesk(login="client-2"),
+        talkdesk(extra={"account": "acme", "region": "eu"}),
+        by_key(),
+    ]
+    assert len({id(slot(hook)) for hook in [talkdesk(), *others]}) == 5
+    assert slot(by_key(EC_PEM)) is slot(by_key(EC_PEM.replace("\n", "\\n")))

@@ -1,0 +1,507 @@
+"""Conversations with Talkdesk as values: no server, no transport. Logins are in test_talkdesk_auth.py."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES, BodyReader
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    ServerError,
+    SettingsError,
+    UnexpectedResponse,
+    VendorError,
+)
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.hooks.talkdesk import MAX_ADDRESSES, TalkdeskHook
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
+API = "https://api.talkdeskapp.com"
+JOB = "calls/0f9c"
+STATUS = f"{API}/data/reports/calls/jobs/0f9c"
+FILE = "/data/reports/calls/files/0f9c"
+SIGNED = "https://reports.s3.amazonaws.com/calls/0f9c?X-Amz-Signature=canary-signature"
+WORDS = ["created", "processing", "uploading", "done", "failed", "canceled", "deleted"]
+REDIRECTS = [300, 301, 302, 303, 307, 308]
+
+
+def sample(name: str) -> bytes:
+    return (SAMPLES / name).read_bytes()
+
+
+def talkdesk(**fields: Any) -> TalkdeskHook:
+    extra = {"account": "acme"} | fields.pop("extra", {})
+    fields = {"conn_id": "my_td", "login": "client-1", "password": "secret-1", **fields}
+    return TalkdeskHook.from_connection(Connection(conn_type="talkdesk", extra=json.dumps(extra), **fields))
+
+
+def reply(body: bytes | object = b"", status: int = 200, **headers: str) -> Response:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, raw)
+
+
+def finish(flow: Flow[Any], *answers: Response) -> Any:
+    """Send answers to a flow, one by one, and return its result."""
+    next(flow)
+    try:
+        for answer in answers:
+            flow.send(answer)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("the flow asks on")
+
+
+def status_of(body: bytes | object, status: int = 200, extra: Any = None, **headers: str) -> JobStatus:
+    """Return the status that a reply means, read as a transport reads it."""
+    flow = talkdesk(extra=extra or {}).status_flow(JOB)
+    request = next(flow)
+    answer = reply(body, status, **headers)
+    reader = BodyReader("", request.outline_for(status))
+    reader.feed(answer.body)
+    # It fails if the flow asks on: follows a redirect, or polls by itself.
+    result: JobStatus = finish(
+        talkdesk(extra=extra or {}).status_flow(JOB), Response(status, answer.headers, reader.finish())
+    )
+    return result
+
+
+# Status
+
+
+def test_a_status_is_one_get_below_type_and_job() -> None:
+    request = next(talkdesk().status_flow(JOB))
+    assert (request.method, request.url, request.body) == ("GET", STATUS, None)
+    assert (request.stream, request.anonymous) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("created", JobState.RUNNING),
+        ("processing", JobState.RUNNING),
+        ("uploading", JobState.RUNNING),
+        ("done", JobState.SUCCEEDED),
+        ("failed", JobState.FAILED),
+        ("canceled", JobState.CANCELLED),
+        ("deleted", JobState.CANCELLED),
+    ],
+)
+def test_each_documented_status_has_its_state(name: str, state: JobState) -> None:
+    status = status_of(sample(f"status-{name}.json"))
+    assert (status.job_id, status.vendor, status.vendor_status, status.state) == (
+        JOB,
+        "talkdesk",
+        name,
+        state,
+    )
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_two_status_sets_in_one_page_so_words_are_compared_in_any_case(word: str) -> None:
+    expected = TalkdeskHook.statuses[word]
+    for spelled in (word, word.upper(), word.capitalize()):
+        assert status_of({"job": {"status": spelled}}).state is expected
+
+
+def test_the_older_flat_job_is_read_like_the_nested_one() -> None:
+    assert status_of(sample("status-flat.json")).state is JobState.SUCCEEDED
+    assert status_of({"id": "0f9c", "status": "PROCESSING"}).state is JobState.RUNNING
+    assert status_of(sample("status-flat.json"), 303, location=FILE).state is JobState.SUCCEEDED
+
+
+def test_the_smallest_replies_are_enough() -> None:
+    running = JobStatus(JOB, "talkdesk", JobState.RUNNING, "processing")
+    assert status_of({"job": {"status": "processing"}}) == running
+    assert status_of({"status": "processing"}) == running
+    assert status_of(b"", 300) == JobStatus(JOB, "talkdesk", JobState.SUCCEEDED, "done")
+
+
+def test_only_done_is_success() -> None:
+    good = [word for word in TalkdeskHook.statuses if status_of({"status": word}).state is JobState.SUCCEEDED]
+    assert good == ["done"]
+
+
+BODIES = {
+    "without": b"",
+    "nested": sample("status-done.json"),
+    "flat": sample("status-flat.json"),
+    "html": b"<html>See other</html>",
+    "list": b"[1]",
+    "other": b'{"message": "see Location"}',
+}
+LOCATIONS = {
+    "relative": FILE,
+    "absolute": API + FILE,
+    "elsewhere": "https://api.talkdeskdev.com" + FILE,
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("location", LOCATIONS)
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_300_vs_303_every_redirect_to_the_file_is_done(status: int, location: str, body: str) -> None:
+    target = LOCATIONS[location]
+    headers = {} if target is None else {"location": target}
+    if target is None and status in (301, 307, 308):
+        with pytest.raises(UnexpectedResponse, match=f"answered {status}, and not to the job's file"):
+            status_of(BODIES[body], status, **headers)
+        return
+    answer = status_of(BODIES[body], status, **headers)
+    assert (answer.state, answer.vendor_status) == (JobState.SUCCEEDED, "done")
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+@pytest.mark.parametrize(
+    "target", ["https://acme.talkdeskid.com/login", "/data/reports/calls/jobs/0f9c", "/v2/files/other", ""]
+)
+def test_a_redirect_that_moves_the_call_elsewhere_is_not_done(status: int, target: str) -> None:
+    with pytest.raises(UnexpectedResponse):
+        status_of(b"", status, location=target)
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+@pytest.mark.parametrize("word", ["failed", "FAILED", "error"])
+def test_a_redirect_whose_body_says_failed_is_no_success(status: int, word: str) -> None:
+    for body in ({"job": {"status": word}}, {"status": word}):
+        assert status_of(body, status, location=FILE).state is JobState.FAILED
+
+
+@pytest.mark.parametrize("status", [200, 300, 303])
+@pytest.mark.parametrize("body", [{"job": {"id": "other", "status": "done"}}, {"id": 7, "status": "done"}])
+def test_another_jobs_id_in_the_answer_is_refused(status: int, body: object) -> None:
+    with pytest.raises(UnexpectedResponse, match="answered for the job"):
+        status_of(body, status, location=FILE)
+
+
+def test_a_finished_job_may_answer_with_the_report_itself() -> None:
+    for name in ("report", "report-empty", "report-newer"):
+        assert status_of(sample(f"{name}.json")) == JobStatus(JOB, "talkdesk", JobState.SUCCEEDED, "done")
+
+
+@pytest.mark.parametrize("text", [b'{"total": 0, "entries": 0}', b'{"total": 3}', b"[]", b"{}", b""])
+def test_what_is_neither_job_nor_report_is_no_status(text: bytes) -> None:
+    with pytest.raises(UnexpectedResponse):
+        status_of(text)
+
+
+@pytest.mark.parametrize("total_first", [True, False])
+def test_a_report_of_any_size_in_place_of_a_status_is_done_and_is_not_held(total_first: bool) -> None:
+    row = b'{"id": "1", "status": "failed", "job": {"status": "failed"}, "note": "' + b"x" * 1000 + b'"}'
+    chunk = b",".join([row] * 64)
+    request = next(talkdesk().status_flow(JOB))
+    reader = BodyReader("", request.outline_for(200))
+    tracemalloc.start()
+    reader.feed(b'{"total": 99, "entries": [' if total_first else b'{"entries": [')
+    pieces, size = 0, 0
+    while size <= MAX_BODY_BYTES and not reader.feed(chunk + b","):
+        pieces, size = pieces + 1, size + len(chunk)
+    body = reader.finish()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert finish(talkdesk().status_flow(JOB), reply(body)).state is JobState.SUCCEEDED
+    assert pieces == 0  # the rest is not even awaited
+    assert peak < 1024 * 1024
+
+
+def test_a_report_of_more_than_8_mib_that_comes_in_one_piece_is_done() -> None:
+    rows = b",".join([b'{"status": "failed", "note": "' + b"x" * 1000 + b'"}'] * 9000)
+    assert len(rows) > MAX_BODY_BYTES
+    text = b'{"entries": [' + rows + b'], "total": 9000}'
+    assert status_of(text).state is JobState.SUCCEEDED
+
+
+def test_rows_beside_a_status_do_not_change_what_it_says() -> None:
+    assert status_of({"status": "processing", "entries": []}).state is JobState.RUNNING
+    assert status_of({"job": {"status": "failed"}, "entries": []}).state is JobState.FAILED
+
+
+@pytest.mark.parametrize(
+    "body", [{"job": None}, {"job": []}, {"job": "done"}, {"job": {}}, {"job": {"status": 1}}]
+)
+def test_a_job_without_a_word_is_no_status(body: object) -> None:
+    with pytest.raises(UnexpectedResponse):
+        status_of(body)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, RequestRejected),
+        (401, AccessDenied),
+        (403, AccessDenied),
+        (404, NotFound),
+        (429, RateLimited),
+        (500, ServerError),
+        (503, ServerError),
+        (304, UnexpectedResponse),
+    ],
+)
+@pytest.mark.parametrize("body", ["error.json", "error-short.json", None])
+def test_an_error_is_named_with_or_without_message_and_description(
+    status: int, error: type[VendorError], body: str | None
+) -> None:
+    with pytest.raises(error) as caught:
+        status_of(b"" if body is None else sample(body), status)
+    assert type(caught.value) is error
+    assert (caught.value.status, caught.value.path) == (status, "/data/reports/calls/jobs/0f9c")
+
+
+# Ids
+
+
+@pytest.mark.parametrize(
+    "job_id",
+    [
+        "0f9c",
+        "calls/",
+        "/0f9c",
+        "calls/a/b",
+        "calls/..",
+        "../0f9c",
+        "calls/%2e%2e",
+        "calls/a?b",
+        "calls/a#b",
+        "",
+    ],
+)
+def test_an_id_of_another_form_asks_nothing(job_id: str) -> None:
+    hook = talkdesk()
+    for flow in (hook.status_flow(job_id), hook.file_flow(job_id)):
+        with pytest.raises(SettingsError, match="job_id"):
+            next(flow)
+
+
+def test_an_id_without_a_report_type_is_told_what_is_missing() -> None:
+    with pytest.raises(SettingsError, match=r"names no report type: give '<report_type>/<jobId>'"):
+        next(talkdesk().status_flow("0f9c"))
+
+
+# The traps of the reference, by their names
+
+
+def test_trap_1_authorization_sent_to_s3() -> None:
+    hook = talkdesk()
+    flow = hook.with_credentials(hook.file_flow(JOB))
+    next(flow)  # the login
+    request = flow.send("canary-token")
+    assert request.headers["Authorization"] == "Bearer canary-token"
+    stored = flow.send(reply(sample("status-done.json"), 303, location=SIGNED))
+    assert (stored.url, stored.method, stored.stream) == (SIGNED, "GET", True)
+    assert dict(stored.headers) == {"Accept": "*/*"}
+
+
+def test_trap_1_a_storage_on_the_vendors_own_host_gets_no_credentials_either() -> None:
+    hook = talkdesk()
+    flow = hook.with_credentials(hook.file_flow(JOB))
+    next(flow)
+    flow.send("canary-token")
+    stored = flow.send(reply(b"", 303, location="/stored/0f9c?sig=1"))
+    assert stored.url == f"{API}/stored/0f9c?sig=1"
+    assert dict(stored.headers) == {"Accept": "*/*"}
+
+
+def test_trap_2_an_unfollowed_300_is_no_data() -> None:
+    flow = talkdesk().file_flow(JOB)
+    next(flow)
+    assert flow.send(reply(sample("status-done.json"), 300, location=SIGNED)).url == SIGNED
+
+
+def test_trap_3_redirects_on_by_default_turn_polling_into_downloading() -> None:
+    # status_of() fails if the flow asks for anything more.
+    for status in (300, 302, 303):
+        assert status_of(b"", status, location=SIGNED).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_trap_4_accept_redirect_codes_as_a_set(status: int) -> None:
+    assert status_of(b"", status, location=FILE).state is JobState.SUCCEEDED
+    flow = talkdesk().file_flow(JOB)
+    next(flow)
+    assert flow.send(reply(b"", status, location=SIGNED)).url == SIGNED
+
+
+@pytest.mark.parametrize("status", [300, 302, 303])
+def test_trap_4_a_missing_location_falls_back_to_the_files_path(status: int) -> None:
+    assert status_of(b"", status).state is JobState.SUCCEEDED
+    assert next(talkdesk().file_flow(JOB)).url == API + FILE
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_trap_5_an_expired_token_is_renewed_once_on_401_and_403(status: int) -> None:
+    hook = talkdesk()
+    flow = hook.with_credentials(hook.status_flow(JOB))
+    next(flow)
+    assert flow.send("first").headers["Authorization"] == "Bearer first"
+    exchange = flow.send(reply(sample("error.json"), status))
+    assert not isinstance(exchange, Request)
+    assert flow.send("second").headers["Authorization"] == "Bearer second"
+    with pytest.raises(AccessDenied):
+        flow.send(reply(sample("error.json"), status))
+
+
+def test_trap_6_never_build_the_file_url_from_links() -> None:
+    body = sample("status-done.json")
+    assert b"http://api-docs.talkdesk.org" in body
+    for status, headers in ((200, {}), (300, {}), (303, {"location": FILE})):
+        assert status_of(body, status, **headers).state is JobState.SUCCEEDED
+    flow = talkdesk().file_flow(JOB)
+    assert next(flow).url == API + FILE
+    with pytest.raises(UnexpectedResponse, match="redirects without saying where"):
+        flow.send(reply(body, 303))
+
+
+def test_trap_7_canceled_has_one_l() -> None:
+    assert status_of({"status": "canceled"}).state is JobState.CANCELLED
+    with pytest.raises(UnexpectedResponse, match="unknown status 'cancelled'"):
+        status_of({"status": "cancelled"})
+
+
+@pytest.mark.parametrize("word", ["sending", "completed", "archived", "", "done!", "not done"])
+@pytest.mark.parametrize("status", [200, 303])
+def test_trap_8_an_unknown_status_is_no_success_and_no_end(word: str, status: int) -> None:
+    with pytest.raises(UnexpectedResponse, match="extra 'statuses' of connection 'my_td'"):
+        status_of({"job": {"status": word}}, status, location=FILE)
+
+
+def test_trap_8_the_connection_may_teach_talkdesk_a_word() -> None:
+    extra = {"statuses": {"Sending": "running"}}
+    assert status_of({"status": "sending"}, extra=extra).state is JobState.RUNNING
+
+
+def test_trap_9_204_is_still_running_and_its_body_is_not_read() -> None:
+    for body in (b"", b"no json"):
+        assert finish(talkdesk().status_flow(JOB), reply(body, 204)).state is JobState.RUNNING
+
+
+def test_trap_9_an_empty_body_with_200_is_no_status() -> None:
+    with pytest.raises(UnexpectedResponse, match="the body is empty"):
+        status_of(b"")
+
+
+def test_trap_10_s3_errors_are_xml_with_403_so_the_address_is_asked_for_again() -> None:
+    flow = talkdesk().file_flow(JOB)
+    first = next(flow)
+    flow.send(reply(b"", 303, location=SIGNED))
+    again = flow.send(reply(sample("storage-expired.xml"), 403, content_type="application/xml"))
+    assert (again.url, again.anonymous) == (first.url, False)
+    fresh = SIGNED + "-2"
+    assert flow.send(reply(b"", 303, location=fresh)).url == fresh
+    with pytest.raises(StopIteration) as stopped:
+        flow.send(reply(b"", 200, content_type="text/csv"))
+    assert stopped.value.value.status == 200
+
+
+def test_trap_14_a_status_error_that_no_document_lists_is_a_failure() -> None:
+    for word in ("error", "ERROR"):
+        assert status_of({"status": word}).state is JobState.FAILED
+
+
+def test_trap_17_job_ids_are_scoped_by_report_type() -> None:
+    asked = {next(talkdesk().status_flow(job_id)).path for job_id in (JOB, "user_status/0f9c")}
+    assert asked == {"/data/reports/calls/jobs/0f9c", "/data/reports/user_status/jobs/0f9c"}
+    assert finish(talkdesk().status_flow("user_status/0f9c"), reply(b"", 204)).job_id == "user_status/0f9c"
+
+
+def test_trap_19_token_errors_and_api_errors_have_different_shapes() -> None:
+    hook = talkdesk()
+    with pytest.raises(AccessDenied, match="Client authentication failed"):
+        finish(hook.login_flow("https://a.example/t", "c", "s"), reply(sample("token-error-401.json"), 401))
+    with pytest.raises(AccessDenied, match="The scope is not granted"):
+        status_of(sample("error.json"), 403)
+    # Each in the place of the other still says what it says.
+    with pytest.raises(AccessDenied, match="The scope is not granted"):
+        finish(hook.login_flow("https://a.example/t", "c", "s"), reply(sample("error.json"), 403))
+    with pytest.raises(AccessDenied, match="Client authentication failed"):
+        status_of(sample("token-error-401.json"), 401)
+
+
+# The file
+
+
+def test_a_file_may_come_at_once() -> None:
+    request = next(talkdesk().file_flow(JOB))
+    assert (request.method, request.url, request.stream) == ("GET", API + FILE, True)
+    answer = finish(talkdesk().file_flow(JOB), reply(b"", 200, content_type="text/csv"))
+    assert answer.status == 200
+
+
+def test_three_refused_addresses_end_the_flow() -> None:
+    flow = talkdesk().file_flow(JOB)
+    next(flow)
+    expired = reply(sample("storage-expired.xml"), 403)
+    for _ in range(MAX_ADDRESSES - 1):
+        flow.send(reply(b"", 303, location=SIGNED))
+        flow.send(expired)
+    flow.send(reply(b"", 303, location=SIGNED))
+    with pytest.raises(UnexpectedResponse) as caught:
+        flow.send(expired)
+    assert "gave 3 signed addresses, and the storage refused each" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_a_second_redirect_is_not_followed(status: int) -> None:
+    flow = talkdesk().file_flow(JOB)
+    next(flow)
+    flow.send(reply(b"", 303, location=SIGNED))
+    with pytest.raises(UnexpectedResponse, match=f"answered {status}"):
+        flow.send(reply(b"", status, location=SIGNED + "-2"))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, RequestRejected), (401, AccessDenied), (404, NotFound), (500, ServerError), (503, ServerError)],
+)
+def test_a_storage_that_repeats_the_address_in_its_error_does_not_get_it_shown(
+    status: int, error: type[VendorError]
+) -> None:
+    flow = talkdesk().file_flow(JOB)
+    next(flow)
+    stored = flow.send(reply(b"", 303, location=SIGNED))
+    body = f"<Error><Resource>{SIGNED}</Resource><Signature>canary-signature</Signature></Error>".encode()
+    with pytest.raises(error) as caught:
+        flow.send(reply(body, status))
+    for shown in (str(caught.value), repr(caught.value), repr(caught.value.args), repr(stored)):
+        assert "canary" not in shown
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_page_of_html_is_no_report(direct: bool) -> None:
+    flow = talkdesk().file_flow(JOB)
+    next(flow)
+    if not direct:
+        flow.send(reply(b"", 303, location=SIGNED))
+    with pytest.raises(UnexpectedResponse, match="page of HTML"):
+        flow.send(reply(b"", 200, content_type="text/html; charset=utf-8"))
+
+
+# Trying a connection
+
+
+def test_a_ping_asks_for_a_job_that_cannot_exist() -> None:
+    request = next(talkdesk().ping_flow())
+    assert (request.method, request.path.rpartition("/")[0]) == ("GET", "/data/reports/calls/jobs")
+
+
+@pytest.mark.parametrize("status", [200, 204, 300, 303, 400, 404])
+def test_a_ping_that_is_answered_at_all_is_accepted(status: int) -> None:
+    assert "accepts" in finish(talkdesk().ping_flow(), reply(sample("error.json"), status))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, AccessDenied), (403, AccessDenied), (500, ServerError), (429, RateLimited)]
+)
+def test_a_ping_that_is_refused_says_so(status: int, error: type[VendorError]) -> None:
+    with pytest.raises(error):
+        finish(talkdesk().ping_flow(), reply(sample("error.json"), status))
