@@ -41,7 +41,8 @@ def target_of(request: Request, response: Response) -> str:
 
 def _is_inside(host: str) -> bool:
     name = host.rstrip(".")
-    if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
+    # A name without a dot is looked up in the network's own domain.
+    if not re.search(r"[.:]", name) or name.endswith((".localhost", ".local", ".internal")):
         return True
     try:
         return not ip_address(name).is_global

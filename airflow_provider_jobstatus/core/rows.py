@@ -56,14 +56,18 @@ def count_entries(chunks: Iterable[bytes]) -> int | None:
     Pull all of ``chunks`` and return the number of rows of a report: JSON with ``entries`` and, mostly,
     ``total``.
 
-    :return: None if they are JSON of another shape.
-    :raises ValueError: they are no whole JSON, or ``total`` is not the number of entries.
+    :return: None if they are JSON of another shape, or several texts of JSON one after the other.
+    :raises ValueError: they are no whole JSON, ``total`` is not the number of entries, or they are a job.
     """
-    outline = Outline(keep=("total",))
+    outline = Outline(keep=("total", "job"))
     for chunk in chunks:
         outline.feed(chunk)
+    if outline.followed:
+        return None
     if not outline.whole:
         raise ValueError("the report is no whole JSON")
+    if "job" in outline.members and "entries" not in outline.items:
+        raise ValueError("the vendor sent the job instead of its report")
     rows = outline.items.get("entries", outline.items.get(""))
     total = outline.members.get("total", b"")
     if rows is not None and total.isdigit() and int(total) != rows:

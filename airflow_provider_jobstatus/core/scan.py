@@ -40,6 +40,7 @@ class Outline:
     :ivar items: number of items of each array that is a member of the outermost object, by the member's name;
         under the empty name those of the outermost array itself.
     :ivar whole: whether the text has ended where it should.
+    :ivar followed: whether something follows the outermost object or array, such as another one.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Outline:
         self.members: dict[str, bytes] = {}
         self.items: dict[str, int] = {}
         self.whole = False
+        self.followed = False
         self._keep = frozenset(keep)
         self._enough = enough
         self._enclosing = bytearray()
@@ -115,6 +117,7 @@ class Outline:
         """Move on by one token outside strings; return whether no more is needed."""
         depth = len(self._enclosing)
         if self._broken or (depth == 0 and (self.whole or token not in (b"{", b"["))):
+            self.followed = self.followed or self.whole
             self._broken, self.whole = True, False
             return False
         if token in (b"]", b"}"):

@@ -236,7 +236,7 @@ class TalkdeskHook(BatchJobHook):
     @staticmethod
     def _check_redirect(request: Request, response: Response, job: str) -> None:
         location = response.headers.get("location", "")
-        if response.status not in _DONE and f"/files/{job}" not in urlsplit(location).path:
+        if response.status not in _DONE and not urlsplit(location).path.endswith(f"/files/{job}"):
             raise unexpected(
                 request, f"answered {response.status}, and not to the job's file", response.status
             )

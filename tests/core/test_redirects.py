@@ -102,6 +102,7 @@ def test_an_address_that_is_not_to_be_called_is_refused_without_being_shown(loca
         "0251.0376.0251.0376",
         "0.0.0.0",
         "169.254.169.254",
+        "vault",
         "10.0.0.1",
         "172.16.0.1",
         "192.168.1.1",

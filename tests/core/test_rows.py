@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.rows import MAX_CELL, count_csv_rows, count_json_rows, csv_rows
+from airflow_provider_jobstatus.core.rows import (
+    MAX_CELL,
+    count_csv_rows,
+    count_entries,
+    count_json_rows,
+    csv_rows,
+)
 from tests.core.values import chunks_of, every_cut, json_values
 
 cells = st.text(
@@ -181,3 +187,34 @@ def test_what_is_more_than_an_array_is_refused(body: bytes) -> None:
     for chunks in every_cut(body):
         with pytest.raises(ValueError, match="whole"):
             count_json_rows(chunks)
+
+
+@pytest.mark.parametrize(
+    ("report", "rows"),
+    [
+        (b'{"entries": [{"a": 1}, {"a": 2}], "total": 2}', 2),
+        (b'{"total": 0, "entries": []}', 0),
+        (b'{"entries": [1, 2, 3]}', 3),
+        (b"[{}, {}]", 2),
+        (b'{"rows": 3}', None),
+        (b'{"a": 1}\n{"a": 2}\n', None),
+        (b"[1]\n[2]", None),
+    ],
+)
+def test_a_reports_rows_are_its_entries(report: bytes, rows: int | None) -> None:
+    assert count_entries(report[at : at + 3] for at in range(0, len(report), 3)) == rows
+
+
+@pytest.mark.parametrize(
+    ("report", "problem"),
+    [
+        (b'{"entries": [1], "total": 2}', "holds 1 entries and says that it has 2"),
+        (b'{"entries": [1, ', "no whole JSON"),
+        (b"", "no whole JSON"),
+        (b"<html>", "no whole JSON"),
+        (b'{"job": {"id": "1", "status": "done"}}', "the job instead of its report"),
+    ],
+)
+def test_a_report_that_is_none_is_refused(report: bytes, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        count_entries([report])
