@@ -19,6 +19,7 @@ from tests.real_airflow import report, runs
 from tests.real_airflow.stack import AirflowStack
 
 EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
+VENDORS = ("aftercare", "questionpro", "ruler", "talkdesk")
 
 pytestmark = pytest.mark.airflow
 
@@ -94,6 +95,14 @@ def test_the_search_for_secrets_would_find_one(disguise: Callable[[str], str]) -
     assert _holds(f"... {disguise(secret)} ...".encode(), secret)
 
 
+def test_the_report_that_was_fetched_is_whole(finished: Finished) -> None:
+    (manifest,) = [one for one in report.manifests(finished.runs) if one["job_id"] == "calls/calls-demo"]
+    fetched = Path(manifest["path"]).read_bytes()
+
+    assert (manifest["rows"], manifest["format"], manifest["bytes"]) == (40, "csv", len(fetched))
+    assert manifest["sha256"] == hashlib.sha256(fetched).hexdigest()
+
+
 def _ruler_manifest(finished: Finished) -> dict[str, Any]:
     found = [
         manifest
@@ -118,15 +127,16 @@ def _failures_served_now(sandbox: Sandbox) -> bytes:
 
 def _secrets(sandbox: Sandbox) -> set[str]:
     """Return every secret that was used, and what the sandbox lets all its secrets begin with."""
+    shown = [header for request in sandbox.requests for header in request["headers"]]
     used = {
-        value.removeprefix("Bearer ")
-        for request in sandbox.requests
-        for name, value in request["headers"]
-        if name.lower() == "authorization"
+        value.removeprefix("Bearer ").removeprefix("Basic ")
+        for name, value in shown
+        if name.lower() in ("authorization", "api-key", "x-aftercare-key")
     }
-    assert used, "no request carried a token"
-    password = sandbox.connection("ruler")["password"]
-    return {password, *used, "sandbox-password-", "sandbox-token-", "sandbox-refresh-"}
+    assert len(used) >= 5, "two tokens, a Basic login and two keys should have been shown"
+    passwords = {sandbox.connection(vendor)["password"] for vendor in VENDORS}
+    prefixes = {f"sandbox-{kind}-" for kind in ("password", "token", "refresh", "signature")}
+    return passwords | used | prefixes
 
 
 def _holds(content: bytes, secret: str) -> bool:
