@@ -20,11 +20,13 @@ class FakeTime:
     :param on_advance: told every number of seconds that pass.
 
     :ivar now: epoch seconds.
+    :ivar woken: when each sleep ended.
     :ivar limit: when the triggerer cancels the trigger that sleeps, or None.
     """
 
     def __init__(self, on_advance: Callable[[float], object] = lambda _: None) -> None:
         self.now = time.time()
+        self.woken: list[float] = []
         self.limit: float | None = None
         self._on_advance = on_advance
 
@@ -45,6 +47,7 @@ class FakeTime:
     def sleep(self, seconds: float) -> None:
         """Sleep on the worker."""
         self.advance_to(self.now + seconds)
+        self.woken.append(self.now)
 
     async def asleep(self, seconds: float) -> None:
         """Sleep in the triggerer, which ends a trigger that sleeps past its time-out."""
@@ -54,3 +57,4 @@ class FakeTime:
             self.advance_to(self.limit)
             raise asyncio.CancelledError
         self.advance_to(due)
+        self.woken.append(due)
