@@ -206,12 +206,11 @@ class BatchJobSensor(BaseSensorOperator):
         return self.reschedule and not self.deferrable
 
     def _plan(self, context: Context, now: float) -> WaitPlan:
-        started_at = first_poll_at = now
-        if self._reschedules:
-            if first := context["ti"].get_first_reschedule_date(context):
-                started_at = first_poll_at = first.timestamp()
-        elif self.deferrable:
-            first_poll_at = now + max(self.poke_interval, MIN_DEFERRAL)
+        started_at = now
+        if self._reschedules and (first := context["ti"].get_first_reschedule_date(context)):
+            started_at = first.timestamp()
+        interval = max(self.poke_interval, MIN_DEFERRAL) if self.deferrable else self.poke_interval
+        first_poll_at = started_at + interval
         deadline_at = started_at + self.timeout
         if self.deferrable and self.execution_timeout is not None:
             # Airflow does not enforce it while a task is deferred.

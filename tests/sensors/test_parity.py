@@ -116,8 +116,8 @@ def test_every_mode_ends_alike(
         "conn_id": "ruler_default",
         "job_id": "site/job",
         "poke_interval": 60,
-        "timeout": 3600,
-        "max_outage": 900,
+        "timeout": 1800,
+        "max_outage": 600,
         **OPTIONS[options],
     }
 
