@@ -20,6 +20,8 @@ for name in [
 ]:
     del os.environ[name]
 
+from airflow.sdk._shared.secrets_masker import reset_secrets_masker
+
 from airflow_provider_jobstatus.core import auth
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.first_use import use_airflow_once
@@ -36,6 +38,9 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
         yield sandbox
+    # Airflow hides every secret that it was ever told in every line that it logs: thousands of them by the
+    # end of a run, and each line slower than the one before.
+    reset_secrets_masker()
 
 
 @pytest.fixture
