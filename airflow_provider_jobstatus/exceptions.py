@@ -15,7 +15,7 @@ What a task of ours can fail with.
       SubmissionUnknown     sent, no reply; also AirflowFailException
       DownloadIncomplete
       DestinationError
-      BadSettings           connection, job id or arguments; also AirflowFailException
+      BadSettings           connection, job id or arguments; also AirflowFailException, ValueError
 
 Airflow retries all of them as the task's ``retries`` say, but for the three that are also an exception of
 Airflow's own, which it never retries.
@@ -99,8 +99,12 @@ class DestinationError(JobStatusError):
     """The destination cannot be written."""
 
 
-class BadSettings(JobStatusError, AirflowFailException):
-    """A connection, a job id or an argument that cannot work however often it is tried."""
+class BadSettings(JobStatusError, AirflowFailException, ValueError):
+    """
+    A connection, a job id or an argument that cannot work however often it is tried.
+
+    A ``ValueError``, too, as Airflow's own operators raise it for an argument when the DAG is parsed.
+    """
 
 
 def task_error(error: VendorError | SettingsError, otherwise: type[JobStatusError]) -> JobStatusError:

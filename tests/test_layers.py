@@ -23,11 +23,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "_compat": set(),
     "exceptions": {"core"},
+    "arguments": {"core", "exceptions"},
     "transports": {"core"},
     "hooks": {"core", "transports", "_compat"},
     "triggers": {"core", "transports", "hooks", "_compat", "exceptions"},
-    "sensors": {"core", "transports", "hooks", "triggers", "_compat", "exceptions"},
-    "operators": {"core", "transports", "hooks", "triggers", "_compat", "exceptions"},
+    "sensors": {"core", "transports", "hooks", "triggers", "_compat", "exceptions", "arguments"},
+    "operators": {"core", "transports", "hooks", "triggers", "_compat", "exceptions", "arguments"},
     "sandbox": set(),
 }
 #: What parts may import of others' packages, besides the standard library; a missing part may import all.
@@ -40,6 +41,7 @@ LIBRARIES: dict[str, set[str]] = {
     "sensors": {"airflow"},
     "operators": {"airflow", "fsspec"},
     "exceptions": {"airflow"},
+    "arguments": set(),
     "_compat": {"airflow"},
     "sandbox": {"aiohttp", "cryptography", "jwt"},
 }

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.text import clean
@@ -14,6 +14,7 @@ from airflow_provider_jobstatus.core.text import clean
 #: Longest job id, all its parts together.
 MAX_ID_LENGTH = 500
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PART = re.compile(r"[!-~]+")
 # A separator of paths, queries or escapes: an HTTP client or a proxy may read them as such, quoted or not.
 _FORBIDDEN = re.compile(r"[/?#%\\]")
@@ -23,17 +24,22 @@ def job_id_text(value: object) -> str:
     """
     Return a job id as its text, without white space around it.
 
-    :raises SettingsError: None, empty, the text of None, no text or number at all, or far too long.
+    :raises SettingsError: None, empty, the text of None, no text or number at all, far too long, or with what
+        no vendor's id has: a control character, a dot segment.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise SettingsError(f"job_id is a {type(value).__name__}, not a text such as '1234'")
+        raise SettingsError(f"job_id is a {type(value).__name__}; give a text such as '1234'")
     text = str(value).strip()
     if not text or text in ("None", "null"):
         raise SettingsError(
-            f"job_id is {text or 'empty'!r}: the task or template that it comes from gave no value"
+            f"job_id is {text or 'empty'!r}: the task or template that it comes from gave none; give an id"
         )
     if len(text) > MAX_ID_LENGTH:
         raise SettingsError(f"job_id has {len(text)} characters, no job id has more than {MAX_ID_LENGTH}")
+    if _CONTROL.search(text):
+        raise SettingsError(f"job_id {clean(text, 80)!r} contains a line break or another control character")
+    if any(unquote(part) in (".", "..") for part in text.split("/")):
+        raise SettingsError(f"job_id {clean(text, 80)!r} would change the path, as . and .. do")
     return text
 
 
@@ -76,14 +82,14 @@ def job_ids(value: object) -> tuple[list[str], bool]:
     """
     Return the job ids that ``value`` stands for, and whether it is a list of them.
 
-    :param value: an id; the text of a list, such as ``"['a', 'b']"``; the dict that a sensor returned; or an
-        iterable of these, lazy ones included.
+    :param value: an id; the dict that a sensor returned; an iterable of these, lazy ones included; or the
+        text that a template makes of one, such as ``"['a', 'b']"``.
     :raises SettingsError: no id, or not one that a job can have.
     """
     if isinstance(value, str):
         text = value.strip()
-        if text.startswith("[") and text.endswith("]"):
-            value = _literal_list(text)
+        if text.startswith(("[", "{")):
+            value = _literal(text)
     if isinstance(value, Mapping):
         if "job_id" not in value:
             raise SettingsError("job_id is a dict without the key 'job_id', so it is no result of a sensor")
@@ -93,11 +99,11 @@ def job_ids(value: object) -> tuple[list[str], bool]:
     return [single_job_id(item) for item in value], True
 
 
-def _literal_list(text: str) -> object:
-    # Python's form is what a template renders a list to; JSON's is what other systems send.
+def _literal(text: str) -> object:
+    # Python's form is what a template renders to; JSON's is what other systems send.
     for parse in (ast.literal_eval, json.loads):
         try:
             return parse(text)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
-    raise SettingsError(f"job_id looks like a list, but is none: {clean(text, 80)!r}")
+    raise SettingsError(f"job_id looks like a list or dict, but is none: {clean(text, 80)!r}")

@@ -54,13 +54,14 @@ class AftercareHook(BatchJobHook):
         # Of data-quality batches only, which have no partial failure.
         "failed": JobState.FAILED,
     }
+    extra_fields = frozenset()
 
     def __init__(self, aftercare_conn_id: str = default_conn_name) -> None:
         super().__init__(aftercare_conn_id)
 
     def make_auth(self) -> Auth:
         """Return the API key."""
-        key = self.settings.required("password", self.settings.password, "set it to the API key")
+        key = self.settings.header_key("password", self.settings.password, "set it to the API key")
         return HeaderKey("X-Aftercare-Key", key)
 
     def status_flow(self, job_id: str) -> Flow[JobStatus]:

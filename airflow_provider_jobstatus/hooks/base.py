@@ -27,7 +27,7 @@ from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, StatusTable
 from airflow_provider_jobstatus.core.replies import unexpected
 from airflow_provider_jobstatus.core.text import clean, redact
-from airflow_provider_jobstatus.hooks.settings import Settings
+from airflow_provider_jobstatus.hooks.settings import COMMON_FIELDS, Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -61,6 +61,8 @@ class BatchJobHook(BaseHook):
     public_url: ClassVar[str]
     #: The vendor's status words.
     statuses: ClassVar[Mapping[str, JobState]]
+    #: The extra's fields, besides those of every vendor; None for any.
+    extra_fields: ClassVar[frozenset[str] | None] = None
     #: Epoch seconds, for a login that is signed.
     wall_clock: Callable[[], float] = staticmethod(time.time)
 
@@ -224,9 +226,15 @@ class BatchJobHook(BaseHook):
         if answered is not None and str(answered) != asked:
             raise unexpected(request, f"answered for the job {clean(answered, 80)!r}")
 
-    def caveat(self) -> str | None:
-        """Return what a person should know before a wait at this vendor, if anything."""
-        return None
+    def caveats(self) -> Iterator[str]:
+        """Yield what a person should know before a wait on this connection."""
+        if self.extra_fields is not None:
+            known = self.extra_fields | COMMON_FIELDS
+            for stray in sorted(set(self.settings.extra) - known):
+                yield (
+                    f"connection {self.conn_id!r}: extra {clean(stray, 40)!r} is unknown and has no effect; "
+                    f"there are {', '.join(sorted(known))}"
+                )
 
     def _limits(self) -> CallLimits:
         from airflow_provider_jobstatus.transports.environment import CallLimits
@@ -250,4 +258,12 @@ def read_connection(conn_id: str) -> Connection:
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        raise SettingsError(f"connection {conn_id!r} is not defined") from None
+        raise not_defined(conn_id) from None
+
+
+def not_defined(conn_id: str) -> SettingsError:
+    """Return the error for a connection that Airflow does not find."""
+    return SettingsError(
+        f"connection {conn_id!r} is not defined; add it, or if it is there, see in Airflow's log why it cannot "
+        "be read"
+    )

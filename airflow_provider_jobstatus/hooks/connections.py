@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.hooks.base import BatchJobHook, read_connection
+from airflow_provider_jobstatus.hooks.base import BatchJobHook, not_defined, read_connection
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -26,7 +26,7 @@ async def aread_connection(conn_id: str) -> Connection:
         return await BaseHook.aget_connection(conn_id)
     except AirflowNotFoundException:
         if _in_triggerer():
-            raise SettingsError(f"connection {conn_id!r} is not defined") from None
+            raise not_defined(conn_id) from None
         # dag.test() runs a trigger in a process whose asynchronous lookup does not see the metadata database.
         return await asyncio.to_thread(read_connection, conn_id)
 

@@ -17,7 +17,7 @@ Quirks
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -47,25 +47,26 @@ class QuestionProHook(BatchJobHook):
     hook_name = "QuestionPro"
     public_url = "https://api.questionpro.com/a/api/v2"
     statuses: ClassVar[dict[str, JobState]] = {"Delivery Successful": JobState.SUCCEEDED}
+    extra_fields = frozenset()
 
     def __init__(self, questionpro_conn_id: str = default_conn_name) -> None:
         super().__init__(questionpro_conn_id)
 
     def make_auth(self) -> Auth:
         """Return the API key."""
-        key = self.settings.required("password", self.settings.password, "set it to the API key")
+        key = self.settings.header_key("password", self.settings.password, "set it to the API key")
         return HeaderKey("api-key", key)
 
-    def caveat(self) -> str | None:
-        """Warn that no word for a failure is known, unless the connection adds some."""
-        if any(state is not JobState.SUCCEEDED for state in self.settings.statuses.values()):
-            return None
-        return (
-            "QuestionPro does not document its status words: only 'Delivery Successful' is known, and every "
-            "other word counts as running until the timeout. If you know words for a failure, add them to "
-            f"extra 'statuses' of connection {self.conn_id!r}, such as "
-            '{"Delivery Failed": "failed"}'
-        )
+    def caveats(self) -> Iterator[str]:
+        """Warn also that no word for a failure is known, unless the connection adds some."""
+        yield from super().caveats()
+        if all(state is JobState.SUCCEEDED for state in self.settings.statuses.values()):
+            yield (
+                "QuestionPro does not document its status words: only 'Delivery Successful' is known, and "
+                "every other word counts as running until the timeout. If you know words for a failure, add "
+                f"them to extra 'statuses' of connection {self.conn_id!r}, such as "
+                '{"Delivery Failed": "failed"}'
+            )
 
     def status_flow(self, job_id: str) -> Flow[JobStatus]:
         """

@@ -76,6 +76,7 @@ class RulerHook(BatchJobHook):
         "partialcomplete": JobState.PARTIAL,
         "failed": JobState.FAILED,
     }
+    extra_fields = frozenset({"site_id", "auth_url"})
 
     def __init__(self, ruler_conn_id: str = default_conn_name) -> None:
         super().__init__(ruler_conn_id)
@@ -83,9 +84,11 @@ class RulerHook(BatchJobHook):
     def make_auth(self) -> Auth:
         """Return the access token, or the exchange of user and password."""
         settings = self.settings
-        secret = settings.required("password", settings.password, "set it to an access token, or a password")
+        fix = "set it to an access token, or a password"
         if settings.login is None:
-            return HeaderKey("Authorization", secret, scheme="Bearer")
+            token = settings.header_key("password", settings.password, fix)
+            return HeaderKey("Authorization", token, scheme="Bearer")
+        secret = settings.required("password", settings.password, fix)
         url = settings.url("auth_url", LOGIN_URL)
         login = settings.login
         return ExchangedToken(

@@ -18,6 +18,9 @@ from airflow_provider_jobstatus.core.text import clean
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+#: Fields of the extra that every vendor's connection has.
+COMMON_FIELDS = frozenset({"statuses", "timeout", "verify", "allow_http"})
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9._:-]+")
 
@@ -87,6 +90,17 @@ class Settings:
         if not value:
             raise self.error(field_name, "is not set", fix)
         return value
+
+    def header_key(self, field_name: str, value: str | None, fix: str) -> str:
+        """
+        Return ``value``, which is to stand in a header.
+
+        :raises SettingsError: it is not set, or has a character that no header carries.
+        """
+        key = self.required(field_name, value, fix)
+        if not key.isascii():
+            raise self.error(field_name, "holds a character that is no plain ASCII", "copy it again")
+        return key
 
     def at(self, base_url: str) -> Settings:
         """Return the same settings with another base URL."""

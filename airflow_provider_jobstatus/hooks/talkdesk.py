@@ -91,6 +91,7 @@ class TalkdeskHook(BatchJobHook):
         "canceled": JobState.CANCELLED,
         "deleted": JobState.CANCELLED,
     }
+    extra_fields = frozenset({"account", "region", "token_url", "private_key", "key_id", "algorithm"})
 
     def __init__(self, talkdesk_conn_id: str = default_conn_name) -> None:
         super().__init__(talkdesk_conn_id)

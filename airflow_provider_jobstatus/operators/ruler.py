@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus.core.errors import NotFound, SettingsError, VendorError
 from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, JobNotFinished, task_error
+from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFinished, task_error
 from airflow_provider_jobstatus.hooks.ruler import FailuresFormat, RulerHook
+from airflow_provider_jobstatus.operators.destination import IfExists
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_provider_jobstatus.operators.destination import IfExists
 
 
 class RulerDownloadRevenueFailuresOperator(BaseOperator):
@@ -62,6 +62,12 @@ class RulerDownloadRevenueFailuresOperator(BaseOperator):
         if_exists: IfExists = "replace",
         **kwargs: Any,
     ) -> None:
+        arguments.connection_id("ruler_conn_id", ruler_conn_id)
+        arguments.job(job_id)
+        arguments.destination(destination)
+        if arguments.is_known(file_format):
+            arguments.choice("file_format", file_format, get_args(FailuresFormat))
+        arguments.choice("if_exists", if_exists, get_args(IfExists))
         super().__init__(**kwargs)
         self.job_id = job_id
         self.destination = destination
@@ -71,13 +77,10 @@ class RulerDownloadRevenueFailuresOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""
-        from airflow_provider_jobstatus.operators.destination import IfExists
         from airflow_provider_jobstatus.operators.download import patiently
 
-        if self.file_format not in get_args(FailuresFormat):
-            raise BadSettings(f"file_format is {self.file_format!r}; give 'csv' or 'json'")
-        if self.if_exists not in get_args(IfExists):
-            raise BadSettings(f"if_exists is {self.if_exists!r}; give 'replace' or 'fail'")
+        arguments.destination(self.destination)
+        arguments.choice("file_format", self.file_format, get_args(FailuresFormat))
         hook = RulerHook(self.ruler_conn_id)
         try:
             job_id = single_job_id(self.job_id)

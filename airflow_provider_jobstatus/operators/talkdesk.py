@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState
@@ -18,11 +19,10 @@ from airflow_provider_jobstatus.exceptions import (
     task_error,
 )
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.operators.destination import IfExists
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_provider_jobstatus.operators.destination import IfExists
 
 
 class TalkdeskDownloadReportOperator(BaseOperator):
@@ -66,6 +66,10 @@ class TalkdeskDownloadReportOperator(BaseOperator):
         if_exists: IfExists = "replace",
         **kwargs: Any,
     ) -> None:
+        arguments.connection_id("talkdesk_conn_id", talkdesk_conn_id)
+        arguments.job(job_id)
+        arguments.destination(destination)
+        arguments.choice("if_exists", if_exists, get_args(IfExists))
         super().__init__(**kwargs)
         self.job_id = job_id
         self.destination = destination
@@ -76,6 +80,7 @@ class TalkdeskDownloadReportOperator(BaseOperator):
         """Ask for the job's status, download its file, and return the manifest."""
         from airflow_provider_jobstatus.operators.download import patiently
 
+        arguments.destination(self.destination)
         hook = TalkdeskHook(self.talkdesk_conn_id)
         try:
             job_id = single_job_id(self.job_id)

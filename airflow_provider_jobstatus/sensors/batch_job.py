@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 
+from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus._compat import (
     AirflowRescheduleException,
     TaskDeferralError,
@@ -19,7 +19,7 @@ from airflow_provider_jobstatus._compat import (
 from airflow_provider_jobstatus.core.clock import steady_clock
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.ids import job_ids
-from airflow_provider_jobstatus.core.jobs import TERMINAL_STATES, JobState
+from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.poller import JobPoller
 from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan
 from airflow_provider_jobstatus.exceptions import BadSettings, BadTriggerEvent, JobTimedOut
@@ -59,8 +59,8 @@ class BatchJobSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer. Default: Airflow's ``[operators] default_deferrable``.
     :param poke_interval: seconds or timedelta between two polls of a running job, at least one second.
         Default 60.
-    :param timeout: seconds or timedelta from the first look to the deadline. Default: Airflow's
-        ``[sensors] default_timeout``. At the deadline the vendor is asked one last time.
+    :param timeout: seconds or timedelta from the first look to the deadline, at least ``poke_interval``.
+        Default: Airflow's ``[sensors] default_timeout``. At the deadline the vendor is asked one last time.
     :param mode: ``"poke"`` or ``"reschedule"``, for ``deferrable=False``.
     :param soft_fail: a time-out skips the task instead of failing it; a failed job still fails it.
     :param never_fail: whatever would fail the task skips it.
@@ -78,7 +78,8 @@ class BatchJobSensor(BaseSensorOperator):
     :raises UnknownJob: 404 for two minutes. A retry asks again.
     :raises VendorRefused: credentials, permission, spent licence. A retry asks again.
     :raises BadTriggerEvent: the triggerer failed, or is of another version. A retry asks again.
-    :raises BadSettings: connection or job id; Airflow does not retry.
+    :raises BadSettings: connection, job id or arguments; Airflow does not retry. What can be known when the
+        DAG is parsed fails there.
     """
 
     template_fields: Sequence[str] = ("conn_id", "job_id")
@@ -94,22 +95,36 @@ class BatchJobSensor(BaseSensorOperator):
         max_outage: timedelta | float = timedelta(minutes=60),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 60,
+        timeout: timedelta | float | None = None,
+        max_wait: timedelta | float | None = None,
         **kwargs: Any,
     ) -> None:
-        interval = _seconds("poke_interval", poke_interval)
+        arguments.connection_id("conn_id", conn_id)
+        arguments.jobs(job_id)
+        arguments.flag("deferrable", deferrable)
+        interval = arguments.seconds("poke_interval", poke_interval)
         if interval < MIN_POLL_INTERVAL:
             warnings.warn(
                 f"poke_interval {interval:g} s counts as {MIN_POLL_INTERVAL:g} s", UserWarning, stacklevel=2
             )
             interval = MIN_POLL_INTERVAL
-        super().__init__(poke_interval=interval, **kwargs)
+        if timeout is not None:
+            # None is no timeout to Airflow 3.1.
+            kwargs["timeout"] = arguments.seconds("timeout", timeout)
+        longest = None if max_wait is None else arguments.seconds("max_wait", max_wait)
+        super().__init__(poke_interval=interval, max_wait=longest, **kwargs)
+        if self.timeout < interval:
+            raise BadSettings(
+                f"timeout is {self.timeout:g} s and poke_interval {interval:g} s, so the wait ends before "
+                "its first poll; raise timeout or lower poke_interval"
+            )
         self.conn_id = conn_id
         self.job_id = job_id
-        self.allowed_states = _states("allowed_states", allowed_states)
-        self.skipped_states = _states("skipped_states", skipped_states)
+        self.allowed_states = arguments.terminal_states("allowed_states", allowed_states)
+        self.skipped_states = arguments.terminal_states("skipped_states", skipped_states)
         if both := set(self.allowed_states) & set(self.skipped_states):
-            raise ValueError(f"{sorted(both)} stand in allowed_states and in skipped_states")
-        self.max_outage = _seconds("max_outage", max_outage)
+            raise BadSettings(f"{sorted(both)} stand in allowed_states and in skipped_states")
+        self.max_outage = arguments.seconds("max_outage", max_outage)
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> Any:
@@ -166,8 +181,9 @@ class BatchJobSensor(BaseSensorOperator):
         with Vendor(self.conn_id) as vendor:
             for job_id in ids:
                 vendor.check(job_id)
-            if plan.started_at >= first_look and (caveat := vendor.caveat()):
-                self.log.warning(caveat)
+            if plan.started_at >= first_look:
+                for caveat in vendor.caveats():
+                    self.log.warning(caveat)
             for poller in pollers:
                 if poller.may_ask(now()) and poller.not_before <= now():
                     self._look(poller, vendor, now, causes)
@@ -249,24 +265,3 @@ class BatchJobSensor(BaseSensorOperator):
         memory.keep(waiting)
         at = max(min(poller.next_poll_at for poller in waiting), max(poller.not_before for poller in waiting))
         raise AirflowRescheduleException(datetime.fromtimestamp(at, UTC))  # type: ignore[no-untyped-call]
-
-
-def _seconds(name: str, value: timedelta | float) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, (int, float))
-        or not math.isfinite(seconds)
-        or seconds < 0
-    ):
-        raise ValueError(f"{name} is {value!r}; give a timedelta, or seconds that are not negative")
-    return float(seconds)
-
-
-def _states(name: str, values: Iterable[str]) -> list[str]:
-    states = [values] if isinstance(values, str) else list(values)
-    for state in states:
-        if state not in list(TERMINAL_STATES):
-            known = ", ".join(repr(known.value) for known in TERMINAL_STATES)
-            raise ValueError(f"{name} has {state!r}, which is no terminal state; there are {known}")
-    return [JobState(state).value for state in states]

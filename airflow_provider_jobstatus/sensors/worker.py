@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +48,9 @@ class Vendor:
         next(flow)
         flow.close()
 
-    def caveat(self) -> str | None:
-        """Return what a person should know before a wait at this vendor, if anything."""
-        return self._ready_hook().caveat()
+    def caveats(self) -> Iterator[str]:
+        """Yield what a person should know before a wait on this connection."""
+        return self._ready_hook().caveats()
 
     def forget_settings(self) -> None:
         """Read the connection again before the next question: its key may have been rotated."""

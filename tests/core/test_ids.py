@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import unquote
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -22,7 +23,11 @@ from airflow_provider_jobstatus.core.ids import (
 from tests.core.values import anything, hostile_text
 
 ids = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30).filter(
-    lambda text: text not in ("None", "null") and not (text.startswith("[") and text.endswith("]"))
+    lambda text: (
+        text not in ("None", "null")
+        and not text.startswith(("[", "{"))
+        and not any(unquote(part) in (".", "..") for part in text.split("/"))
+    )
 )
 
 
@@ -131,7 +136,11 @@ def test_lists_in_lists_are_refused_however_deep_they_are() -> None:
 
 
 def test_the_result_of_a_sensor_stands_for_its_job() -> None:
-    assert job_ids({"job_id": "a", "state": "failed"}) == (["a"], False)
+    result = {"job_id": "a", "state": "failed", "counts": None}
+    assert job_ids(result) == (["a"], False)
+    assert job_ids(str(result)) == (["a"], False)
+    assert job_ids(json.dumps(result)) == (["a"], False)
+    assert job_ids(str([result, result])) == (["a", "a"], True)
     assert single_job_id({"job_id": "a"}) == "a"
 
 

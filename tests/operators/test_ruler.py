@@ -312,8 +312,11 @@ def test_a_destination_that_cannot_be_written_is_named_and_not_tried_again(
 
 @pytest.mark.parametrize("destination", ["", "  "])
 def test_an_empty_destination_is_refused(job: Sandbox, destination: str) -> None:
-    with pytest.raises(DestinationError, match="destination is empty"):
-        run(destination)
+    rendered = operator("{{ folder }}")
+    rendered.destination = destination
+    with pytest.raises(BadSettings, match="give a path or a URI"):
+        rendered.execute({})
+    assert job.requests == []
 
 
 def test_a_missing_filesystem_names_the_extra_to_install(job: Sandbox, pauses: list[float]) -> None:
@@ -549,6 +552,6 @@ def test_a_constructor_only_stores_what_it_is_given(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    task = operator("{{ nothing }}", job_id=["not", "yet", "rendered"], file_format="{{ format }}")
+    task = operator("{{ nothing }}", job_id="{{ job }}", file_format="{{ format }}")
     assert (task.ruler_conn_id, task.if_exists) == ("ruler_default", "replace")
-    assert task.job_id == ["not", "yet", "rendered"]
+    assert task.job_id == "{{ job }}"

@@ -544,7 +544,7 @@ def test_a_constructor_only_stores_what_it_is_given(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(BaseHook, "get_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    task = operator("{{ nothing }}", job_id=["not", "yet", "rendered"])
+    task = operator("{{ nothing }}", job_id="{{ job }}")
     assert (task.talkdesk_conn_id, task.if_exists) == ("talkdesk_default", "replace")
 
 
