@@ -15,6 +15,8 @@ import pytest
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="jobstatus-tests-")
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+# Nobody listens there: no test asks an Airflow that happens to run on this machine.
+os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = "http://127.0.0.1:9/execution/"
 for name in [
     name for name in os.environ if name.startswith("AIRFLOW_CONN_") or name.lower().endswith("_proxy")
 ]:

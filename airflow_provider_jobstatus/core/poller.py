@@ -184,8 +184,10 @@ class JobPoller:
         self._failures += 1
         longest = max(MAX_BACKOFF, self.plan.poll_interval)
         pause = min(self.plan.poll_interval * 2.0 ** min(self._failures - 1, 32), longest)
-        # Between half of it and all of it: spread out, and never nothing.
-        at = min(now + pause * (0.5 + 0.5 * self._jitter()), no_later_than)
+        # Between half of it and all of it: spread out, and never nothing. After a failed first look at the
+        # first point of the grid, as in a triggerer, which knows nothing of that look.
+        at = max(now + pause * (0.5 + 0.5 * self._jitter()), self.plan.first_poll_at)
+        at = min(at, no_later_than)
         wanted = error.retry_after if isinstance(error, ApiError) else None
         if wanted is not None:
             self.not_before = now + wanted

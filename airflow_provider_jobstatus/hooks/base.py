@@ -264,6 +264,6 @@ def read_connection(conn_id: str) -> Connection:
 def not_defined(conn_id: str) -> SettingsError:
     """Return the error for a connection that Airflow does not find."""
     return SettingsError(
-        f"connection {conn_id!r} is not defined; add it, or if it is there, see in Airflow's log why it cannot "
-        "be read"
+        f"connection {conn_id!r} is not defined; add it, or, if it is there, see in Airflow's log why it "
+        "cannot be read"
     )

@@ -78,9 +78,12 @@ class RulerDownloadRevenueFailuresOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""
         from airflow_provider_jobstatus.operators.download import patiently
+        from airflow_provider_jobstatus.operators.locality import local_caveat
 
         arguments.destination(self.destination)
         arguments.choice("file_format", self.file_format, get_args(FailuresFormat))
+        if caveat := local_caveat(str(self.destination), self.executor):
+            self.log.warning(caveat)
         hook = RulerHook(self.ruler_conn_id)
         try:
             job_id = single_job_id(self.job_id)

@@ -79,8 +79,11 @@ class TalkdeskDownloadReportOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download its file, and return the manifest."""
         from airflow_provider_jobstatus.operators.download import patiently
+        from airflow_provider_jobstatus.operators.locality import local_caveat
 
         arguments.destination(self.destination)
+        if caveat := local_caveat(str(self.destination), self.executor):
+            self.log.warning(caveat)
         hook = TalkdeskHook(self.talkdesk_conn_id)
         try:
             job_id = single_job_id(self.job_id)

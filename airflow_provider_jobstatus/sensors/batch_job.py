@@ -242,8 +242,11 @@ class BatchJobSensor(BaseSensorOperator):
         )
 
     def _defer(self, ids: list[str], plan: WaitPlan, now: float) -> NoReturn:
+        from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble
         from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 
+        if trouble := triggerer_trouble():
+            self.log.warning(trouble)
         left = min(max(plan.deadline_at - now, 0.0) + BACKSTOP, timedelta(days=3650).total_seconds())
         self.defer(
             trigger=BatchJobTrigger(
