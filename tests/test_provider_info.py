@@ -30,7 +30,9 @@ INTERNAL = {
     "hooks.settings",
     "operators.destination",
     "operators.download",
+    "operators.locality",
     "sensors.settle",
+    "sensors.triggerer",
     "sensors.worker",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)

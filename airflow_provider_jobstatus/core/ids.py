@@ -27,12 +27,14 @@ def job_id_text(value: object) -> str:
     :raises SettingsError: None, empty, the text of None, no text or number at all, far too long, or with what
         no vendor's id has: a control character, a dot segment.
     """
+    if value is None:
+        value = ""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise SettingsError(f"job_id is a {type(value).__name__}; give a text such as '1234'")
     text = str(value).strip()
     if not text or text in ("None", "null"):
         raise SettingsError(
-            f"job_id is {text or 'empty'!r}: the task or template that it comes from gave none; give an id"
+            f"job_id is {text or 'empty'}: the task or template that it comes from gave none; give an id"
         )
     if len(text) > MAX_ID_LENGTH:
         raise SettingsError(f"job_id has {len(text)} characters, no job id has more than {MAX_ID_LENGTH}")
