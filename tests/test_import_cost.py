@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 #: What the parse of a DAG file with a sensor needs of us. Each module more is paid for with every parse.
 SENSOR_NEEDS = {
     "_compat",
+    "arguments",
     "core",
     "core.clock",
     "core.errors",

@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import sysconfig
 import threading
 import warnings
 from collections.abc import Iterator
@@ -77,7 +78,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _reads_code(path: object, mode: object, flags: int) -> bool:
     reads = mode in ("r", "rb") and not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-    return reads and str(path).startswith(str(PACKAGE)) and str(path).endswith((".py", ".pyc"))
+    ours_or_pythons = str(path).startswith((str(PACKAGE), sysconfig.get_path("stdlib")))
+    return reads and ours_or_pythons and str(path).endswith((".py", ".pyc"))
 
 
 def _state() -> dict[str, Any]:
