@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from base64 import b64encode
 from typing import Any
@@ -105,7 +106,18 @@ around = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*"
 
 
 def forms(secret: str) -> list[str]:
-    return [secret, quote(secret, safe=""), quote_plus(secret), b64encode(secret.encode()).decode()]
+    raw = secret.encode()
+    return [
+        secret,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        b64encode(raw).decode(),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1].replace("/", "\\/"),
+        raw.hex(),
+        raw.hex().upper(),
+        *([secret.upper(), secret.lower(), quote(secret).upper()] if len(secret) >= 8 else []),
+    ]
 
 
 @given(secrets, around, around)
@@ -136,6 +148,40 @@ def test_a_secret_inside_a_longer_base64_is_found(secret: str, before: bytes, af
     assert len(shown) - 3 <= len(text) - (len(secret.encode()) * 8 - 10) // 6
 
 
+@given(
+    st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="*"), min_size=13),
+    st.data(),
+)
+def test_of_a_secret_that_a_cut_has_left_the_beginning_of_nothing_is_shown(
+    secret: str, data: st.DataObject
+) -> None:
+    form = data.draw(st.sampled_from(forms(secret)))
+    cut = form[: data.draw(st.integers(12, len(form)))]
+    assert redact(f"<{cut}", [secret]) == "<***"
+    assert redact(f"<{cut}>", [secret]).startswith("<***")
+
+
+def test_the_beginning_of_one_secret_does_not_save_the_rest_of_another() -> None:
+    one, other = "the-same-beginning-1", "the-same-beginning-2-and-more"
+    assert redact(f"{one} {other} {other[:-3]}", [one, other]) == "*** *** ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GET https://h.example/f?X-Sig=abc&b=1 failed", "GET https://h.example/f?*** failed"),
+        ("http://h/a?b c https://h/d?e", "http://h/a?*** c https://h/d?***"),
+        ('{"url":"https:\\/\\/h\\/f?sig=a"}', '{"url":"https:\\/\\/h\\/f?***"}'),
+        ("at https%3A%2F%2Fh%2Ff%3Fsig%3Da%26b end", "at https%3A%2F%2Fh%2Ff%3F*** end"),
+        ("<a href='https://h/?sig=a'>", "<a href='https://h/?***'>"),
+        ("is it https://h/f? or not?", "is it https://h/f? or not?"),
+        ("why? see https://h/f", "why? see https://h/f"),
+    ],
+)
+def test_the_query_of_an_address_which_may_be_a_signature_is_not_shown(text: str, expected: str) -> None:
+    assert redact(text, []) == expected
+
+
 def test_basic_authentication_with_a_secret_is_redacted() -> None:
     header = b64encode(b"user:pa55-word").decode()
     assert "***" in redact(f"Basic {header}", ["pa55-word"])
@@ -145,3 +191,15 @@ def test_basic_authentication_with_a_secret_is_redacted() -> None:
 def test_a_secret_that_may_be_a_word_is_left_alone() -> None:
     assert redact("test it", ["test", ""]) == "test it"
     assert redact("untouched", []) == "untouched"
+
+
+def test_a_short_secret_does_not_shred_a_text() -> None:
+    text = "Uploaded 7 rows for user admin, see SECRET rows and http status 503"
+    assert redact(text, ["a", "row", "admin", "http", "Secret", "503"]) == text
+    assert redact("Secret and secret", ["Secret"]) == "*** and secret"
+
+
+def test_a_hostile_text_takes_time_in_proportion_to_its_size() -> None:
+    secret = "ab" * 20
+    for text in ("ab" * 200_000, ("ab" * 19 + "x") * 10_000, "http://" * 50_000, "http://a?" * 40_000):
+        assert len(redact(text, [secret])) <= len(text)
