@@ -52,6 +52,10 @@ class VendorError(Exception):
         # The whole text, then cut: a cut may have left the beginning of a secret.
         self.reason = clean(redact(str(self.args[0]), secrets))
         self.args = (self.reason,)
+        # A library's error behind ours, hidden from tracebacks, may hold the request or quote the reply; so
+        # may the local variables of the frames so far, which some error trackers send along.
+        self.__context__ = None
+        self.__traceback__ = None
 
     def __str__(self) -> str:
         asked = f"{self.vendor} {self.method} {self.path}" if self.method else self.vendor

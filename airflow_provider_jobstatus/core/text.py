@@ -91,9 +91,11 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     forms = {form for secret in secrets if len(text) >= min(len(secret), HEAD) for form in _forms(secret)}
     # Found in the text as it came, then replaced together: one secret may begin or overlap another.
     spans = [span for form in forms for span in _spans(text, form)]
-    for address in _ADDRESS.finditer(text):
-        if query := _QUERY.search(text, *address.span()):
-            spans.append((query.end() - 1, address.end()))
+    spans += [
+        (query.end() - 1, address.end())
+        for address in _ADDRESS.finditer(text)
+        if (query := _QUERY.search(text, *address.span()))
+    ]
     shown, end = [], 0
     for start, stop in sorted(spans):
         if start >= end:

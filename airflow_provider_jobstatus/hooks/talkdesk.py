@@ -131,7 +131,8 @@ class TalkdeskHook(BatchJobHook):
             return ExchangedToken(
                 token_slot(url, client, pem),
                 lambda: self.signed_login_flow(url, client, pem, key_id, algorithm),
-                (pem, key),
+                # Its lines as well: an answer may hold them in another layout.
+                (pem, key, *pem.splitlines()[1:-1]),
                 refusals=frozenset({401, 403}),
             )
         secret = settings.required(

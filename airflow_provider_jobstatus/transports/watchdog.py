@@ -82,16 +82,24 @@ class Watchdog:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-class _WithoutQueries(logging.Filter):
-    """Takes the query, which may be a signature, out of what urllib3 logs of our calls."""
+class _WithoutSecrets(logging.Filter):
+    """
+    Takes what may be a secret out of what urllib3 logs of our calls: the query of an address, which may be a
+    signature; and all but the words where it quotes a reply's headers that it cannot read.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple) and getattr(_current, "watchdog", None) is not None:
+        if getattr(_current, "watchdog", None) is None:
+            return True
+        if record.exc_info:
+            record.msg, record.args, record.exc_info = "The headers of a reply cannot all be read", (), None
+        elif isinstance(record.args, tuple):
             record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
         return True
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQueries())
+for _name in ("urllib3.connectionpool", "urllib3.connection"):
+    logging.getLogger(_name).addFilter(_WithoutSecrets())
 
 
 class _Watched(HTTPConnection):

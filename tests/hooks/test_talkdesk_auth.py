@@ -361,11 +361,11 @@ def test_a_refused_signed_login_does_not_show_the_assertion() -> None:
     assert assertion[:40] not in str(caught.value)
 
 
-def test_the_key_is_among_the_secrets_in_both_its_forms() -> None:
+def test_the_key_is_among_the_secrets_in_both_its_forms_and_line_by_line() -> None:
     pasted = EC_PEM.replace("\n", "\\n")
     auth = by_key(pasted).auth
     assert isinstance(auth, ExchangedToken)
-    assert set(auth.secrets) == {EC_PEM, pasted}
+    assert set(auth.secrets) == {EC_PEM, pasted, *EC_PEM.splitlines()[1:-1]}
 
 
 def test_the_same_login_shares_a_token_and_another_does_not() -> None:
