@@ -78,7 +78,7 @@ class AirflowApi:
 
     def dag_ids(self) -> list[str]:
         """Return the ids of all parsed DAGs."""
-        return sorted(dag["dag_id"] for dag in self._get("/dags", limit=100)["dags"])
+        return sorted(dag["dag_id"] for dag in self.get("/dags", limit=100)["dags"])
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start one run of a DAG and return its run id.
@@ -91,11 +91,11 @@ class AirflowApi:
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return Airflow's word for the state of a run."""
-        return str(self._get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+        return str(self.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[TaskRun]:
         """Return the task instances of a run, in the order of their names."""
-        rows = self._get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)["task_instances"]
+        rows = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)["task_instances"]
         found = [
             TaskRun(
                 dag_id=dag_id,
@@ -119,7 +119,7 @@ class AirflowApi:
 
         :param task: the task
         """
-        entries = self._get(
+        entries = self.get(
             "/eventLogs",
             dag_id=task.dag_id,
             run_id=task.run_id,
@@ -144,7 +144,7 @@ class AirflowApi:
         :param task: the task
         """
         lines = []
-        for entry in self._log_entries(task):
+        for entry in self.log_entries(task):
             if isinstance(entry, dict) and not entry["event"].startswith("::"):
                 lines.append(
                     f"{entry.get('timestamp') or ''} {entry.get('level') or ''} {entry['event']}".strip()
@@ -160,30 +160,38 @@ class AirflowApi:
         :param key: the value's key
         """
         path = f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/xcomEntries"
-        entries = self._get(path, map_index=task.map_index, xcom_key=key)["xcom_entries"]
+        entries = self.get(path, map_index=task.map_index, xcom_key=key)["xcom_entries"]
         if not any(entry["key"] == key for entry in entries):
             return None
-        return self._get(f"{path}/{key}", map_index=task.map_index, stringify=False)["value"]
+        return self.get(f"{path}/{key}", map_index=task.map_index, stringify=False)["value"]
 
-    def _log_entries(self, task: TaskRun) -> list[Any]:
+    def log_entries(self, task: TaskRun) -> list[Any]:
+        """Return the log of a task's latest attempt as the API gives it.
+
+        :param task: the task
+        """
         path = (
             f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/logs/{task.try_number}"
         )
-        content = self._get(path, map_index=task.map_index, full_content=True)["content"]
+        content = self.get(path, map_index=task.map_index, full_content=True)["content"]
         return list(content)
 
     def _changes_from_log(self, task: TaskRun) -> list[tuple[str, datetime]]:
         meaning = {"DAG bundles loaded": "running", "Pausing task as DEFERRED": "deferred"}
         changes = [
             (change, _parse_time(entry["timestamp"]))
-            for entry in self._log_entries(task)
+            for entry in self.log_entries(task)
             if isinstance(entry, dict) and entry.get("timestamp")
             for words, change in meaning.items()
             if str(entry["event"]).startswith(words)
         ]
         return sorted(changes, key=lambda change: change[1])
 
-    def _get(self, path: str, **query: object) -> Any:
+    def get(self, path: str, **query: object) -> Any:
+        """Return the answer to any other question.
+
+        :param path: below `/api/v2`
+        """
         return self._request("GET", path, params=query)
 
     def _request(self, method: str, path: str, **arguments: Any) -> Any:

@@ -301,11 +301,11 @@ class AirflowStack(AirflowApi):
         self._progress("reading the DAGs")
         expected = {path.relative_to(self.dags).as_posix() for path in _dag_files(self.dags)}
         while True:
-            broken = self._get("/importErrors", limit=100)["import_errors"]
+            broken = self.get("/importErrors", limit=100)["import_errors"]
             if broken:
                 listing = "\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in broken)
                 raise StackError(f"Airflow cannot import these DAG files:\n{listing}")
-            parsed = {dag["relative_fileloc"] for dag in self._get("/dags", limit=100)["dags"]}
+            parsed = {dag["relative_fileloc"] for dag in self.get("/dags", limit=100)["dags"]}
             if expected <= parsed:
                 return
             self._check(give_up_at, f"no DAG came out of {', '.join(sorted(expected - parsed))}")
@@ -320,7 +320,7 @@ class AirflowStack(AirflowApi):
         kind = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}[
             name
         ]
-        jobs = self._get("/jobs", job_type=kind, limit=100)["jobs"]
+        jobs = self.get("/jobs", job_type=kind, limit=100)["jobs"]
         return max((int(job["id"]) for job in jobs if job["latest_heartbeat"]), default=0)
 
 
