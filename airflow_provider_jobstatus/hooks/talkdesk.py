@@ -131,8 +131,7 @@ class TalkdeskHook(BatchJobHook):
             return ExchangedToken(
                 token_slot(url, client, pem),
                 lambda: self.signed_login_flow(url, client, pem, key_id, algorithm),
-                # Its lines as well: an answer may hold them in another layout.
-                (pem, key, *pem.splitlines()[1:-1]),
+                (pem, key, *pem.splitlines()[1:-1]),  # an answer may lay out its lines in another way
                 refusals=frozenset({401, 403}),
             )
         secret = settings.required(
