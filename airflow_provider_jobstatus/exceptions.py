@@ -38,7 +38,14 @@ from airflow_provider_jobstatus.core.errors import (
 
 
 class JobStatusError(Exception):
-    """Root of what a task of this provider can fail with."""
+    """
+    Root of what a task of this provider can fail with.
+
+    :ivar results: of a wait for several jobs, what the sensor would have returned: each job as far as it is
+        known.
+    """
+
+    results: list[dict[str, Any]] | None = None
 
 
 class JobFailed(JobStatusError):

@@ -22,18 +22,14 @@ SENSOR_NEEDS = {
     "_compat",
     "arguments",
     "core",
-    "core.clock",
     "core.errors",
     "core.ids",
     "core.jobs",
-    "core.poller",
     "core.text",
     "core.wait",
     "exceptions",
     "sensors",
     "sensors.batch_job",
-    "sensors.settle",
-    "sensors.worker",
 }
 STAGES = ("sensor", "operators", "all but transports", "construction", "transports")
 

@@ -33,7 +33,10 @@ INTERNAL = {
     "operators.locality",
     "sensors.settle",
     "sensors.triggerer",
+    "sensors.wait",
     "sensors.worker",
+    "triggers.access",
+    "triggers.display",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)
 #: What the design says of every vendor's connection.

@@ -54,16 +54,16 @@ def get_provider_info():
 DAG_AUTHOR = """
 import json
 import sys
-from airflow_provider_jobstatus.sensors import batch_job
+from airflow_provider_jobstatus.sensors import wait
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers import batch_job as triggers
 from tests.support.modes import TaskInstance, run_deferred
 from tests.support.times import FakeTime
 
 time = FakeTime()
-for module in (batch_job, triggers):
+for module in (wait, triggers):
     module.steady_clock = lambda: lambda: time.now
-batch_job.sleep = time.sleep
+wait.sleep = time.sleep
 triggers.sleep = time.asleep
 results = []
 for deferrable in (False, True):

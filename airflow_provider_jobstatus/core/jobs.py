@@ -94,6 +94,11 @@ class JobStatus:
         return repr(self.vendor_status) + (f" ({', '.join(facts)})" if facts else "")
 
 
+def job_result(job_id: str, status: JobStatus | None) -> dict[str, Any]:
+    """Return what a sensor returns of a job; of one that the vendor never told of, only its id."""
+    return {**dict.fromkeys(_PLAIN_TYPES), "job_id": job_id} if status is None else status.as_dict()
+
+
 #: What :meth:`JobStatus.as_dict` makes of each field.
 _PLAIN_TYPES: dict[str, tuple[type, ...]] = {
     "job_id": (str,),

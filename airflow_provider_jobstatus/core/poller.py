@@ -9,6 +9,8 @@ answer                          before the deadline                             
 ==============================  ==============================================  =====================
 terminal state                  finished                                        finished
 running                         next point of the grid                          timed out
+running, unchanged for          stalled, or next point of the grid              timed out
+``stalled_after``               with a warning
 401, 403, first time            new settings and token, again after 1 s         refused
 401, 403 with fresh settings    refused                                         refused
 our request is wrong            refused                                         refused
@@ -25,7 +27,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from airflow_provider_jobstatus.core.course import Course
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     ApiError,
@@ -37,7 +41,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
-from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan
+from airflow_provider_jobstatus.core.wait import JobEvent, News, Outcome, WaitPlan
 
 #: Seconds after the start of a wait in which a 404 may mean "not yet".
 NOT_FOUND_GRACE = 120.0
@@ -63,12 +67,30 @@ class JobPoller:
     :ivar reconnect: whether to read the connection again before asking; the driver sets it back.
     """
 
+    # There may be ten thousand of them.
+    __slots__ = (
+        "_course",
+        "_failures",
+        "_jitter",
+        "_last_error",
+        "_last_status",
+        "_outage_began_at",
+        "_refused_before",
+        "_unknown_words",
+        "event",
+        "job_id",
+        "next_poll_at",
+        "not_before",
+        "plan",
+        "reconnect",
+    )
+
     def __init__(
         self,
         job_id: str,
         plan: WaitPlan,
         now: float,
-        memory: Mapping[str, float] | None = None,
+        memory: Mapping[str, Any] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.job_id = job_id
@@ -79,19 +101,33 @@ class JobPoller:
         self._last_status: JobStatus | None = None
         self._last_error: VendorError | None = None
         self._refused_before = False
-        self._unknown_words: set[str] = set()
+        self._unknown_words: frozenset[str] = frozenset()
         memory = memory or {}
+        self._course = Course(memory.get("course"))
         self._failures = int(memory.get("failures", 0))
         self._outage_began_at = memory.get("outage_began_at")
         self.not_before = memory.get("not_before", 0.0)
         self._ask_again_at(now if now == plan.first_poll_at else plan.next_point(now))
 
-    def memory(self) -> dict[str, float]:
-        """Return what a later poller of the same wait needs to know of failed polls; empty if all is well."""
-        known = {"failures": self._failures, "not_before": self.not_before}
+    @property
+    def last_status(self) -> JobStatus | None:
+        """What the vendor said last, if it ever said something usable."""
+        return self._last_status
+
+    def memory(self) -> dict[str, Any]:
+        """Return what a later poller of the same wait needs to know; empty if there is no such thing."""
+        known: dict[str, Any] = {}
+        if self._failures:
+            known = {"failures": self._failures, "not_before": self.not_before}
         if self._outage_began_at is not None:
             known["outage_began_at"] = self._outage_began_at
-        return known if self._failures else {}
+        if self.plan.stalled_after is not None:
+            known["course"] = self._course.memory()
+        return known
+
+    def leave(self) -> None:
+        """End the wait for this job, because others have decided it."""
+        self._end(Outcome.LEFT, "was not waited for any longer")
 
     def may_ask(self, now: float) -> bool:
         """
@@ -104,13 +140,13 @@ class JobPoller:
             return False
         return True
 
-    def observe(self, answer: JobStatus | VendorError | SettingsError, now: float) -> str | None:
+    def observe(self, answer: JobStatus | VendorError | SettingsError, now: float) -> News | None:
         """
         Take in what a poll brought.
 
         :param answer: the status, or why there is none.
         :param now: epoch seconds after the answer.
-        :return: a line for the log, if something changed that a person would want to know.
+        :return: for the log, if something changed that a person would want to know.
         """
         if isinstance(answer, JobStatus):
             return self._saw(answer, now)
@@ -119,8 +155,9 @@ class JobPoller:
             return None
         return self._missed(answer, now)
 
-    def _saw(self, status: JobStatus, now: float) -> str | None:
+    def _saw(self, status: JobStatus, now: float) -> News | None:
         recovered = self._last_error
+        changed = self._course.see(status, now)
         self._last_status = status
         self._last_error = None
         self._refused_before = False
@@ -133,12 +170,32 @@ class JobPoller:
         else:
             self._ask_again_at(self.plan.next_point(now))
         if not status.known and status.vendor_status not in self._unknown_words:
-            self._unknown_words.add(status.vendor_status)
-            return f"{self.job_id}: {status.vendor_status!r} is no word that we know, so it counts as running"
-        return f"{self.job_id}: answers again: {status.describe()}" if recovered else None
+            self._unknown_words |= {status.vendor_status}
+            text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
+            return self._news(f"word {status.vendor_status}", text)
+        if recovered:
+            return self._news("answers again", f"answers again: {status.describe()}")
+        if self.event is None and not changed:
+            return self._stall(now)
+        if self.event is None:
+            return self._news("changed", f"{status.describe()}{self._course.estimate(now)}", warning=False)
+        return None
 
-    def _missed(self, error: VendorError, now: float) -> str | None:
-        news = None if str(error) == str(self._last_error) else f"{self.job_id}: {error}; the wait goes on"
+    def _stall(self, now: float) -> News | None:
+        limit = self.plan.stalled_after
+        if limit is None or not (stalled := self._course.stalled_for(now)) >= limit:
+            return None
+        text = f"nothing has changed for {stalled:.0f} s: {self._last_status.describe()}"  # type: ignore[union-attr]
+        if self.plan.fail_stalled:
+            self._end(Outcome.STALLED, f"{text}. The job may still run.")
+            return None
+        return self._news("stalled", text) if self._course.first_stall() else None
+
+    def _missed(self, error: VendorError, now: float) -> News | None:
+        news = None
+        kind = f"{type(error).__name__} {error.status}"
+        if str(error) != str(self._last_error):
+            news = self._news(kind, f"{error}; the wait goes on")
         self._last_error = error
         late = now >= self.plan.deadline_at
         match error:
@@ -146,7 +203,7 @@ class JobPoller:
                 self._refused_before = True
                 self.reconnect = True
                 self._ask_again_at(now + RECONNECT_DELAY)
-                return f"{self.job_id}: {error}; reading the connection again"
+                return self._news(kind, f"{error}; reading the connection again")
             case AccessDenied() | RequestRejected() | RateLimited(spent=True):
                 self._end(Outcome.REFUSED, str(error))
             case _ if late:
@@ -163,6 +220,9 @@ class JobPoller:
             case _:
                 self._outage(error, now)
         return news if self.event is None else None
+
+    def _news(self, kind: str, text: str, *, warning: bool = True) -> News:
+        return News(self.job_id, kind, f"{self.job_id}: {text}", warning)
 
     def _outage(self, error: VendorError, now: float) -> None:
         if self._outage_began_at is None:

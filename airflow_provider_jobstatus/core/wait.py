@@ -6,13 +6,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean, storable
 
+WaitFor = Literal["all", "any"]
+
 #: Points of a grid that lie closer together, in seconds, are one and the same.
 SAME_POINT = 0.001
+#: A trigger that fires at once loses tasks to a race in Airflow's scheduler, so its first poll waits this
+#: long.
+MIN_DEFERRAL = 5.0
 
 
 class Outcome(StrEnum):
@@ -24,6 +29,10 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     UNKNOWN_JOB = "unknown_job"
     BAD_SETTINGS = "bad_settings"
+    #: The vendor says that it runs, and nothing about it has changed for too long.
+    STALLED = "stalled"
+    #: Not waited for any longer: other jobs decided the wait.
+    LEFT = "left"
     #: A bug of ours ended the wait; the traceback is in the triggerer's log.
     CRASHED = "crashed"
 
@@ -74,6 +83,23 @@ class JobEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """
+    Something about one job that a person would want to read.
+
+    :param job_id: of the job.
+    :param kind: what is alike for all jobs that have the same news.
+    :param text: the line.
+    :param warning: whether it is more than progress.
+    """
+
+    job_id: str
+    kind: str
+    text: str
+    warning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class WaitPlan:
     """
     When to ask, and for how long. Points in time are epoch seconds, durations are seconds.
@@ -88,6 +114,8 @@ class WaitPlan:
     :param max_outage: how long the vendor may give no usable answer; None for ever.
     :param exponential_backoff: double the interval after each poll of a running job.
     :param max_wait: longest interval that doubling leads to, or None.
+    :param stalled_after: how long a running job may show the same word, progress and counts; None for ever.
+    :param fail_stalled: whether that ends the wait, or only warns.
     """
 
     poll_interval: float
@@ -97,6 +125,8 @@ class WaitPlan:
     max_outage: float | None = 3600.0
     exponential_backoff: bool = False
     max_wait: float | None = None
+    stalled_after: float | None = None
+    fail_stalled: bool = False
 
     def next_point(self, now: float) -> float:
         """Return the first point of the grid after ``now``."""

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from time import sleep
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 
 from airflow_provider_jobstatus import arguments
-from airflow_provider_jobstatus._compat import (
-    AirflowRescheduleException,
-    TaskDeferralError,
-    TaskDeferralTimeout,
-)
-from airflow_provider_jobstatus.core.clock import steady_clock
+from airflow_provider_jobstatus._compat import TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.ids import job_ids
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan
+from airflow_provider_jobstatus.core.wait import JobEvent, WaitFor
 from airflow_provider_jobstatus.exceptions import BadSettings, BadTriggerEvent, JobTimedOut
-from airflow_provider_jobstatus.sensors.settle import Policy, read_event
-from airflow_provider_jobstatus.sensors.worker import Memory, Vendor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: A trigger that fires at once loses tasks to a race in Airflow's scheduler, so its first poll waits this
-#: long.
-MIN_DEFERRAL = 5.0
-#: Airflow's own time-out of a deferral comes this much after ours, in case the triggerer is away.
-BACKSTOP = 300.0
+    from airflow_provider_jobstatus.sensors.settle import Policy
+
+IfStalled = Literal["warn", "fail"]
+
 #: Shortest interval between two polls of a job, in seconds.
 MIN_POLL_INTERVAL = 1.0
 
@@ -66,11 +56,17 @@ class BatchJobSensor(BaseSensorOperator):
     :param never_fail: whatever would fail the task skips it.
     :param silent_fail: never give up because of an outage, as if ``max_outage`` were endless.
     :param exponential_backoff: double the interval after each poll, up to ``max_wait``.
+    :param wait_for: of several jobs ``"all"``, or ``"any"``: the first to end in one of ``allowed_states``.
+    :param fail_fast: with ``wait_for="all"``, do not wait for the others once a job has failed.
+    :param stalled_after: seconds or timedelta that a running job may show the same status, progress and
+        counts. Default: for ever. A triggerer that takes over counts anew.
+    :param if_stalled: what to do then: ``"warn"``, or ``"fail"`` as at a time-out.
 
     :return: a dict a job: ``{"job_id", "vendor", "state", "vendor_status", "detail", "progress", "counts",
         "created_at", "completed_at"}``; for a list of ids a list in the same order. Times are ISO 8601 with
         offset or None, ``progress`` is a whole percent or None, ``counts`` is ``{"total", "processed",
-        "succeeded", "failed"}`` or None.
+        "succeeded", "failed"}`` or None. Of a job that others have decided the wait for, the dict says what
+        was last known; if that is nothing, all but ``job_id`` is None.
 
     :raises JobFailed, JobCancelled: the vendor says so. A retry asks again, and gets the same answer.
     :raises JobTimedOut: Airflow does not retry.
@@ -97,11 +93,20 @@ class BatchJobSensor(BaseSensorOperator):
         poke_interval: timedelta | float = 60,
         timeout: timedelta | float | None = None,
         max_wait: timedelta | float | None = None,
+        wait_for: WaitFor = "all",
+        fail_fast: bool = False,
+        stalled_after: timedelta | float | None = None,
+        if_stalled: IfStalled = "warn",
         **kwargs: Any,
     ) -> None:
         arguments.connection_id("conn_id", conn_id)
         arguments.jobs(job_id)
         arguments.flag("deferrable", deferrable)
+        arguments.choice("wait_for", wait_for, get_args(WaitFor))
+        arguments.flag("fail_fast", fail_fast)
+        arguments.choice("if_stalled", if_stalled, get_args(IfStalled))
+        if fail_fast and wait_for == "any":
+            raise BadSettings("fail_fast is True and wait_for 'any'; a failed job does not end such a wait")
         interval = arguments.seconds("poke_interval", poke_interval)
         if interval < MIN_POLL_INTERVAL:
             warnings.warn(
@@ -126,13 +131,25 @@ class BatchJobSensor(BaseSensorOperator):
             raise BadSettings(f"{sorted(both)} stand in allowed_states and in skipped_states")
         self.max_outage = arguments.seconds("max_outage", max_outage)
         self.deferrable = deferrable
+        self.wait_for: WaitFor = wait_for
+        self.fail_fast = fail_fast
+        self.stalled_after = (
+            None if stalled_after is None else arguments.seconds("stalled_after", stalled_after)
+        )
+        self.if_stalled: IfStalled = if_stalled
 
     def execute(self, context: Context) -> Any:
         """Look once, and wait for what has not ended yet."""
+        from airflow_provider_jobstatus.sensors.wait import WorkerWait
+
+        events: list[JobEvent] = []
+        causes: dict[str, Exception] = {}
         try:
             ids, many = job_ids(self.job_id)
-            causes: dict[str, Exception] = {}
-            events = self._wait(ids, context, causes) if ids else []
+            if ids:
+                wait = WorkerWait(self, ids, context)
+                causes = wait.causes
+                events = wait.run()
         except SettingsError as error:
             self._policy.fail(BadSettings(str(error)), error)
         results = self._policy.settle(events, self.log, causes)
@@ -140,11 +157,12 @@ class BatchJobSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take over from the triggerer."""
-        from airflow_provider_jobstatus.triggers.batch_job import VERSION
+        from airflow_provider_jobstatus.sensors.settle import read_event
+        from airflow_provider_jobstatus.sensors.wait import with_details
 
         try:
             ids, many = job_ids(self.job_id)
-            events = read_event(event, ids, VERSION)
+            events = with_details(self.conn_id, *read_event(event, ids))
         except BadTriggerEvent as error:
             self._policy.fail(error)
         except SettingsError as error:
@@ -165,106 +183,12 @@ class BatchJobSensor(BaseSensorOperator):
 
     @property
     def _policy(self) -> Policy:
+        from airflow_provider_jobstatus.sensors.settle import Policy
+
         return Policy(
             allowed_states=frozenset(map(JobState, self.allowed_states)),
             skipped_states=frozenset(map(JobState, self.skipped_states)),
             soft_fail=self.soft_fail,
             never_fail=self.never_fail,
+            wait_for=self.wait_for,
         )
-
-    def _wait(self, ids: list[str], context: Context, causes: dict[str, Exception]) -> list[JobEvent]:
-        now = steady_clock()
-        first_look = now()
-        plan = self._plan(context, first_look)
-        memory = Memory(context) if self._reschedules else None
-        pollers = [JobPoller(job_id, plan, now(), memory.of(job_id) if memory else None) for job_id in ids]
-        with Vendor(self.conn_id) as vendor:
-            for job_id in ids:
-                vendor.check(job_id)
-            if plan.started_at >= first_look:
-                for caveat in vendor.caveats():
-                    self.log.warning(caveat)
-            for poller in pollers:
-                if poller.may_ask(now()) and poller.not_before <= now():
-                    self._look(poller, vendor, now, causes)
-                if poller.event is None and self.deferrable:
-                    self._defer(ids, plan, now())
-                if poller.event and poller.event.outcome in (Outcome.REFUSED, Outcome.BAD_SETTINGS):
-                    # The others would be refused as well.
-                    return [poller.event]
-            while waiting := [poller for poller in pollers if poller.event is None]:
-                if memory is not None:
-                    self._reschedule(waiting, memory)
-                poller = min(waiting, key=lambda poller: poller.next_poll_at)
-                sleep(max(poller.next_poll_at - now(), 0.0))
-                if poller.may_ask(now()):
-                    self._look(poller, vendor, now, causes)
-        return [poller.event for poller in pollers if poller.event is not None]
-
-    def _look(
-        self, poller: JobPoller, vendor: Vendor, now: Callable[[], float], causes: dict[str, Exception]
-    ) -> None:
-        """Ask once; after a refusal once more, with settings read again."""
-        while True:
-            answer = vendor.ask(poller.job_id)
-            if isinstance(answer, Exception):
-                causes[poller.job_id] = answer
-            if news := poller.observe(answer, now()):
-                self.log.warning(news)
-            if not poller.reconnect:
-                return
-            poller.reconnect = False
-            vendor.forget_settings()
-            sleep(max(poller.next_poll_at - now(), 0.0))
-
-    @property
-    def _reschedules(self) -> bool:
-        return self.reschedule and not self.deferrable
-
-    def _plan(self, context: Context, now: float) -> WaitPlan:
-        started_at = now
-        if self._reschedules and (first := context["ti"].get_first_reschedule_date(context)):
-            started_at = first.timestamp()
-        interval = max(self.poke_interval, MIN_DEFERRAL) if self.deferrable else self.poke_interval
-        first_poll_at = started_at + interval
-        deadline_at = started_at + self.timeout
-        if self.deferrable and self.execution_timeout is not None:
-            # Airflow does not enforce it while a task is deferred.
-            deadline_at = min(deadline_at, now + self.execution_timeout.total_seconds())
-        return WaitPlan(
-            poll_interval=self.poke_interval,
-            started_at=started_at,
-            first_poll_at=first_poll_at,
-            deadline_at=deadline_at,
-            max_outage=None if self.silent_fail else self.max_outage,
-            exponential_backoff=bool(self.exponential_backoff),
-            max_wait=None if self.max_wait is None else self.max_wait.total_seconds(),
-        )
-
-    def _defer(self, ids: list[str], plan: WaitPlan, now: float) -> NoReturn:
-        from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble
-        from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-
-        if trouble := triggerer_trouble():
-            self.log.warning(trouble)
-        left = min(max(plan.deadline_at - now, 0.0) + BACKSTOP, timedelta(days=3650).total_seconds())
-        self.defer(
-            trigger=BatchJobTrigger(
-                conn_id=self.conn_id,
-                job_ids=ids,
-                poll_interval=plan.poll_interval,
-                started_at=plan.started_at,
-                first_poll_at=plan.first_poll_at,
-                deadline_at=plan.deadline_at,
-                max_outage=plan.max_outage,
-                exponential_backoff=plan.exponential_backoff,
-                max_wait=plan.max_wait,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=left),
-        )
-
-    def _reschedule(self, waiting: list[JobPoller], memory: Memory) -> NoReturn:
-        memory.keep(waiting)
-        at = max(min(poller.next_poll_at for poller in waiting), max(poller.not_before for poller in waiting))
-        raise AirflowRescheduleException(datetime.fromtimestamp(at, UTC))  # type: ignore[no-untyped-call]

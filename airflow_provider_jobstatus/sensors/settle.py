@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.chronicle import FEW
+from airflow_provider_jobstatus.core.event import VERSION, unpack
+from airflow_provider_jobstatus.core.jobs import JobState, job_result
 from airflow_provider_jobstatus.core.text import clean
-from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
+from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitFor
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
     BadTriggerEvent,
@@ -31,6 +34,7 @@ MESSAGE_LIMIT = 4000
 
 _ERRORS: dict[Outcome, type[JobStatusError]] = {
     Outcome.TIMED_OUT: JobTimedOut,
+    Outcome.STALLED: JobTimedOut,
     Outcome.GAVE_UP: PollingFailed,
     Outcome.REFUSED: VendorRefused,
     Outcome.UNKNOWN_JOB: UnknownJob,
@@ -48,12 +52,14 @@ class Policy:
     :param skipped_states: terminal states that skip the task.
     :param soft_fail: a time-out skips the task.
     :param never_fail: whatever would fail the task skips it.
+    :param wait_for: ``"all"`` or ``"any"`` of several jobs.
     """
 
     allowed_states: frozenset[JobState]
     skipped_states: frozenset[JobState]
     soft_fail: bool
     never_fail: bool
+    wait_for: WaitFor = "all"
 
     def settle(
         self, events: list[JobEvent], log: Logger, causes: Mapping[str, Exception] | None = None
@@ -61,13 +67,15 @@ class Policy:
         """
         Return the result of each job, or raise what the task ends with.
 
-        Of several jobs, one that fails outweighs one that timed out, and that one that skips.
+        Of several jobs, one that fails outweighs one that timed out, and that one that skips. If any of them
+        was waited for, one that ended well outweighs all.
 
         :param causes: by job id, the exception behind an event that this very process has made.
         """
-        skips = []
-        errors = []
+        skips, errors, won = [], [], False
         for event in events:
+            if event.outcome is Outcome.LEFT:
+                continue
             if event.outcome is not Outcome.FINISHED or event.status is None:
                 errors.append((_ERRORS[event.outcome](event.message), event))
                 continue
@@ -77,19 +85,27 @@ class Policy:
             elif event.status.state not in self.allowed_states:
                 kind = JobCancelled if event.status.state is JobState.CANCELLED else JobFailed
                 errors.append((kind(line, event.status.as_dict()), event))
-            elif event.status.state is JobState.SUCCEEDED:
-                log.info(line)
             else:
-                log.warning("%s; %r is allowed", line, event.status.state.value)
-        if errors:
+                won = won or self.wait_for == "any"
+                if event.status.state is not JobState.SUCCEEDED:
+                    log.warning("%s; %r is allowed", line, event.status.state.value)
+                elif len(events) <= FEW:
+                    log.info(line)
+        results = [job_result(event.job_id, event.status) for event in events]
+        if errors and not won:
             error, event = min(errors, key=lambda pair: isinstance(pair[0], JobTimedOut))
             others = [str(other) for other, _ in errors if other is not error]
             if others:
-                error.args = (clean(f"{error} ({len(others)} more: {'; '.join(others)})", MESSAGE_LIMIT),)
+                shown = "; ".join(others[:FEW])
+                error.args = (clean(f"{error} ({len(others)} more: {shown})", MESSAGE_LIMIT),)
+            error.results = results
             self.fail(error, (causes or {}).get(event.job_id))
-        if skips:
-            raise AirflowSkipException(clean("; ".join(skips), MESSAGE_LIMIT))
-        return [event.status.as_dict() for event in events if event.status is not None]
+        if skips and not won:
+            raise AirflowSkipException(clean("; ".join(skips[:FEW]), MESSAGE_LIMIT))
+        if len(events) > FEW:
+            states = Counter(result["state"] for result in results)
+            log.info("%d jobs: %s", len(events), ", ".join(f"{n} {state}" for state, n in states.items()))
+        return results
 
     def fail(self, error: JobStatusError, cause: BaseException | None = None) -> NoReturn:
         """Raise ``error``, or the skip that the author wants instead."""
@@ -100,28 +116,25 @@ class Policy:
         raise error from cause
 
 
-def read_event(event: object, job_ids: list[str], version: int) -> list[JobEvent]:
+def read_event(event: object, job_ids: list[str]) -> tuple[list[JobEvent], set[str]]:
     """
     Return what came back from the triggerer, after a look at every part of it.
 
     :param event: of the trigger.
     :param job_ids: that the task waits for.
-    :param version: that this code knows.
+    :return: how the wait for each job ended, and the ids of those whose status is to be asked for again.
     :raises BadTriggerEvent: missing, foreign or newer.
     """
     if not isinstance(event, Mapping) or "version" not in event:
         raise BadTriggerEvent(
             f"the triggerer sent {'no event' if event is None else 'an event of another kind'}"
         )
-    if event["version"] != version:
+    if event["version"] != VERSION:
         raise BadTriggerEvent(
             f"the triggerer sent an event of version {clean(event['version'], 20)}, this worker knows "
-            f"version {version}; install the same version of airflow-provider-jobstatus everywhere"
+            f"version {VERSION}; install the same version of airflow-provider-jobstatus everywhere"
         )
     try:
-        events = [JobEvent.from_dict(job) for job in event["jobs"]]
-    except (KeyError, TypeError, ValueError) as problem:
-        raise BadTriggerEvent(f"the triggerer sent an event that cannot be read: {problem}") from None
-    if [job.job_id for job in events] != job_ids:
-        raise BadTriggerEvent("the triggerer sent the event of other jobs")
-    return events
+        return unpack(event, job_ids)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as problem:
+        raise BadTriggerEvent(f"the triggerer sent an event that cannot be read: {clean(problem)}") from None

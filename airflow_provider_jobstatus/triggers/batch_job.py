@@ -5,25 +5,38 @@ from __future__ import annotations
 import asyncio
 from asyncio import sleep
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException
-from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_jobstatus.core.chronicle import Chronicle
 from airflow_provider_jobstatus.core.clock import steady_clock
-from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
-from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.event import VERSION, pack
+from airflow_provider_jobstatus.core.goal import Goal, Queue
+from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan
-from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connections import aread_connection, hook_for
+from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan
+from airflow_provider_jobstatus.triggers.access import Access, access
+from airflow_provider_jobstatus.triggers.display import Display
 
-#: Version of the trigger's arguments and of its event.
-VERSION = 1
+__all__ = ["VERSION", "BatchJobTrigger"]
+
 #: Calls of one trigger that are under way at once.
-MAX_CALLS = 10
+MAX_CALLS = 32
+#: Arguments that are stored only if they are not the default, so that a triggerer of an earlier version knows
+#: all that it is given.
+_DEFAULTS: dict[str, Any] = {
+    "stalled_after": None,
+    "fail_stalled": False,
+    "wait_for": "all",
+    "fail_fast": False,
+    "good_states": None,
+}
+
+
+class _DecidedError(Exception):
+    """The wait is over, though some jobs have not ended."""
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -40,15 +53,20 @@ class BatchJobTrigger(BaseTrigger):
     :param job_ids: of jobs at that vendor.
     :param poll_interval: seconds between two polls of a running job.
     :param started_at: of the first look, on the worker; epoch seconds, as all points in time here.
-    :param first_poll_at: of this trigger's first poll; the following lie on a grid from there.
+    :param first_poll_at: of this trigger's first poll; the following lie on a grid from there. Of several
+        jobs, the first polls are spread evenly over the time before.
     :param deadline_at: of the last look.
     :param max_outage: seconds without a usable answer after which the wait is given up; None for never.
     :param exponential_backoff: double the interval after each poll of a running job.
     :param max_wait: longest interval that doubling leads to, in seconds; None for any.
     :param version: of these arguments.
+    :param stalled_after: seconds that a running job may show the same word, progress and counts, or None.
+    :param fail_stalled: whether that ends the wait, or only warns.
+    :param wait_for: ``"all"`` or ``"any"`` of the jobs.
+    :param fail_fast: whether one job that does not end well ends the wait.
+    :param good_states: terminal states that are well; None for ``succeeded`` and ``partial``.
 
-    The event is ``{"version": 1, "jobs": [...]}`` with one
-    :class:`~airflow_provider_jobstatus.core.poller.JobEvent` a job, in the order of ``job_ids``.
+    The event is what :func:`~airflow_provider_jobstatus.core.event.pack` makes.
     """
 
     def __init__(
@@ -63,6 +81,11 @@ class BatchJobTrigger(BaseTrigger):
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         version: int = VERSION,
+        stalled_after: float | None = None,
+        fail_stalled: bool = False,
+        wait_for: Any = "all",
+        fail_fast: bool = False,
+        good_states: list[str] | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -76,6 +99,11 @@ class BatchJobTrigger(BaseTrigger):
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
         self.version = version
+        self.stalled_after = stalled_after
+        self.fail_stalled = fail_stalled
+        self.wait_for = wait_for
+        self.fail_fast = fail_fast
+        self.good_states = good_states
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments: plain JSON, no secret."""
@@ -92,20 +120,25 @@ class BatchJobTrigger(BaseTrigger):
                 "exponential_backoff": self.exponential_backoff,
                 "max_wait": self.max_wait,
                 "version": self.version,
+                **{
+                    name: value
+                    for name, default in _DEFAULTS.items()
+                    if (value := getattr(self, name)) != default
+                },
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for every job, then yield the one event."""
         try:
-            events = await self._wait()
+            payload = pack(await self._wait(), self.started_at)
         except Exception:
             # The outer boundary: an exception that left here would make Airflow run the task's execute()
             # again.
             self.log.exception("The wait was ended by a fault of this provider")
             message = "a fault of this provider ended the wait; its traceback is in the trigger's log"
             events = [JobEvent(job_id, Outcome.CRASHED, None, message) for job_id in self.job_ids or ()]
-        payload = {"version": VERSION, "jobs": [event.as_dict() for event in events]}
+            payload = pack(events, 0.0)
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> list[JobEvent]:
@@ -116,6 +149,27 @@ class BatchJobTrigger(BaseTrigger):
                 "install the same version everywhere"
             )
             return [JobEvent(job_id, Outcome.BAD_SETTINGS, None, message) for job_id in job_ids]
+        now = steady_clock()
+        pollers = self._pollers(job_ids, now())
+        queue = Queue(pollers)
+        chronicle = Chronicle(self.log, len(pollers))
+        async with access(self.conn_id) as vendor, Display(self, pollers) as display:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    askers = [
+                        group.create_task(self._ask_in_turn(queue, vendor, now, chronicle, display))
+                        for _ in range(min(MAX_CALLS, len(pollers)))
+                    ]
+                for asker in askers:
+                    # One that was cancelled has left its job without an end, and the group does not tell.
+                    asker.result()
+            except* _DecidedError:
+                for poller in pollers:
+                    if poller.event is None:
+                        poller.leave()
+        return [poller.event for poller in pollers if poller.event is not None]
+
+    def _pollers(self, job_ids: list[str], now: float) -> list[JobPoller]:
         plan = WaitPlan(
             poll_interval=self.poll_interval,
             started_at=self.started_at,
@@ -124,72 +178,41 @@ class BatchJobTrigger(BaseTrigger):
             max_outage=self.max_outage,
             exponential_backoff=self.exponential_backoff,
             max_wait=self.max_wait,
+            stalled_after=self.stalled_after,
+            fail_stalled=self.fail_stalled,
         )
-        now = steady_clock()
-        free = asyncio.Semaphore(MAX_CALLS)
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-            vendor = _Vendor(self.conn_id, stack)
-            pollers = [JobPoller(job_id, plan, now()) for job_id in job_ids]
-            waits = [group.create_task(self._wait_for(poller, vendor, free, now)) for poller in pollers]
-        return [wait.result() for wait in waits]
+        pollers = []
+        spread = max(self.first_poll_at - self.started_at - MIN_DEFERRAL, 0.0)
+        for number, job_id in enumerate(job_ids, 1):
+            # Not all at once, now and at each later point of the grid.
+            early = (1 - number / len(job_ids)) * min(self.poll_interval, spread)
+            pollers.append(JobPoller(job_id, replace(plan, first_poll_at=plan.first_poll_at - early), now))
+        return pollers
 
-    async def _wait_for(
-        self, poller: JobPoller, vendor: _Vendor, free: asyncio.Semaphore, now: Callable[[], float]
-    ) -> JobEvent:
-        while poller.event is None:
+    async def _ask_in_turn(
+        self, queue: Queue, vendor: Access, now: Callable[[], float], chronicle: Chronicle, display: Display
+    ) -> None:
+        """Ask about the job that is due first, again and again, until none is left."""
+        while queue:
+            poller = queue.pop()
             await sleep(max(poller.next_poll_at - now(), 0.0))
-            if not poller.may_ask(now()):
+            if poller.may_ask(now()):
+                answer, hook = await vendor.ask(poller.job_id)
+                chronicle.tell(poller.observe(answer, now()))
+                display.changed()
+                if poller.reconnect:
+                    poller.reconnect = False
+                    vendor.forget(hook)
+            if poller.event is None:
+                # Whoever puts one back takes the first one out, so that none waits for those who sleep.
+                queue.push(poller)
                 continue
-            if poller.reconnect:
-                poller.reconnect = False
-                vendor.forget_settings()
-            async with free:
-                answer = await vendor.ask(poller.job_id)
-            if news := poller.observe(answer, now()):
-                self.log.warning(news)
-        return poller.event
+            chronicle.ended()
+            if self._goal.decided_by(poller.event):
+                raise _DecidedError
 
-
-class _Vendor:
-    """
-    The vendor as one trigger sees it: the connection read once, and again after a refusal.
-
-    :param conn_id: of the connection.
-    :param stack: closes the session.
-    """
-
-    def __init__(self, conn_id: str, stack: AsyncExitStack) -> None:
-        self._conn_id = conn_id
-        self._stack = stack
-        self._lock = asyncio.Lock()
-        self._hook: BatchJobHook | None = None
-        self._client: Any = None
-
-    def forget_settings(self) -> None:
-        """Read the connection again before the next question: its key may have been rotated."""
-        self._hook = None
-
-    async def ask(self, job_id: str) -> JobStatus | VendorError | SettingsError:
-        """Return the job's status, or why there is none."""
-        try:
-            hook = await self._ready_hook()
-            status: JobStatus = await self._client.run(hook.job_status_flow(job_id))
-        except (VendorError, SettingsError) as error:
-            return error
-        return status
-
-    async def _ready_hook(self) -> BatchJobHook:
-        async with self._lock:
-            if self._hook is None:
-                try:
-                    connection = await aread_connection(self._conn_id)
-                except (SettingsError, AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
-                    # It could be read when the wait began: a secrets backend or the API server is away.
-                    reason = f"connection {self._conn_id!r} cannot be read ({type(error).__name__})"
-                    raise TransportError(reason, vendor="Airflow") from None
-                # Imports code, and its first use of Airflow's registry takes half a second.
-                hook = await asyncio.to_thread(hook_for, connection)
-                if self._client is None:
-                    self._client = await self._stack.enter_async_context(hook.aconnect())
-                self._hook = hook
-            return self._hook
+    @property
+    def _goal(self) -> Goal:
+        if self.good_states is None:
+            return Goal(self.wait_for, self.fail_fast)
+        return Goal(self.wait_for, self.fail_fast, frozenset(map(JobState, self.good_states)))

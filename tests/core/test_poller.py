@@ -435,9 +435,13 @@ def test_a_person_hears_of_every_change_once() -> None:
             [RUNNING, OUTAGE, OUTAGE, failed(ServerError), other, RUNNING, RUNNING]
         )
     ]
-    assert [bool(line) for line in heard] == [False, True, False, False, True, True, False]
+    assert [news and news.kind for news in heard] == [
+        *("changed", "ServerError None", None, None),
+        *("TransportError None", "answers again", None),
+    ]
+    assert [news.warning for news in heard if news] == [False, True, True, True]
     assert heard[1] is not None
-    assert "trouble" in heard[1]
+    assert "trouble" in heard[1].text
 
 
 def test_a_thousand_failed_polls_are_one_line() -> None:
@@ -453,7 +457,9 @@ def test_the_end_of_a_wait_is_told_by_its_event_alone() -> None:
 
 def test_a_recovery_with_a_result_is_told() -> None:
     one = told((OUTAGE, EARLY))
-    assert one.observe(status(JobState.SUCCEEDED, "done"), EARLY + 60) == "a: answers again: 'done'"
+    news = one.observe(status(JobState.SUCCEEDED, "done"), EARLY + 60)
+    assert news is not None
+    assert news.text == "a: answers again: 'done'"
 
 
 # Memory

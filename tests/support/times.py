@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_jobstatus.operators import download
-from airflow_provider_jobstatus.sensors import batch_job as sensors
+from airflow_provider_jobstatus.sensors import wait as sensors
 from airflow_provider_jobstatus.triggers import batch_job as triggers
 
 

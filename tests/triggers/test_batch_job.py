@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_jobstatus.core.event import unpack
 from airflow_provider_jobstatus.core.wait import Outcome
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger
@@ -41,8 +42,8 @@ def events(trigger: BatchJobTrigger) -> list[dict[str, Any]]:
     """Run a trigger to its event, over the store, and return what the event says of each job."""
     payload = asyncio.run(first_event(stored_and_loaded(trigger))).payload
     assert payload["version"] == VERSION
-    jobs: list[dict[str, Any]] = json.loads(json.dumps(payload["jobs"], allow_nan=False))
-    return jobs
+    ends, _ = unpack(json.loads(json.dumps(payload, allow_nan=False)), trigger.job_ids or [])
+    return [end.as_dict() for end in ends]
 
 
 def questions(sandbox: Sandbox) -> int:

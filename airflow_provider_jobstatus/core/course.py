@@ -1,0 +1,74 @@
+"""The course of a running job: whether it moves, and when it may arrive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_jobstatus.core.jobs import JobStatus
+
+
+class Course:
+    """
+    What the looks at one job showed, one after the other.
+
+    :param memory: what :meth:`memory` of an earlier one returned. What is no such thing is not used.
+    """
+
+    __slots__ = ("_changed_at", "_first", "_now_at", "_seen", "_warned")
+
+    def __init__(self, memory: object = None) -> None:
+        known = memory if isinstance(memory, dict) else {}
+        self._seen: list[Any] | None = known.get("seen")
+        self._changed_at: float = known.get("changed_at", 0.0)
+        self._warned: bool = known.get("warned", False)
+        #: Point in time and share done of the first look that told a share.
+        self._first: tuple[float, float] | None = None
+        self._now_at: float | None = None
+
+    def memory(self) -> dict[str, Any]:
+        """Return plain JSON by which a later course goes on."""
+        return {"seen": self._seen, "changed_at": self._changed_at, "warned": self._warned}
+
+    def see(self, status: JobStatus, now: float) -> bool:
+        """Take in a look, and return whether the status, progress or counts are others than before."""
+        seen = [status.vendor_status, status.progress, status.counts and [*status.counts.values()]]
+        self._now_at = _share(status)
+        if self._first is None and self._now_at is not None:
+            self._first = (now, self._now_at)
+        if seen == self._seen:
+            return False
+        self._seen, self._changed_at, self._warned = seen, now, False
+        return True
+
+    def stalled_for(self, now: float) -> float:
+        """Return for how many seconds nothing has changed."""
+        return now - self._changed_at
+
+    def first_stall(self) -> bool:
+        """Return whether nobody was warned yet since the last change."""
+        first, self._warned = not self._warned, True
+        return first
+
+    def estimate(self, now: float) -> str:
+        """Return how long it may still take, as text for a line, or nothing if that cannot be told."""
+        if self._first is None or self._now_at is None:
+            return ""
+        began_at, then = self._first
+        if self._now_at <= then or now <= began_at:
+            return ""
+        left = (1 - self._now_at) * (now - began_at) / (self._now_at - then)
+        return f", about {_duration(left)} left"
+
+
+def _share(status: JobStatus) -> float | None:
+    counts = status.counts or {}
+    total, processed = counts.get("total"), counts.get("processed")
+    if total and processed is not None:
+        return min(processed / total, 1.0)
+    return None if status.progress is None else status.progress / 100
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,149 @@
+"""
+What travels from the triggerer to the worker: plain JSON that every database stores.
+
+Of a few jobs the event carries all. Of many it carries at most :data:`ENTRY_BYTES` each, without their ids:
+how the wait ended, the vendor's word, progress, times and counts. What does not fit, or has an explanation,
+is marked, and the worker asks the vendor for it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_jobstatus.core.chronicle import FEW
+from airflow_provider_jobstatus.core.jobs import COUNT_KEYS
+from airflow_provider_jobstatus.core.text import clean, storable
+from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
+
+#: Version of the trigger's arguments and of its event.
+VERSION = 1
+#: The most that one of many jobs takes in an event, as JSON with its comma.
+ENTRY_BYTES = 64
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OUTCOMES = {
+    "f": Outcome.FINISHED,
+    "t": Outcome.TIMED_OUT,
+    "g": Outcome.GAVE_UP,
+    "r": Outcome.REFUSED,
+    "u": Outcome.UNKNOWN_JOB,
+    "b": Outcome.BAD_SETTINGS,
+    "c": Outcome.CRASHED,
+    "s": Outcome.STALLED,
+    "l": Outcome.LEFT,
+}
+_LETTERS = {outcome: letter for letter, outcome in _OUTCOMES.items()}
+
+
+def pack(events: Sequence[JobEvent], started_at: float) -> dict[str, Any]:
+    """
+    Return the event for these ends.
+
+    :param started_at: of the wait; times are stored as microseconds from there.
+    """
+    if len(events) <= FEW:
+        return {"version": VERSION, "jobs": [event.as_dict() for event in events]}
+    words: dict[tuple[str, str, str], int] = {}
+    examples: dict[str, str] = {}
+    base = round(started_at * 1_000_000)
+    entries = []
+    for event in events:
+        entries.append(_entry(event, words, base))
+        if event.message:
+            examples.setdefault(event.outcome.value, clean(event.message))
+    return {
+        "version": VERSION,
+        "ids": _digest([event.job_id for event in events]),
+        "base": base,
+        "words": [list(word) for word in words],
+        "examples": examples,
+        "jobs": entries,
+    }
+
+
+def unpack(payload: Mapping[str, Any], job_ids: Sequence[str]) -> tuple[list[JobEvent], set[str]]:
+    """
+    Read what :func:`pack` made.
+
+    :param job_ids: that the task waits for.
+    :return: the ends, and the ids of the jobs whose status is to be asked for again.
+    :raises ValueError, TypeError, LookupError, AttributeError, OverflowError: it is something else.
+    """
+    if "words" not in payload:
+        events = [JobEvent.from_dict(job) for job in payload["jobs"]]
+        if [event.job_id for event in events] != list(job_ids):
+            raise ValueError("it is of other jobs")
+        return events, set()
+    if payload["ids"] != _digest(job_ids) or len(payload["jobs"]) != len(job_ids):
+        raise ValueError("it is of other jobs")
+    events = [_read(job_id, entry, payload) for job_id, entry in zip(job_ids, payload["jobs"], strict=True)]
+    again = {job_id for job_id, entry in zip(job_ids, payload["jobs"], strict=True) if entry[0].isupper()}
+    return events, again
+
+
+def _entry(event: JobEvent, words: dict[tuple[str, str, str], int], base: int) -> str:
+    letter, status = _LETTERS[event.outcome], event.status
+    if status is None:
+        return letter
+    word = words.setdefault((status.vendor, clean(status.vendor_status, 80), status.state.value), len(words))
+    texts = (status.created_at, status.completed_at)
+    times = [_microseconds(text, base) for text in texts]
+    counts = [(status.counts or {}).get(key) for key in COUNT_KEYS]
+    entry = letter + _join([word, status.progress, *times, *counts])
+    same_times = all(_time(at, base) == text for at, text in zip(times, texts, strict=True))
+    if status.detail is None and same_times and len(json.dumps(entry)) + 2 <= ENTRY_BYTES:
+        return entry
+    return letter.upper() + _join([word, status.progress])
+
+
+def _read(job_id: str, entry: str, payload: Mapping[str, Any]) -> JobEvent:
+    outcome = _OUTCOMES[entry[0].lower()]
+    message = ""
+    if outcome is not Outcome.FINISHED:
+        example = payload["examples"].get(outcome.value)
+        message = f"{job_id}: {outcome.value.replace('_', ' ')}; of one of these jobs: {example}"
+    if len(entry) == 1:
+        return JobEvent(job_id, outcome, None, message)
+    facts: list[Any] = [int(fact, 16) if fact else None for fact in entry[1:].split(",")]
+    word, progress, created, completed, *counts = facts + [None] * (8 - len(facts))
+    vendor, vendor_status, state = payload["words"][word]
+    status = {
+        "job_id": job_id,
+        "vendor": vendor,
+        "state": state,
+        "vendor_status": vendor_status,
+        "detail": None,
+        "progress": progress,
+        "counts": None if counts == [None] * 4 else dict(zip(COUNT_KEYS, counts, strict=True)),
+        "created_at": _time(created, payload["base"]),
+        "completed_at": _time(completed, payload["base"]),
+    }
+    return JobEvent.from_dict({"job_id": job_id, "outcome": outcome, "status": status, "message": message})
+
+
+def _join(facts: Sequence[int | None]) -> str:
+    # In hex, which Python reads and writes, and which is short.
+    return ",".join("" if fact is None else f"{fact:x}" for fact in facts).rstrip(",")
+
+
+def _microseconds(text: str | None, base: int) -> int | None:
+    if text is None:
+        return None
+    try:
+        return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) - base
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _time(microseconds: int | None, base: int) -> str | None:
+    if microseconds is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=base + microseconds)).isoformat()
+
+
+def _digest(job_ids: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps([storable(job_id) for job_id in job_ids]).encode()).hexdigest()[:32]

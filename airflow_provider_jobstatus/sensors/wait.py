@@ -1,0 +1,217 @@
+"""The part of a wait that a worker does: its beginning, its end, and all of it with ``deferrable=False``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from time import sleep
+from typing import TYPE_CHECKING, NoReturn
+
+from airflow_provider_jobstatus._compat import AirflowRescheduleException
+from airflow_provider_jobstatus.core.chronicle import Chronicle
+from airflow_provider_jobstatus.core.clock import steady_clock
+from airflow_provider_jobstatus.core.errors import AccessDenied
+from airflow_provider_jobstatus.core.goal import Goal, Queue
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.poller import JobPoller
+from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan
+from airflow_provider_jobstatus.sensors.worker import Memory, Vendor
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+
+#: Airflow's own time-out of a deferral comes this much after ours, in case the triggerer is away.
+BACKSTOP = 300.0
+#: Questions without an answer, one after the other, after which no more details are asked for.
+MAX_MISSES = 10
+
+
+class WorkerWait:
+    """
+    One task's wait, as far as it happens on this worker.
+
+    :param sensor: whose arguments say how to wait.
+    :param ids: of the jobs.
+    :param context: Airflow's.
+
+    :ivar causes: by job id, the exception behind what became of it.
+    """
+
+    def __init__(self, sensor: BatchJobSensor, ids: list[str], context: Context) -> None:
+        self.causes: dict[str, Exception] = {}
+        self._sensor = sensor
+        self._ids = ids
+        self._now = steady_clock()
+        self._first_look = self._now()
+        self._memory = Memory(context) if sensor.reschedule and not sensor.deferrable else None
+        self._plan = self._make_plan(context)
+        self._goal = goal_of(sensor)
+        self._chronicle = Chronicle(sensor.log, len(ids))
+
+    def run(self) -> list[JobEvent]:
+        """
+        Look once at every job, and wait for what has not ended yet.
+
+        :return: how the wait for each job ended.
+        :raises SettingsError: the connection or an id cannot be used; nothing was sent.
+        """
+        with Vendor(self._sensor.conn_id) as vendor:
+            for job_id in self._ids:
+                vendor.check(job_id)
+            if self._plan.started_at >= self._first_look:
+                for caveat in vendor.caveats():
+                    self._sensor.log.warning(caveat)
+            memory = self._memory.of if self._memory else lambda job_id: None
+            pollers = [JobPoller(job_id, self._plan, self._now(), memory(job_id)) for job_id in self._ids]
+            self._look_at_all(pollers, vendor)
+        for poller in pollers:
+            if poller.event is None:
+                poller.leave()
+        return [poller.event for poller in pollers if poller.event is not None]
+
+    def _look_at_all(self, pollers: list[JobPoller], vendor: Vendor) -> None:
+        """Return when every job has ended, or the wait is decided."""
+        for poller in pollers:
+            if poller.may_ask(self._now()) and poller.not_before <= self._now():
+                self._look(poller, vendor)
+            if poller.event is None and self._sensor.deferrable:
+                self._defer()
+            if self._decided(poller, pollers):
+                return
+        waiting = [poller for poller in pollers if poller.event is None]
+        if self._memory is not None and waiting:
+            self._reschedule(waiting, self._memory)
+        queue = Queue(waiting)
+        while queue:
+            poller = queue.pop()
+            sleep(max(poller.next_poll_at - self._now(), 0.0))
+            if poller.may_ask(self._now()):
+                self._look(poller, vendor)
+            if self._decided(poller, pollers):
+                return
+            if poller.event is None:
+                queue.push(poller)
+
+    def _look(self, poller: JobPoller, vendor: Vendor) -> None:
+        """Ask once; after a refusal once more, with settings read again."""
+        while True:
+            answer = vendor.ask(poller.job_id)
+            if isinstance(answer, Exception):
+                self.causes[poller.job_id] = answer
+            self._chronicle.tell(poller.observe(answer, self._now()))
+            if not poller.reconnect:
+                return
+            poller.reconnect = False
+            vendor.forget_settings()
+            sleep(max(poller.next_poll_at - self._now(), 0.0))
+
+    def _decided(self, poller: JobPoller, pollers: list[JobPoller]) -> bool:
+        if poller.event is None:
+            return False
+        self._chronicle.ended()
+        if poller.event.outcome is Outcome.BAD_SETTINGS:
+            return True
+        # Credentials with which nothing was ever seen would be refused for every other job as well.
+        if isinstance(self.causes.get(poller.job_id), AccessDenied) and not any(
+            other.last_status for other in pollers
+        ):
+            return True
+        return self._goal.decided_by(poller.event)
+
+    def _make_plan(self, context: Context) -> WaitPlan:
+        sensor, now = self._sensor, self._first_look
+        started_at = now
+        if self._memory is not None and (first := context["ti"].get_first_reschedule_date(context)):
+            started_at = first.timestamp()
+        deadline_at = started_at + sensor.timeout
+        if sensor.deferrable and sensor.execution_timeout is not None:
+            # Airflow does not enforce it while a task is deferred.
+            deadline_at = min(deadline_at, now + sensor.execution_timeout.total_seconds())
+        return WaitPlan(
+            poll_interval=sensor.poke_interval,
+            started_at=started_at,
+            first_poll_at=started_at + sensor.poke_interval,
+            deadline_at=deadline_at,
+            max_outage=None if sensor.silent_fail else sensor.max_outage,
+            exponential_backoff=bool(sensor.exponential_backoff),
+            max_wait=None if sensor.max_wait is None else sensor.max_wait.total_seconds(),
+            stalled_after=sensor.stalled_after,
+            fail_stalled=sensor.if_stalled == "fail",
+        )
+
+    def _defer(self) -> NoReturn:
+        from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble
+        from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+
+        sensor, plan, now = self._sensor, self._plan, self._now()
+        # The first look may have taken its time.
+        plan = replace(plan, first_poll_at=max(plan.first_poll_at, now + MIN_DEFERRAL))
+        if trouble := triggerer_trouble():
+            sensor.log.warning(trouble)
+        left = min(max(plan.deadline_at - now, 0.0) + BACKSTOP, timedelta(days=3650).total_seconds())
+        sensor.defer(
+            trigger=BatchJobTrigger(
+                conn_id=sensor.conn_id,
+                job_ids=self._ids,
+                poll_interval=plan.poll_interval,
+                started_at=plan.started_at,
+                first_poll_at=plan.first_poll_at,
+                deadline_at=plan.deadline_at,
+                max_outage=plan.max_outage,
+                exponential_backoff=plan.exponential_backoff,
+                max_wait=plan.max_wait,
+                stalled_after=plan.stalled_after,
+                fail_stalled=plan.fail_stalled,
+                wait_for=self._goal.wait_for,
+                fail_fast=self._goal.fail_fast,
+                good_states=sorted(self._goal.good_states) if self._matters(self._goal) else None,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=left),
+        )
+
+    @staticmethod
+    def _matters(goal: Goal) -> bool:
+        """Whether the triggerer needs to know which states are well."""
+        return goal.wait_for == "any" or goal.fail_fast
+
+    def _reschedule(self, waiting: list[JobPoller], memory: Memory) -> NoReturn:
+        memory.keep(waiting)
+        at = max(min(poller.next_poll_at for poller in waiting), max(poller.not_before for poller in waiting))
+        raise AirflowRescheduleException(datetime.fromtimestamp(at, UTC))  # type: ignore[no-untyped-call]
+
+
+def goal_of(sensor: BatchJobSensor) -> Goal:
+    """Return when the sensor's wait is over."""
+    good = sensor.allowed_states
+    if sensor.wait_for == "all":
+        good = [*good, *sensor.skipped_states]
+    return Goal(sensor.wait_for, sensor.fail_fast, frozenset(map(JobState, good)))
+
+
+def with_details(conn_id: str, events: list[JobEvent], again: set[str]) -> list[JobEvent]:
+    """
+    Return ``events`` with the statuses that did not travel with the event.
+
+    :param again: ids of the jobs to ask about.
+    """
+    if not again:
+        return events
+    complete = []
+    misses = 0
+    with Vendor(conn_id) as vendor:
+        for event in events:
+            if event.job_id in again and misses < MAX_MISSES:
+                answer = vendor.ask(event.job_id)
+                misses = 0 if isinstance(answer, JobStatus) else misses + 1
+                # The end was seen already: only what explains it is taken.
+                if (
+                    isinstance(answer, JobStatus)
+                    and event.status is not None
+                    and answer.state is event.status.state
+                ):
+                    event = replace(event, status=answer)
+            complete.append(event)
+    return complete
