@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -60,6 +61,18 @@ def test_rows_of_anything_are_those_of_the_csv_module(data: st.DataObject, parts
     assert count_csv_rows(data.draw(chunks_of(body))) == max(len(expected) - 1, 0)
 
 
+@pytest.mark.parametrize("length", range(7))
+def test_every_text_of_a_few_signs_has_the_rows_of_the_csv_module_in_one_piece_and_in_bytes(
+    length: int,
+) -> None:
+    for signs in itertools.product('a",\r\n', repeat=length):
+        text = "".join(signs)
+        expected = max(sum(map(bool, csv.reader(io.StringIO(text, newline="")))) - 1, 0)
+        body = text.encode()
+        assert count_csv_rows([body]) == expected, text
+        assert count_csv_rows(body[at : at + 1] for at in range(length)) == expected, text
+
+
 def test_rows_are_the_same_when_cut_at_every_offset() -> None:
     body = '\ufeffName,Label,Label\r\n"a\r\nb","c""d",ü€🎉\r\n\r\nragged\r\n'.encode()
     expected = [["Name", "Label", "Label"], ["a\r\nb", 'c"d', "ü€🎉"], ["ragged"]]
@@ -86,23 +99,25 @@ def test_a_long_cell_is_read_and_the_process_keeps_its_limit() -> None:
     assert csv.field_size_limit() == before
 
 
-def test_a_cell_that_is_too_long_cannot_be_counted_but_everything_is_pulled() -> None:
+def test_a_quote_that_never_ends_cannot_be_counted_but_everything_is_pulled() -> None:
     pulled = []
 
     def chunks() -> Iterator[bytes]:
         for number in range(12):
             pulled.append(number)
-            # One cell, as the quote never ends.
-            yield b'"' if number == 0 else b"x" * (1024 * 1024) + b"\n"
+            yield b'a\r\n"' if number == 0 else b"x" * (1024 * 1024) + b"\n"
 
     before = 131_072
     csv.field_size_limit(before)
     assert count_csv_rows(chunks()) is None
     assert pulled == list(range(12))
-    assert csv.field_size_limit() == before
     with pytest.raises(csv.Error):
         list(csv_rows(chunks()))
     assert csv.field_size_limit() == before
+
+
+def test_a_line_of_any_length_is_one_row() -> None:
+    assert count_csv_rows([b"a\n", *[b"x" * 1024 * 1024] * 20, b",y\n1\n"]) == 2
 
 
 def test_rows_are_pulled_as_they_are_asked_for() -> None:
