@@ -2,8 +2,8 @@
 How fast a download is, next to ``curl -s URL | tee FILE | sha256sum``, and how much memory it takes.
 
 Server, curl and the operator run on this machine, one after the other; everything lies on a memory disk, so
-that no disk is measured. Each download of ours is a process of its own in which ``execute()`` is timed: login,
-status, redirect to the storage, the file, its rows counted, its digest, and its name only at the end.
+that no disk is measured. Each download of ours is a process of its own in which ``execute()`` is timed:
+login, status, redirect to the storage, the file, its rows counted, its digest, and its name only at the end.
 
     python benchmarks/download.py [--size MIB] [--rounds N] [--folder /dev/shm] [--kinds csv,quoted,...]
 
@@ -37,7 +37,7 @@ KINDS = {
     "csv": (
         "text/csv",
         b"call_id,started_at,agent,queue,seconds,note\r\n",
-        b"8c1f0b2e4d5a4b0c,2026-11-21T09:15:27Z,agent-0042@example.org,support-emea,314,Asked for a refund\r\n",
+        b"8c1f0b2e4d5a4b0c,2026-11-21T09:15:27Z,agent-0042@example.org,support-emea,314,Wants a refund\r\n",
         b"",
     ),
     "quoted": (

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_jobstatus.core.text import clean
@@ -24,6 +25,9 @@ IfExists = Literal["replace", "fail"]
 
 #: Age, in seconds, at which a part that was never finished is removed.
 STALE_AFTER = 86_400.0
+#: Size of the parts of an object; s3fs alone would hold 50 MiB of it, more than once. S3 takes 10,000 parts.
+PART_BYTES = 8 * 1024 * 1024
+_LOCAL = ("", "file", "local")
 #: Scheme to the extra of this package that installs its filesystem.
 _EXTRAS = {
     "s3": "s3",
@@ -75,19 +79,34 @@ def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
     """
     scheme = urlsplit(path).scheme if "://" in path else ""
     try:
-        if scheme in ("", "file", "local"):
+        if scheme in _LOCAL:
             with _local(Path(path.partition("://")[2] if scheme else path), if_exists) as file:
                 yield file
         else:
             with _remote(path, scheme, if_exists) as file:
                 yield file
     except OSError as error:
-        raise DestinationError(
-            f"cannot write {path}: {type(error).__name__}: {error.strerror or 'no reason given'}"
-        ) from error
+        raise DestinationError(f"cannot write {path}: {type(error).__name__}: {_reason(error)}") from error
     except ValueError as error:
         # A NUL in a path.
         raise DestinationError(f"cannot write {clean(path)}: {clean(error)}") from None
+
+
+def check_filesystem(destination: object) -> None:
+    """
+    Find out before anything else is done whether there is a filesystem for ``destination``.
+
+    :raises DestinationError: there is none; names what to install.
+    """
+    scheme, separator, _ = str(destination).partition("://")
+    if separator and scheme not in _LOCAL:
+        with _storage_errors(str(destination)):
+            _filesystem(str(destination), scheme)
+
+
+def _reason(error: OSError) -> str:
+    # s3fs makes a PermissionError of the storage's text alone.
+    return error.strerror or clean(error, 200) or "no reason given"
 
 
 @contextmanager
@@ -133,27 +152,63 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _remote(uri: str, scheme: str, if_exists: IfExists) -> Iterator[BinaryIO]:
-    from airflow.sdk import ObjectStoragePath
-
+    with _storage_errors(uri):
+        path, storage = _filesystem(uri, scheme)
+        # Not target.exists(), which asks without the connection's credentials (universal-pathlib 0.3).
+        if if_exists == "fail" and storage.exists(path):
+            raise DestinationError(f"{uri} exists already, and if_exists is 'fail'")
+        # An exception that leaves the file's own `with` would publish what was written so far.
+        file = storage.open(path, "wb", block_size=PART_BYTES, autocommit=False)
     try:
-        target = ObjectStoragePath(uri)
-        storage = target.fs
-    except (ImportError, ValueError) as error:
-        extra = _EXTRAS.get(scheme)
-        fix = f"pip install 'airflow-provider-jobstatus[{extra}]'" if extra else "check the scheme"
-        raise DestinationError(f"no filesystem for {scheme}:// is installed ({error}); {fix}") from None
-    # Not target.exists(), which asks without the connection's credentials (universal-pathlib 0.3).
-    if if_exists == "fail" and storage.exists(target.path):
-        raise DestinationError(f"{uri} exists already, and if_exists is 'fail'")
-    # An exception that leaves the file's own `with` would publish what was written so far.
-    file = storage.open(target.path, "wb", autocommit=False)
-    try:
-        yield file
-        file.close()
+        yield cast(BinaryIO, _Upload(uri, file))
+        with _storage_errors(uri):
+            file.close()
+            file.commit()
     except BaseException:
         # Or its destructor closes it, and some storages (Azure's) publish what is closed.
         with suppress(AttributeError):
             file.closed = True
-        file.discard()
+        # What went wrong first is what there is to tell.
+        with suppress(OSError, *_client_errors()):
+            file.discard()
         raise
-    file.commit()
+
+
+def _filesystem(uri: str, scheme: str) -> tuple[str, Any]:
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        target = ObjectStoragePath(uri)
+        return target.path, target.fs
+    except (ImportError, ValueError) as error:
+        extra = _EXTRAS.get(scheme)
+        fix = f"pip install 'airflow-provider-jobstatus[{extra}]'" if extra else "check the scheme"
+        raise DestinationError(f"no filesystem for {scheme}:// is installed ({error}); {fix}") from None
+
+
+class _Upload:
+    """A file of an object storage, whose errors are ours."""
+
+    def __init__(self, uri: str, file: Any) -> None:
+        self.uri = uri
+        self.file = file
+
+    def write(self, data: bytes) -> int:
+        with _storage_errors(self.uri):
+            written: int = self.file.write(data)
+            return written
+
+
+@contextmanager
+def _storage_errors(uri: str) -> Iterator[None]:
+    """Turn what a storage's client raises, and what is no OSError, into ours."""
+    try:
+        yield
+    except _client_errors() as error:
+        raise DestinationError(f"cannot write {clean(uri)}: {type(error).__name__}") from error
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    # Who has not been imported raises nothing.
+    client = sys.modules.get("botocore.exceptions")
+    return (client.BotoCoreError,) if client else ()

@@ -8,6 +8,7 @@ import random
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from airflow_provider_jobstatus.core.errors import ApiError, RateLimited, ServerError, TransportError
@@ -72,16 +73,25 @@ def save(
     digests |= {name: hashlib.new(name, usedforsecurity=False) for name in announced if name not in digests}
     size = 0
     proofs = [*announced, *_framing(reply.headers)]
-    with writing(path, if_exists) as file:
+    # Writing and hashing lets go of the interpreter's lock, so that rows are counted meanwhile.
+    with writing(path, if_exists) as file, ThreadPoolExecutor(1, "jobstatus-download") as helper:
+
+        def take(chunk: bytes) -> None:
+            file.write(chunk)
+            for digest in digests.values():
+                digest.update(chunk)
 
         def written_through() -> Iterator[bytes]:
             nonlocal size
+            taken: Future[None] | None = None
             for chunk in reply.chunks or ():
-                file.write(chunk)
                 size += len(chunk)
-                for digest in digests.values():
-                    digest.update(chunk)
+                if taken is not None:
+                    taken.result()
+                taken = helper.submit(take, chunk)
                 yield chunk
+            if taken is not None:
+                taken.result()
 
         try:
             rows = count_rows(written_through())

@@ -14,13 +14,14 @@ from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFinished, task_error
 from airflow_provider_jobstatus.hooks.ruler import FailuresFormat, RulerHook
-from airflow_provider_jobstatus.operators.destination import IfExists
+from airflow_provider_jobstatus.operators.destination import IfExists, check_filesystem
+from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RulerDownloadRevenueFailuresOperator(BaseOperator):
+class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
     """
     Write the rows that a batch upload of revenue rejected to a file, byte by byte as Ruler sends them.
 
@@ -84,6 +85,7 @@ class RulerDownloadRevenueFailuresOperator(BaseOperator):
         arguments.choice("file_format", self.file_format, get_args(FailuresFormat))
         if caveat := local_caveat(str(self.destination), self.executor):
             self.log.warning(caveat)
+        check_filesystem(self.destination)
         hook = RulerHook(self.ruler_conn_id)
         try:
             job_id = single_job_id(self.job_id)
@@ -92,7 +94,8 @@ class RulerDownloadRevenueFailuresOperator(BaseOperator):
                 raise JobNotFinished(
                     f"{job_id} is still {status.describe()}; wait for it with BatchJobSensor"
                 )
-            manifest = patiently(lambda: self._download(hook, status))
+            with self.at_work():
+                manifest = patiently(lambda: self._download(hook, status))
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info(

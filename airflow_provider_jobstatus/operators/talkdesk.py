@@ -19,13 +19,14 @@ from airflow_provider_jobstatus.exceptions import (
     task_error,
 )
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
-from airflow_provider_jobstatus.operators.destination import IfExists
+from airflow_provider_jobstatus.operators.destination import IfExists, check_filesystem
+from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class TalkdeskDownloadReportOperator(BaseOperator):
+class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
     """
     Write the file of a finished report, byte by byte as it is stored.
 
@@ -84,6 +85,7 @@ class TalkdeskDownloadReportOperator(BaseOperator):
         arguments.destination(self.destination)
         if caveat := local_caveat(str(self.destination), self.executor):
             self.log.warning(caveat)
+        check_filesystem(self.destination)
         hook = TalkdeskHook(self.talkdesk_conn_id)
         try:
             job_id = single_job_id(self.job_id)
@@ -95,7 +97,8 @@ class TalkdeskDownloadReportOperator(BaseOperator):
                 raise JobCancelled(line, status.as_dict())
             if status.state is JobState.FAILED:
                 raise JobFailed(line, status.as_dict())
-            manifest = patiently(lambda: self._download(hook, job_id))
+            with self.at_work():
+                manifest = patiently(lambda: self._download(hook, job_id))
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info(
