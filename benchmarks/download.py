@@ -19,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -73,6 +74,8 @@ def main() -> int:
     needed = (2 * arguments.size + 64) * MIB
     if shutil.disk_usage(arguments.folder).free < needed:
         parser.error(f"{arguments.folder} has no room for {needed // MIB} MiB; give --folder or less --size")
+    # A time limit from outside, too, leaves neither the server nor its gigabytes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     missed = False
     with tempfile.TemporaryDirectory(prefix="jobstatus-download-", dir=arguments.folder) as folder:
         for kind in kinds:
@@ -81,6 +84,7 @@ def main() -> int:
             listener = socket.create_server(("127.0.0.1", 0), backlog=16)
             server = os.fork()
             if server == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 serve(listener, body, kind)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             try:
