@@ -9,8 +9,8 @@ from airflow_provider_jobstatus.core.scan import Outline
 
 #: A reply to a flow that is larger is an error; what may be larger is streamed, or only its outline is read.
 MAX_BODY_BYTES = 8 * 1024 * 1024
-#: Most bytes that one step of inflating puts out.
-INFLATED_PIECE_BYTES = 1024 * 1024
+#: Most bytes that are inflated and looked at in one step: what an event loop can spare the time for.
+PIECE_BYTES = 32 * 1024
 
 
 class Inflater:
@@ -36,13 +36,14 @@ class Inflater:
         :raises ValueError: it is broken.
         """
         if self._inflater is None:
-            yield data
+            for begin in range(0, len(data), PIECE_BYTES):
+                yield data[begin : begin + PIECE_BYTES]
             return
         try:
             while data:
                 if self._inflater.eof:
                     raise ValueError("the body goes on after the end of its compressed data")
-                yield self._inflater.decompress(data, INFLATED_PIECE_BYTES)
+                yield self._inflater.decompress(data, PIECE_BYTES)
                 data = self._inflater.unconsumed_tail or self._inflater.unused_data
         except zlib.error:
             raise ValueError("the body is not what its content coding says") from None
@@ -89,13 +90,16 @@ class BodyReader:
         self._size = 0
         self._enough = False
 
-    def feed(self, data: bytes) -> bool:
+    def feed(self, data: bytes) -> Iterator[bool]:
         """
-        Take in what comes next, and return whether the rest is of no interest.
+        Take in what comes next, step by step; after each, yield whether the rest is of no interest.
+
+        Some bytes may inflate to a thousand times as many, so that the caller looks at its clock between two
+        steps, and lets others have theirs.
 
         :raises ValueError: it is broken, or too large to be held.
         """
-        return any(self._add(piece) for piece in self._inflater.feed(data))
+        return map(self._add, self._inflater.feed(data))
 
     def finish(self) -> bytes:
         """
@@ -116,6 +120,8 @@ class BodyReader:
         self._size += len(piece)
         if self._outline is not None:
             self._enough = self._outline.feed(piece)
+            if self._outline.broken and not self._enough:
+                raise ValueError("the body is no whole JSON")
             return self._enough
         self._body += piece
         if self._size > MAX_BODY_BYTES:

@@ -39,6 +39,7 @@ class Outline:
     :ivar members: kept members: name to the JSON of the value.
     :ivar items: number of items of each array that is a member of the outermost object, by the member's name;
         under the empty name those of the outermost array itself.
+    :ivar broken: whether the text can no longer become whole.
     :ivar whole: whether the text has ended where it should.
     :ivar followed: whether something follows the outermost object or array, such as another one.
     """
@@ -55,7 +56,7 @@ class Outline:
         self._keep = frozenset(keep)
         self._enough = enough
         self._enclosing = bytearray()
-        self._broken = False
+        self.broken = False
         self._in_string = False
         #: Characters at the start of the next chunk that are escaped.
         self._escaped = 0
@@ -116,9 +117,9 @@ class Outline:
     def _token(self, token: bytes) -> bool:
         """Move on by one token outside strings; return whether no more is needed."""
         depth = len(self._enclosing)
-        if self._broken or (depth == 0 and (self.whole or token not in (b"{", b"["))):
+        if self.broken or (depth == 0 and (self.whole or token not in (b"{", b"["))):
             self.followed = self.followed or self.whole
-            self._broken, self.whole = True, False
+            self.broken, self.whole = True, False
             return False
         if token in (b"]", b"}"):
             return self._close(token)
@@ -146,7 +147,7 @@ class Outline:
             self._in_item = True
         if token in (b"[", b"{"):
             self._enclosing += token
-            self._broken = self._broken or depth > MAX_DEPTH
+            self.broken = self.broken or depth > MAX_DEPTH
             if token == b"[" and (depth == 0 or (depth == 1 and in_object)):
                 self.items.setdefault(self._name, 0)
                 self._in_item = False
@@ -155,11 +156,11 @@ class Outline:
     def _close(self, token: bytes) -> bool:
         depth = len(self._enclosing)
         if bytes(self._enclosing[-1:]) != (b"[" if token == b"]" else b"{"):
-            self._broken, self.whole = True, False
+            self.broken, self.whole = True, False
             return False
         done = depth == 1 and self._end_member()
         del self._enclosing[-1:]
-        self.whole = depth == 1 and not self._broken
+        self.whole = depth == 1 and not self.broken
         return done
 
     def _end_name(self) -> None:
@@ -174,7 +175,7 @@ class Outline:
         if not name or kept is None or name not in self._keep:
             return False
         if name in self.members:
-            self._broken = True
+            self.broken = True
             return False
         self.members[name] = bytes(kept).strip().removeprefix(b":").strip()
         return self._enough(self.members)

@@ -195,11 +195,14 @@ class BatchJobHook(BaseHook):
         """
         Return a reply's status word.
 
-        :raises UnexpectedResponse: there is none.
+        :raises UnexpectedResponse: there is none, or one that cannot be shown as it is: cleaned, it might
+            become a word that the vendor did not say.
         """
         if not isinstance(word, str):
             raise unexpected(request, "answered without a status word")
-        return clean(word)
+        if clean(word) != word.strip():
+            raise unexpected(request, f"answered a status that is no word: {clean(word, 80)!r}")
+        return word.strip()
 
     def read_state(self, request: Request, word: object) -> tuple[str, JobState]:
         """

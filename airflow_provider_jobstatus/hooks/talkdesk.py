@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, Token, token_flow, token_slot
 from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected, SettingsError
@@ -236,8 +236,9 @@ class TalkdeskHook(BatchJobHook):
 
     @staticmethod
     def _check_redirect(request: Request, response: Response, job: str) -> None:
-        location = response.headers.get("location", "")
-        if response.status not in _DONE and not urlsplit(location).path.endswith(f"/files/{job}"):
+        # Not urlsplit(), which refuses what is no address.
+        path = re.split(r"[?#]", response.headers.get("location", ""))[0]
+        if response.status not in _DONE and not path.endswith(f"/files/{job}"):
             raise unexpected(
                 request, f"answered {response.status}, and not to the job's file", response.status
             )

@@ -8,9 +8,12 @@ import logging
 import shlex
 import signal
 import sys
+from pathlib import Path
 
 from airflow_provider_jobstatus.sandbox.background import environment
+from airflow_provider_jobstatus.sandbox.certificates import Certificates
 from airflow_provider_jobstatus.sandbox.control import Control
+from airflow_provider_jobstatus.sandbox.fault_script import list_faults
 from airflow_provider_jobstatus.sandbox.server import Server
 from airflow_provider_jobstatus.sandbox.vendor import ORIGINS
 
@@ -30,13 +33,28 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true", help="print a line for each request")
+    parser.add_argument(
+        "--tls",
+        metavar="FILE",
+        help="serve the API over TLS, and write the authority that clients are to trust to this file",
+    )
+    parser.add_argument(
+        "--list-faults", action="store_true", help="print the instructions of fault scripts and end"
+    )
     options = parser.parse_args()
+    if options.list_faults:
+        for name, tells in list_faults().items():
+            print(f"{name:24}{tells}")
+        return 0
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.WARNING,
         format="%(asctime)s %(message)s",
         stream=sys.stderr,
     )
-    return asyncio.run(_serve(options.host, options.port))
+    tls = Certificates(options.host) if options.tls else None
+    if tls is not None:
+        Path(options.tls).write_bytes(tls.authority)
+    return asyncio.run(_serve(options.host, options.port, tls))
 
 
 def _port_number(text: str) -> int:
@@ -47,11 +65,11 @@ def _port_number(text: str) -> int:
     return port
 
 
-async def _serve(host: str, port: int) -> int:
+async def _serve(host: str, port: int, tls: Certificates | None) -> int:
     told_to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
-    server = Server(Control(), host=host, port=port)
+    server = Server(Control(), host=host, port=port, tls=tls)
     try:
         await server.start()
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.control import Control
+from airflow_provider_jobstatus.sandbox.fault_script import list_faults
 from airflow_provider_jobstatus.sandbox.fields import Fields
 
 PREFIX = "/_sandbox/"
@@ -29,6 +30,7 @@ class Admin:
         """The endpoints."""
         return [
             web.get(PREFIX + "health", self._health, allow_head=False),
+            web.get(PREFIX + "faults", self._faults, allow_head=False),
             web.get(PREFIX + "jobs", self._jobs, allow_head=False),
             web.get(PREFIX + "requests", self._requests, allow_head=False),
             web.delete(PREFIX + "requests", self._clear_requests),
@@ -43,6 +45,9 @@ class Admin:
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response(self._control.health())
+
+    async def _faults(self, request: web.Request) -> web.Response:
+        return web.json_response(list_faults())
 
     async def _jobs(self, request: web.Request) -> web.Response:
         return web.json_response(self._control.jobs())

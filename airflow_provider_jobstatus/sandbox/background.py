@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from airflow_provider_jobstatus.sandbox.certificates import Certificates
 from airflow_provider_jobstatus.sandbox.control import Control
 from airflow_provider_jobstatus.sandbox.recording import RequestView
 from airflow_provider_jobstatus.sandbox.server import Server
@@ -28,6 +29,7 @@ class Sandbox:
     :param port: The port of the API, the next ones being for the other origins; 0 takes free ports.
     :param settings: First settings by vendor, with the keys of :meth:`change_settings`; for example
         ``{"ruler": {"password": "canary"}}``.
+    :param tls: Serve the API over TLS, with certificates of an authority of its own: :attr:`authority`.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         settings: Mapping[str, Mapping[str, object]] | None = None,
+        tls: bool = False,
     ) -> None:
         self._control = Control(settings)
-        self._server = Server(self._control, host=host, port=port)
+        certificates = Certificates(host) if tls else None
+        self._server = Server(self._control, host=host, port=port, tls=certificates)
         self._started: Future[asyncio.AbstractEventLoop] = Future()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(
@@ -94,6 +98,11 @@ class Sandbox:
         return self._server.urls["api"]
 
     @property
+    def authority(self) -> bytes:
+        """The certificate that a client is to trust, as PEM; empty without TLS."""
+        return b"" if self._server.tls is None else self._server.tls.authority
+
+    @property
     def auth_url(self) -> str:
         """The address of the origin for logins, without a path."""
         return self._server.urls["auth"]
@@ -139,15 +148,17 @@ class Sandbox:
 
         :param vendor: The connection type.
         :param job_id: The id in the vendor's one-string form, such as ``demo-site/job-1``.
-        :param spec: The keys of ``PUT /_sandbox/<vendor>/jobs/<job id>``.
+        :param spec: The keys of ``PUT /_sandbox/<vendor>/jobs/<job id>``; ``script`` is a list of answers,
+            or the text of a fault script such as ``"status:503*2,reset,status:200:done"``.
         """
         return self._ask(lambda: self._control.put_job(vendor, job_id, spec))
 
-    def put_answers(self, path: str, script: list[object], *, method: str = "GET") -> int:
+    def put_answers(self, path: str, script: list[object] | str, *, method: str = "GET") -> int:
         """Script the next answers to one exact path, on whichever origin.
 
         :param path: The path as it stands on the request line, without the query.
-        :param script: Entries, used up one by one; then the usual behaviour returns.
+        :param script: Entries, or the text of a fault script, used up one by one; then the usual behaviour
+            returns.
         :param method: The method.
         """
         return self._ask(lambda: self._control.put_answers(path, script, method))

@@ -5,11 +5,13 @@ The admin API and the Python class both lead here, so they cannot differ.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_jobstatus.sandbox.aftercare import Aftercare
 from airflow_provider_jobstatus.sandbox.clock import Clock
+from airflow_provider_jobstatus.sandbox.fault_script import read_faults
 from airflow_provider_jobstatus.sandbox.questionpro import QuestionPro
 from airflow_provider_jobstatus.sandbox.recording import Recorder
 from airflow_provider_jobstatus.sandbox.ruler import Ruler
@@ -29,6 +31,7 @@ class Control:
         self.urls: dict[Origin, str] = {}  # known when the server has started
         self.recorder = Recorder()
         self.answers = Answers()
+        self.handshakes: deque[str] = deque()
         vendors: tuple[Vendor, ...] = (
             Aftercare(self.clock),
             QuestionPro(self.clock),
@@ -47,15 +50,32 @@ class Control:
 
     def put_job(self, vendor: str, job_id: str, spec: Mapping[str, object]) -> JobView:
         """Make or replace a job."""
-        return self.vendor(vendor).put_job(job_id, spec)
+        stand_in = self.vendor(vendor)
+        script = spec.get("script") if isinstance(spec, Mapping) else None
+        if isinstance(script, str):
+            entries = read_faults(script, stand_in, of_job=True)
+            spec = {**spec, "script": [entry for entry in entries if entry.certificate is None]}
+            # Over TLS each question has a connection of its own, so that one handshake belongs to each entry.
+            self.handshakes = deque(entry.certificate or "good" for entry in entries)
+        return stand_in.put_job(job_id, spec)
 
     def put_answers(self, path: str, script: object, method: str = "GET") -> int:
         """Script the next answers to one method and path; return how many there are."""
         if not path.startswith("/") or "?" in path:
             raise ValueError("path must begin with a slash and have no query.")
-        entries = read_script(script)
+        if isinstance(script, str):
+            vendors = self.vendors.values()
+            # A stored file has a path of no vendor's; then the words do not matter.
+            vendor = next((each for each in vendors if path.startswith(tuple(each.prefixes))), None)
+            entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False)
+        else:
+            entries = read_script(script)
         self.answers.put(method, path, entries)
         return len(entries)
+
+    def next_certificate(self) -> str:
+        """Return which certificate the next connection over TLS gets."""
+        return self.handshakes.popleft() if self.handshakes else "good"
 
     def change_settings(self, vendor: str, changes: Mapping[str, object]) -> dict[str, Any]:
         """Change a vendor's settings and return them all."""

@@ -26,6 +26,8 @@ class Entry:
     :param drip_seconds: Real seconds between single bytes of the body.
     :param disconnect: Hang up without an answer; together with a body: promise all of it, send half, hang up.
     :param fields: Keys of the vendor's documented answer that take these values.
+    :param send: Sends whatever it likes instead of an answer; of a fault script.
+    :param certificate: Which bad certificate the connection gets that would have brought the question.
     """
 
     http: int | None = None
@@ -36,11 +38,13 @@ class Entry:
     drip_seconds: float = 0.0
     disconnect: bool = False
     fields: Mapping[str, object] = field(default_factory=dict)
+    send: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    certificate: str | None = None
 
     @property
     def replaces(self) -> bool:
         """Whether the usual answer is not wanted at all."""
-        return self.http is not None or self.body is not None or self.disconnect
+        return self.http is not None or self.body is not None or self.disconnect or self.send is not None
 
 
 class Script:
@@ -95,6 +99,8 @@ def read_script(values: object, *, keys: Collection[str] = ()) -> list[Entry]:
 
 
 def _read_entry(value: object, keys: Collection[str]) -> Entry:
+    if isinstance(value, Entry):  # read before, from a fault script
+        return value
     if isinstance(value, str):
         if "status" not in keys:
             raise ValueError(
@@ -146,6 +152,8 @@ async def play(
     """
     if entry.delay_seconds:
         await asyncio.sleep(entry.delay_seconds)
+    if entry.send is not None:
+        return await entry.send(request)
     if not entry.replaces:
         response = await usual()
         response.headers.update(entry.headers)

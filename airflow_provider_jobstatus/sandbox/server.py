@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from airflow_provider_jobstatus.sandbox.admin import PREFIX, Admin
+from airflow_provider_jobstatus.sandbox.certificates import Certificates
 from airflow_provider_jobstatus.sandbox.control import Control
+from airflow_provider_jobstatus.sandbox.faults import URLS
 from airflow_provider_jobstatus.sandbox.script import play
 from airflow_provider_jobstatus.sandbox.vendor import ORIGINS, Origin
 
@@ -26,11 +29,15 @@ class Server:
     :param control: The sandbox's state.
     :param host: The address to listen on.
     :param port: The port of the API; the other origins take the following ones. 0 takes free ports.
+    :param tls: Certificates to serve the API with; without them it speaks plain HTTP.
     """
 
-    def __init__(self, control: Control, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, control: Control, *, host: str = "127.0.0.1", port: int = 0, tls: Certificates | None = None
+    ) -> None:
         self.control = control
         self.urls = control.urls
+        self.tls = tls
         self._host = host
         self._port = port
         self._runners: list[web.AppRunner] = []
@@ -69,14 +76,27 @@ class Server:
             reason = (error.strerror or "").partition(" (while")[0]
             raise OSError(error.errno, f"Cannot listen on {self._host} port {port}: {reason}.") from error
         app = web.Application(middlewares=[self._middleware(origin)], client_max_size=MAX_BODY_BYTES)
+        app[URLS] = self.urls
         app.router.add_routes(routes)
+        tls = self._context(self.tls) if self.tls is not None and origin == "api" else None
         # A handler that still waits for a scripted delay must not hold up the end.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         self._runners.append(runner)
         await runner.setup()
-        await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        await web.SockSite(runner, listener, backlog=BACKLOG, ssl_context=tls).start()
         host = f"[{self._host}]" if family == socket.AF_INET6 else self._host
-        self.urls[origin] = f"http://{host}:{listener.getsockname()[1]}"
+        self.urls[origin] = f"{'https' if tls else 'http'}://{host}:{listener.getsockname()[1]}"
+
+    def _context(self, certificates: Certificates) -> ssl.SSLContext:
+        """Return a context that shows, at each handshake, the certificate whose turn it is."""
+        # Its own is of no use: OpenSSL asks for another one also where the client names no host.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+        def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+            connection.context = certificates.contexts[self.control.next_certificate()]
+
+        context.sni_callback = choose
+        return context
 
     def _middleware(self, origin: Origin) -> Middleware:
         control = self.control
@@ -99,6 +119,9 @@ class Server:
                 return await play(request, entry, lambda: self._guarded(request, usual))
 
             response = await self._guarded(request, scripted)
+            if self.tls is not None:
+                # A certificate is shown once a connection, and scripted once a request.
+                response.force_close()
             gone = request.transport is None or request.transport.is_closing()
             record.status = None if gone and not response.prepared else response.status
             log.info("%s %s %s -> %s", origin, request.method, request.raw_path, record.status or "no answer")

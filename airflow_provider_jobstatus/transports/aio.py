@@ -138,7 +138,7 @@ class AioClient:
                     coding = headers.get("content-encoding", "")
                     reader = BodyReader(coding, request.outline_for(reply.status))
                     async for chunk in reply.content.iter_any():
-                        if reader.feed(chunk):
+                        if await _take_in(reader, chunk):
                             # What is left is not worth reading; the connection cannot be used again.
                             reply.close()
                             break
@@ -161,6 +161,15 @@ class AioClient:
             text = str(error) if type(error) is ValueError else type(error).__name__
             raise _error(TransportError, request, text) from None
         return Response(reply.status, headers, body, time.time())
+
+
+async def _take_in(reader: BodyReader, chunk: bytes) -> bool:
+    """Feed a chunk, and let the loop have its turn between two steps; return whether no more is needed."""
+    for enough in reader.feed(chunk):
+        if enough:
+            return True
+        await asyncio.sleep(0)
+    return False
 
 
 @cache

@@ -153,7 +153,7 @@ class BlockingClient:
                 with reply:
                     reader = BodyReader(coding, request.outline_for(reply.status_code))
                     for chunk in reply.raw.stream(64 * 1024, decode_content=False):
-                        if reader.feed(chunk):
+                        if self._take_in(reader, chunk, watchdog):
                             break
                     body = reader.finish()
         except _CLIENT_ERRORS as error:
@@ -164,6 +164,16 @@ class BlockingClient:
         if watchdog.expired:
             raise _transport_error(request, TimeoutError(), late=True)
         return Response(reply.status_code, headers, body, time.time())
+
+    @staticmethod
+    def _take_in(reader: BodyReader, chunk: bytes, watchdog: Watchdog) -> bool:
+        """Feed a chunk for as long as there is time, and return whether no more is needed."""
+        for enough in reader.feed(chunk):
+            if enough:
+                return True
+            if watchdog.expired:
+                raise TimeoutError
+        return False
 
     @staticmethod
     def _chunks(

@@ -89,8 +89,11 @@ def check_length(headers: Mapping[str, str]) -> None:
     """
     Refuse a length that the libraries let pass although it is none.
 
-    :raises ValueError: a negative, repeated or garbled ``Content-Length``.
+    :raises ValueError: a negative, repeated or garbled ``Content-Length``, or one beside
+        ``Transfer-Encoding``: then two readers see two bodies.
     """
     length = headers.get("content-length")
+    if length is not None and "transfer-encoding" in headers:
+        raise ValueError("the reply has a Content-Length and a Transfer-Encoding")
     if length is not None and not (length.isascii() and length.strip().isdigit()):
         raise ValueError("the reply has no proper Content-Length")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.body import INFLATED_PIECE_BYTES, MAX_BODY_BYTES, BodyReader, inflate
+from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES, PIECE_BYTES, BodyReader, inflate
 from airflow_provider_jobstatus.core.scan import Outline
 from tests.core.values import chunks_of, every_cut
 
@@ -81,7 +81,7 @@ def test_a_bomb_comes_in_small_pieces() -> None:
     assert len(bomb) < 100_000
     size = 0
     for piece in inflate([bomb], "gzip"):
-        assert len(piece) <= INFLATED_PIECE_BYTES
+        assert len(piece) <= PIECE_BYTES
         size += len(piece)
     assert size == 64 * 1024 * 1024
 
@@ -89,13 +89,13 @@ def test_a_bomb_comes_in_small_pieces() -> None:
 @pytest.mark.parametrize("more", [-1, 0, 1, 2, 100, 257, 258, 259, 1000])
 @pytest.mark.parametrize("level", [0, 1, 9])
 def test_nothing_is_lost_where_one_piece_ends(more: int, level: int) -> None:
-    body = b"\0" * (INFLATED_PIECE_BYTES + more)
+    body = b"\0" * (PIECE_BYTES + more)
     assert b"".join(inflate([zlib.compress(body, level)], "deflate")) == body
 
 
 def read(body: bytes, coding: str = "", outline: Outline | None = None) -> bytes:
     reader = BodyReader(coding, outline)
-    reader.feed(body)
+    any(reader.feed(body))
     return reader.finish()
 
 
@@ -120,11 +120,23 @@ def test_what_has_no_outline_is_refused(body: bytes) -> None:
         read(body, outline=Outline(keep=["status"]))
 
 
+def test_what_can_become_no_json_any_more_is_read_no_further() -> None:
+    steps = BodyReader("", Outline(keep=["status"])).feed(b"[" * MAX_BODY_BYTES)
+    with pytest.raises(ValueError, match="no whole JSON"):
+        next(steps)
+
+
+def test_a_bomb_is_read_in_steps_between_which_others_have_their_turn() -> None:
+    body = b'{"results": "' + b"x" * MAX_BODY_BYTES + b'"}'
+    steps = list(BodyReader("gzip", Outline(keep=["status"])).feed(gzip.compress(body)))
+    assert len(steps) >= MAX_BODY_BYTES // PIECE_BYTES
+
+
 def test_an_empty_body_has_an_empty_outline() -> None:
     assert read(b"", outline=Outline(keep=["status"])) == b""
 
 
 def test_nothing_is_read_beyond_what_is_enough() -> None:
     reader = BodyReader("", Outline(keep=["status"], enough=lambda members: "status" in members))
-    assert reader.feed(b'{"status": "done", "results": [')
+    assert any(reader.feed(b'{"status": "done", "results": ['))
     assert reader.finish() == b'{"status":"done"}'

@@ -156,6 +156,10 @@ def test_json_cut_anywhere_is_refused(value: dict[str, Any]) -> None:
         b'{"status": "running", "status": "done"}',
         b'{"a": [{"b": 1, "b": 1}]}',
         b'{"a": "\xff"}',
+        b'{"a": "\xed\xa0\x80"}',
+        b'\xef\xbb\xbf{"a": 1}',
+        '{"a": 1}'.encode("utf-16"),
+        '{"a": 1}'.encode("utf-32-be"),
         b"1" * 5000,
         b"[" * 100_000,
         b'{"a":' * 100_000,
@@ -178,7 +182,6 @@ def test_other_json_is_refused_and_not_quoted(body: bytes) -> None:
         b"[" + b"[]," * 1000 + b"[]]",
         json.dumps({"text": "[{" * 1000}).encode(),
         json.dumps(['"[' * 100, '\\"[{' * 100, "\\", "[" * 100]).encode(),
-        b'\xef\xbb\xbf{"bom": 1}',
     ],
 )
 def test_what_is_not_deep_is_read_however_many_brackets_it_has(body: bytes) -> None:
@@ -230,10 +233,10 @@ def test_a_json_object_is_returned_whatever_its_content_type() -> None:
         expect_json(REQUEST, Response(404, {}, b"{}"))
 
 
-def test_nesting_that_is_hidden_from_the_first_look_is_refused_all_the_same() -> None:
+def test_nesting_cannot_hide_in_another_encoding() -> None:
     # In UTF-16 the bytes of this character look like a quote, so that brackets seem to be inside a string.
     body = ('["\u2200", ' + "[" * 200_000).encode("utf-16-le")
-    with pytest.raises(ValueError, match="nested"):
+    with pytest.raises(ValueError, match="not UTF-8"):
         load_json(body)
 
 

@@ -82,6 +82,12 @@ def test_a_word_counts_whatever_its_case_and_the_white_space_around_it() -> None
     assert (status.state, status.vendor_status) == (JobState.RUNNING, "busy")
 
 
+@pytest.mark.parametrize("word", ["done\0", "do\u200bne", "done\ud800", "\ufeffdone", "d\x1bone", "x" * 501])
+def test_a_word_that_would_have_to_be_cleaned_first_is_none(word: str) -> None:
+    with pytest.raises(UnexpectedResponse, match="answered a status that is no word"):
+        answer(toy(), {"state": word})
+
+
 def test_an_unknown_word_is_named_with_the_setting_that_teaches_it() -> None:
     with pytest.raises(UnexpectedResponse) as caught:
         answer(toy(), {"state": "Hibernating"})

@@ -67,7 +67,7 @@ def status_of(body: bytes | object, status: int = 200, extra: Any = None, **head
     request = next(flow)
     answer = reply(body, status, **headers)
     reader = BodyReader("", request.outline_for(status))
-    reader.feed(answer.body)
+    any(reader.feed(answer.body))
     # It fails if the flow asks on: follows a redirect, or polls by itself.
     result: JobStatus = finish(
         talkdesk(extra=extra or {}).status_flow(JOB), Response(status, answer.headers, reader.finish())
@@ -195,6 +195,13 @@ def test_what_is_neither_job_nor_report_is_no_status(text: bytes) -> None:
         status_of(text)
 
 
+@pytest.mark.parametrize("location", ["http://[::1/files/j", "", "//", "http://[", "?/files/"])
+def test_a_redirect_to_what_is_no_address_is_no_crash_and_no_result(location: str) -> None:
+    for status in (301, 307, 308):
+        with pytest.raises(UnexpectedResponse, match=f"answered {status}, and not to the job's file"):
+            status_of(b"", status, location=location)
+
+
 @pytest.mark.parametrize("total_first", [True, False])
 def test_a_report_of_any_size_in_place_of_a_status_is_done_and_is_not_held(total_first: bool) -> None:
     row = b'{"id": "1", "status": "failed", "job": {"status": "failed"}, "note": "' + b"x" * 1000 + b'"}'
@@ -202,9 +209,9 @@ def test_a_report_of_any_size_in_place_of_a_status_is_done_and_is_not_held(total
     request = next(talkdesk().status_flow(JOB))
     reader = BodyReader("", request.outline_for(200))
     tracemalloc.start()
-    reader.feed(b'{"total": 99, "entries": [' if total_first else b'{"entries": [')
+    any(reader.feed(b'{"total": 99, "entries": [' if total_first else b'{"entries": ['))
     pieces, size = 0, 0
-    while size <= MAX_BODY_BYTES and not reader.feed(chunk + b","):
+    while size <= MAX_BODY_BYTES and not any(reader.feed(chunk + b",")):
         pieces, size = pieces + 1, size + len(chunk)
     body = reader.finish()
     peak = tracemalloc.get_traced_memory()[1]

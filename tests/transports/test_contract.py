@@ -113,6 +113,10 @@ BODIES: dict[str, tuple[Handler, Any]] = {
     "a negative length": (says(with_head(b"Content-Length: -5")), NO_REPLY),
     "two lengths": (says(with_head(b"Content-Length: 5", b"Content-Length: 4")), NO_REPLY),
     "one length twice": (says(with_head(b"Content-Length: 5", b"Content-Length: 5")), NO_REPLY),
+    "a length beside chunks": (
+        says(with_head(b"Content-Length: 5", b"Transfer-Encoding: chunked", body=b"5\r\n12345\r\n0\r\n\r\n")),
+        NO_REPLY,
+    ),
     "a length with a sign": (says(with_head(b"Content-Length: +5")), NO_REPLY),
     "a length in words": (says(with_head(b"Content-Length: five")), NO_REPLY),
     "an empty length": (says(with_head(b"Content-Length: ")), NO_REPLY),
