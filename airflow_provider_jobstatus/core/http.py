@@ -35,7 +35,8 @@ class Request:
     :param body: bytes or None.
     :param stream: leave the body of a 2xx reply unread, for :attr:`Response.chunks`. Worker only.
     :param outline: makes what is read of a 2xx reply of JSON that may be too large to be held.
-    :param anonymous: never to carry our credentials, wherever it goes.
+    :param anonymous: to a host that a reply has named: never to carry our credentials, wherever it goes, and
+        not to be sent into the network (:class:`~airflow_provider_jobstatus.core.redirects.Peers`).
     """
 
     vendor: str

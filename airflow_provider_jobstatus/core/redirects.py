@@ -1,9 +1,9 @@
-"""The one redirect that a flow may follow: from a vendor to the storage of a file."""
+"""The one redirect that a flow may follow, from a vendor to the storage of a file, and where it may lead."""
 
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_jobstatus.core.auth import origin
@@ -34,9 +34,57 @@ def target_of(request: Request, response: Response) -> str:
     # Some clients read letters outside ASCII as others: the full-width ones of "localhost", for one.
     if not host or not host.isascii() or named_user or scheme not in ("https", own_scheme):
         raise unexpected(request, "redirects to an address that is not to be called", response.status)
-    if _is_inside(host) and not _is_inside(own_host):
+    if (_is_inside(host) and not _is_inside(own_host)) or _is_nowhere(host):
         raise unexpected(request, "redirects to an address inside the network", response.status)
     return url
+
+
+class Peers:
+    """
+    The addresses that one client is connected to: what a name leads to shows only there.
+
+    A vendor that is called inside the network, such as a gateway or a sandbox, may keep its files there, too;
+    one that is called outside may not lead us in. Where a proxy makes the connection, this is its concern.
+    """
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def check(self, request: Request, address: str) -> None:
+        """
+        Look at the address that a connection for ``request`` leads to.
+
+        :raises UnexpectedResponse: a reply has named the host, and it is inside the network.
+        """
+        peer = _address(address)
+        if not request.anonymous:
+            self._inside = self._inside or peer is None or not peer.is_global
+        elif peer is None or _serves_nobody(peer) or not (peer.is_global or self._inside):
+            raise unexpected(request, "was redirected to a name whose address is inside the network")
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.version == 6 and address.ipv4_mapped) or address
+
+
+def _serves_nobody(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is the address of no vendor's storage anywhere: a cloud's metadata are link-local."""
+    return address.is_link_local or address.is_unspecified or address.is_multicast
+
+
+def _is_nowhere(host: str) -> bool:
+    address = _address(host)
+    # A number in another form than usual only hides an address.
+    return _serves_nobody(address) if address else _looks_like_a_number(host.rstrip("."))
+
+
+def _looks_like_a_number(name: str) -> bool:
+    # What ends in a number, decimal or hexadecimal, is an address to some resolvers, and no public name.
+    return re.fullmatch(r"[0-9]+|0x[0-9a-f]*", name.rpartition(".")[2]) is not None
 
 
 def _is_inside(host: str) -> bool:
@@ -47,5 +95,4 @@ def _is_inside(host: str) -> bool:
     try:
         return not ip_address(name).is_global
     except ValueError:
-        # What ends in a number, decimal or hexadecimal, is an address to some resolvers, and no public name.
-        return re.fullmatch(r"[0-9]+|0x[0-9a-f]*", name.rpartition(".")[2]) is not None
+        return _looks_like_a_number(name)

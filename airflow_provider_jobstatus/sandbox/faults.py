@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -51,6 +52,14 @@ class Fault:
 _HTML = b"<html><body><h1>Sign in</h1><p>done complete completed</p></body></html>"
 _FORGED = "no\r\nERROR all is lost\x1b[2J\u202e\0 " + "and on " * 20_000
 
+_SPENT = b'{"response": {"error": {"id": 1013, "httpStatusCode": 429, "message": "No calls are left"}}}'
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b" " * (64 << 20))
+
+
 #: Where a redirect may lead that nobody must follow, by the second half of the instruction's name.
 TARGETS: dict[str, tuple[str, Callable[[web.Request], str | None]]] = {
     "elsewhere": ("another origin of this machine", lambda r: r.config_dict[URLS]["storage"] + "/trap"),
@@ -94,6 +103,10 @@ FAULTS: dict[str, Fault] = {
     "login-page": Fault("200 with the HTML of a login page", http_fault(200, _HTML, "text/html")),
     "empty": Fault("200 with an empty body", http_fault(200, b"", JSON_TYPE)),
     "no-content": Fault("204", http_fault(204)),
+    "licence-spent": Fault(
+        "QuestionPro's 429 with error 1013: the licence's calls are used up",
+        http_fault(429, _SPENT, JSON_TYPE),
+    ),
     "odd-status": Fault("status 999", wire_fault(lambda body: framed(body, status="999 Odd"))),
     "echo": Fault("500 that repeats the credential in body and header", echo),
     "forged-text": Fault(
@@ -121,7 +134,7 @@ FAULTS: dict[str, Fault] = {
     "infinity": Fault("-Infinity in the JSON", body_fault(beside('"x": -Infinity'))),
     "huge-number": Fault("a number of 5,000 digits", body_fault(beside(f'"x": {"9" * 5000}'))),
     "duplicate-key": Fault("the status twice", body_fault(beside('"status": "processing"'))),
-    "oversize": Fault("9 MiB of white space in the JSON", body_fault(lambda text: " " * (9 << 20) + text)),
+    "oversize": Fault("9 MiB of nothing but white space", body_fault(lambda text: b" " * (9 << 20))),
     "gzip": Fault(
         "a good reply, compressed though nobody asked",
         body_fault(lambda text: gzip.compress(text.encode()), Content_Encoding="gzip"),
@@ -136,8 +149,7 @@ FAULTS: dict[str, Fault] = {
         "gzip without its end", body_fault(lambda t: gzip.compress(t.encode())[:-12], Content_Encoding="gzip")
     ),
     "gzip-bomb": Fault(
-        "64 MiB of white space in 64 KB of gzip",
-        body_fault(lambda text: gzip.compress(b" " * (64 << 20) + text.encode(), 6), Content_Encoding="gzip"),
+        "64 MiB of white space in 64 KB of gzip", body_fault(lambda text: _bomb(), Content_Encoding="gzip")
     ),
     "gzip-twice": Fault(
         "gzip in gzip",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +21,7 @@ from airflow_provider_jobstatus.core.auth import Exchange, TokenSlot
 from airflow_provider_jobstatus.core.body import BodyReader
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
     ca_file,
@@ -28,6 +32,17 @@ from airflow_provider_jobstatus.transports.environment import (
 )
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Route:
+    """What is about to be connected for, without a proxy; and why it was not, if so."""
+
+    request: Request
+    refusal: VendorError | None = None
+
+
+_route: ContextVar[_Route | None] = ContextVar("_route", default=None)
 
 # An asyncio lock belongs to one loop, a token slot to the whole process.
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[TokenSlot, asyncio.Lock]]
@@ -57,6 +72,7 @@ class AioClient:
         self._limits = limits or CallLimits()
         self._ca = ca
         self._mask = mask
+        self._peers = Peers()
 
     async def __aenter__(self) -> AioClient:
         # Reading some hundred certificates takes the loop's time.
@@ -67,7 +83,7 @@ class AioClient:
                 f"the certificate authorities cannot be read ({reason(error)})", vendor="TLS"
             ) from None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls),
+            connector=aiohttp.TCPConnector(ssl=tls, socket_factory=self._open_socket),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             # No .netrc; and aiohttp would refuse our own Authorization header beside it.
@@ -117,7 +133,24 @@ class AioClient:
                 token = step.slot.store(fresh)
             return token
 
+    def _open_socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
+        """Open a socket for one address, unless the request that is under way must not go there."""
+        family, kind, protocol, _, address = addr_info
+        route = _route.get()
+        if route is not None:
+            try:
+                self._peers.check(route.request, str(address[0]))
+            except VendorError as refusal:
+                # aiohttp tries the next address after an OSError, and after nothing else.
+                route.refusal = refusal
+                raise OSError("not an address to call") from None
+        return socket.socket(family, kind, protocol)
+
     async def _send(self, request: Request) -> Response:
+        proxy = proxy_for(request.url)
+        # Through a proxy, the address is the proxy's.
+        route = _Route(request)
+        _route.set(None if proxy else route)
         try:
             async with asyncio.timeout(self._limits.total):
                 async with self._session.request(
@@ -125,7 +158,7 @@ class AioClient:
                     yarl.URL(request.url, encoded=True),
                     headers={**default_headers(), **request.headers},
                     data=request.body,
-                    proxy=proxy_for(request.url),
+                    proxy=proxy,
                     allow_redirects=False,
                     # aiohttp would name a content type of its own for a body.
                     skip_auto_headers=("Content-Type",),
@@ -153,7 +186,7 @@ class AioClient:
             aiohttp.ClientConnectorCertificateError,
             aiohttp.ClientHttpProxyError,
         ) as error:
-            raise _error(SendError, request, reason(error)) from None
+            raise route.refusal or _error(SendError, request, reason(error)) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _error(TransportError, request, reason(error)) from None
         except ValueError as error:

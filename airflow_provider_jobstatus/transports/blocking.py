@@ -18,6 +18,7 @@ from airflow_provider_jobstatus.core.auth import Exchange
 from airflow_provider_jobstatus.core.body import BodyReader, inflate
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
     ca_file,
@@ -62,6 +63,7 @@ class BlockingClient:
         self._limits = limits or CallLimits()
         self._mask = mask
         self._unread: urllib3.BaseHTTPResponse | None = None
+        self._peers = Peers()
         self._session = _Session()
         # No .netrc, which would replace our header; proxies and certificate authorities are looked up by us.
         self._session.trust_env = False
@@ -124,7 +126,9 @@ class BlockingClient:
 
     def _send(self, request: Request) -> Response:
         proxy = proxy_for(request.url)
-        watchdog = Watchdog(self._limits.total)
+        # Through a proxy, the address is the proxy's.
+        check = (lambda _: None) if proxy else partial(self._peers.check, request)
+        watchdog = Watchdog(self._limits.total, check)
         streamed = False
         try:
             with watchdog.guarding():

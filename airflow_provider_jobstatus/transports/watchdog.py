@@ -11,7 +11,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -26,12 +26,14 @@ class Watchdog:
     Ends the connection that is in use when the time is up.
 
     :param seconds: from now on.
+    :param check: told the address of every connection before anything is sent there; raises to prevent that.
 
     :ivar expired: whether it did.
     :ivar connecting: whether a connection is still being made, so that nothing was sent.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, check: Callable[[str], None] = lambda address: None) -> None:
+        self.check = check
         self.expired = False
         self.connecting = False
         self._expires_at = time.monotonic() + seconds
@@ -103,6 +105,17 @@ for _name in ("urllib3.connectionpool", "urllib3.connection"):
 
 
 class _Watched(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        connection: socket.socket = super()._new_conn()
+        watchdog: Watchdog | None = getattr(_current, "watchdog", None)
+        try:
+            if watchdog is not None:
+                watchdog.check(connection.getpeername()[0])
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def connect(self) -> None:
         watchdog: Watchdog | None = getattr(_current, "watchdog", None)
         if watchdog is not None:

@@ -236,7 +236,7 @@ def test_a_json_object_is_returned_whatever_its_content_type() -> None:
 def test_nesting_cannot_hide_in_another_encoding() -> None:
     # In UTF-16 the bytes of this character look like a quote, so that brackets seem to be inside a string.
     body = ('["\u2200", ' + "[" * 200_000).encode("utf-16-le")
-    with pytest.raises(ValueError, match="not UTF-8"):
+    with pytest.raises(ValueError, match="Expecting value"):
         load_json(body)
 
 
