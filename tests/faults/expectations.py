@@ -68,38 +68,14 @@ REDIRECTS = tuple(f"redirect-{name}" for name in TARGETS)
 STATUSES = tuple(name for name in ANSWERS if name.startswith("status:"))
 USUAL = tuple(name for name in (*STATUSES, *FAULTS) if name not in SLOW and name not in CERTIFICATES)
 
-#: Whole replies, as HTTP goes. For rows they may pass: nothing can be known of a CSV. Of a report in JSON it can
-#: be told that it is a job instead; but not of a list, nor of what is too large for a job.
-OF_JSON = tuple(
-    [
-        "truncate",
-        "junk",
-        "bom",
-        "utf-16",
-        "wrong-charset",
-        "array",
-        "string",
-        "null",
-        "deep",
-        "nan",
-        "infinity",
-        "huge-number",
-        "duplicate-key",
-        "gzip",
-        "deflate",
-        "wrong-id",
-        "no-status",
-        "null-status",
-        "number-status",
-        "list-status",
-        "object-status",
-        "mystery",
-        "shouting",
-        "nul",
-        "surrogate",
-        "long-word",
-    ]
-)
+#: Whole replies, as HTTP goes: as rows of a CSV they may pass. Of a report in JSON it can be told that it is
+#: a job instead; but not of a list, nor of what is too large for a job.
+_BAD_JSON = "truncate junk bom utf-16 wrong-charset string null deep nan infinity huge-number duplicate-key"
+_BAD_STATUS = "wrong-id no-status null-status number-status list-status object-status mystery shouting nul"
+OF_JSON = {
+    "ruler": {*_BAD_JSON.split(), *_BAD_STATUS.split(), "surrogate", "gzip", "deflate", "array", "long-word"},
+    "talkdesk": {"array", "long-word"},
+}
 
 #: Seconds that a reply asks to be left alone for.
 WANTED = {
@@ -184,9 +160,11 @@ def _sensor_cases() -> Iterator[Case]:
             script = f"status:200:running,{name}{times},status:200:done"
             for mode in SENSOR_MODES:
                 yield Case(vendor, mode, "sensor", script, _passing(name, vendor))
+            # Each vendor has its turn; all of it everywhere would take too long.
             mode = SENSOR_MODES[(number + place) % 3]
-            yield Case(vendor, mode, "sensor", name, FOR_EVER[answer(name, vendor)])
-            mode = SENSOR_MODES[(number + place + 1) % 3]
+            if (number + place) % 2:
+                yield Case(vendor, mode, "sensor", name, FOR_EVER[answer(name, vendor)])
+                continue
             yield Case(vendor, mode, "sensor", f"{name},status:200:failed", _before_a_failure(name, vendor))
     for number, name in enumerate(SLOW):
         for place, mode in enumerate(SENSOR_MODES):
@@ -220,10 +198,10 @@ def _mixed_cases() -> Iterator[Case]:
 
 
 def _hook_cases() -> Iterator[Case]:
-    for name in (*USUAL, *CERTIFICATES):
-        for vendor in VENDORS:
-            for mode in ENTRIES["hook"]:
-                yield Case(vendor, mode, "hook", name, answer(name, vendor))
+    for number, name in enumerate((*USUAL, *CERTIFICATES)):
+        for place, vendor in enumerate(VENDORS):
+            mode = ENTRIES["hook"][(number + place) % 2]
+            yield Case(vendor, mode, "hook", name, answer(name, vendor))
     for number, name in enumerate(SLOW):
         for place, mode in enumerate(ENTRIES["hook"]):
             yield Case(VENDORS[(number + place) % 4], mode, "hook", name, BROKEN)
@@ -233,7 +211,7 @@ def _operator_cases() -> Iterator[Case]:
     for name in USUAL:
         for vendor in OPERATORS:
             yield Case(vendor, "status", "operator", name, DOWNLOAD[answer(name, vendor)])
-            if name not in (OF_JSON if vendor == "ruler" else ("array", "long-word")):
+            if name not in OF_JSON[vendor]:
                 met = answer(name, vendor)
                 known = (ABSENT, DENIED, WRONG)
                 expected = DOWNLOAD[met] if met in known else "DownloadIncomplete"
