@@ -236,8 +236,7 @@ class TalkdeskHook(BatchJobHook):
 
     @staticmethod
     def _check_redirect(request: Request, response: Response, job: str) -> None:
-        # Not urlsplit(), which refuses what is no address.
-        path = re.split(r"[?#]", response.headers.get("location", ""))[0]
+        path = re.split(r"[?#]", response.headers.get("location", ""))[0]  # where urlsplit() may raise
         if response.status not in _DONE and not path.endswith(f"/files/{job}"):
             raise unexpected(
                 request, f"answered {response.status}, and not to the job's file", response.status
