@@ -15,7 +15,17 @@ import pytest
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.fault_script import instructions
 from airflow_provider_jobstatus.sandbox.faults import FAULTS
-from tests.faults.expectations import CERTIFICATES, ENTRIES, OPERATORS, SLOW, USUAL, VENDORS, Case, cases
+from tests.faults.expectations import (
+    CERTIFICATES,
+    ENTRIES,
+    OPERATORS,
+    REDIRECTS,
+    SLOW,
+    USUAL,
+    VENDORS,
+    Case,
+    cases,
+)
 from tests.faults.runner import run_case
 
 CASES = cases()
@@ -23,6 +33,8 @@ CASES = cases()
 
 # urllib3 leaves a connection with a reply of two lengths to the collector.
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+# asyncio closes a transport whose handshake failed one turn of its loop later, and the loop may end before.
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
 @pytest.mark.usefixtures("count")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_a_fault_does_what_the_table_says(
@@ -39,7 +51,7 @@ def test_every_instruction_is_tried_everywhere() -> None:
     }
     for name in USUAL:
         for vendor in VENDORS:
-            for mode in ENTRIES["sensor"]:
+            for mode in () if name in REDIRECTS else ENTRIES["sensor"]:
                 assert (vendor, "sensor", mode, name) in tried
             assert any((vendor, "hook", mode, name) in tried for mode in ENTRIES["hook"])
         for mode in ENTRIES["hook"]:
