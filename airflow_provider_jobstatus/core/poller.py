@@ -107,7 +107,8 @@ class JobPoller:
         self._failures = int(memory.get("failures", 0))
         self._outage_began_at = memory.get("outage_began_at")
         self.not_before = memory.get("not_before", 0.0)
-        self._ask_again_at(now if now == plan.first_poll_at else plan.next_point(now))
+        due = now if now == plan.first_poll_at else plan.next_point(now)
+        self._ask_again_at(max(due, self.not_before))
 
     @property
     def last_status(self) -> JobStatus | None:

@@ -77,7 +77,7 @@ class WorkerWait:
             if poller.may_ask(self._now()) and poller.not_before <= self._now():
                 self._look(poller, vendor)
             if poller.event is None and self._sensor.deferrable:
-                self._defer()
+                self._defer(poller.not_before)
             if self._decided(poller, pollers):
                 return
         waiting = [poller for poller in pollers if poller.event is None]
@@ -141,7 +141,7 @@ class WorkerWait:
             fail_stalled=sensor.if_stalled == "fail",
         )
 
-    def _defer(self) -> NoReturn:
+    def _defer(self, not_before: float) -> NoReturn:
         from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble
         from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 
@@ -162,6 +162,7 @@ class WorkerWait:
                 max_outage=plan.max_outage,
                 exponential_backoff=plan.exponential_backoff,
                 max_wait=plan.max_wait,
+                not_before=not_before,
                 stalled_after=plan.stalled_after,
                 fail_stalled=plan.fail_stalled,
                 wait_for=self._goal.wait_for,

@@ -27,6 +27,7 @@ MAX_CALLS = 32
 #: Arguments that are stored only if they are not the default, so that a triggerer of an earlier version knows
 #: all that it is given.
 _DEFAULTS: dict[str, Any] = {
+    "not_before": 0.0,
     "stalled_after": None,
     "fail_stalled": False,
     "wait_for": "all",
@@ -60,6 +61,7 @@ class BatchJobTrigger(BaseTrigger):
     :param exponential_backoff: double the interval after each poll of a running job.
     :param max_wait: longest interval that doubling leads to, in seconds; None for any.
     :param version: of these arguments.
+    :param not_before: the vendor asked at the first look not to be called before.
     :param stalled_after: seconds that a running job may show the same word, progress and counts, or None.
     :param fail_stalled: whether that ends the wait, or only warns.
     :param wait_for: ``"all"`` or ``"any"`` of the jobs.
@@ -81,6 +83,7 @@ class BatchJobTrigger(BaseTrigger):
         exponential_backoff: bool = False,
         max_wait: float | None = None,
         version: int = VERSION,
+        not_before: float = 0.0,
         stalled_after: float | None = None,
         fail_stalled: bool = False,
         wait_for: Any = "all",
@@ -99,6 +102,7 @@ class BatchJobTrigger(BaseTrigger):
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
         self.version = version
+        self.not_before = not_before
         self.stalled_after = stalled_after
         self.fail_stalled = fail_stalled
         self.wait_for = wait_for
@@ -186,7 +190,8 @@ class BatchJobTrigger(BaseTrigger):
         for number, job_id in enumerate(job_ids, 1):
             # Not all at once, now and at each later point of the grid.
             early = (1 - number / len(job_ids)) * min(self.poll_interval, spread)
-            pollers.append(JobPoller(job_id, replace(plan, first_poll_at=plan.first_poll_at - early), now))
+            own_plan = replace(plan, first_poll_at=plan.first_poll_at - early)
+            pollers.append(JobPoller(job_id, own_plan, now, {"not_before": self.not_before}))
         return pollers
 
     async def _ask_in_turn(
