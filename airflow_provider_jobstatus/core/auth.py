@@ -141,10 +141,20 @@ def token_flow(request: Request, secrets: tuple[str, ...]) -> Flow[Token]:
 
     :param request: that logs in.
     :param secrets: of the login, to be taken out of an error.
+    :raises AccessDenied: as :func:`read_token`.
+    """
+    return read_token(request, (yield request), secrets)
+
+
+def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -> Token:
+    """
+    Return the token that a login brought.
+
+    :param secrets: of the login, to be taken out of an error.
     :raises AccessDenied: 400, 401 or 403: none of them can be mended by sending the same login again.
     """
     try:
-        reply = expect_json(request, (yield request))
+        reply = expect_json(request, response)
     except RequestRejected as error:
         error.redact(secrets)
         denied = AccessDenied(

@@ -57,6 +57,11 @@ class VendorError(Exception):
         self.__context__ = None
         self.__traceback__ = None
 
+    def add(self, remark: str) -> None:
+        """Append a remark of ours to the reason."""
+        self.reason = clean(f"{self.reason}; {remark}")
+        self.args = (self.reason,)
+
     def __str__(self) -> str:
         asked = f"{self.vendor} {self.method} {self.path}" if self.method else self.vendor
         return f"{asked}: {self.reason}"

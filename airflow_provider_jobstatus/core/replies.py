@@ -152,6 +152,12 @@ def retry_after(response: Response) -> float | None:
     return min(max(wait, 0.0), MAX_RETRY_AFTER)
 
 
+def clock_difference(response: Response, now: float) -> float:
+    """Return the seconds by which the clock of who answered is ahead of ``now``; 0 if it does not tell."""
+    theirs = _http_date(response.headers.get("date", ""))
+    return 0.0 if theirs is None else theirs - now
+
+
 def _http_date(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,7 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
 from airflow_provider_jobstatus.core.auth import Exchange, ExchangedToken, Token
 from airflow_provider_jobstatus.core.errors import AccessDenied, RateLimited, ServerError, SettingsError
 from airflow_provider_jobstatus.core.http import Request, Response
-from airflow_provider_jobstatus.hooks.talkdesk import ASSERTION_LIFE, REGIONS, TalkdeskHook
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.hooks.talkdesk_login import ASSERTION_LIFE, CLOCK_TOLERANCE, REGIONS
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 SECRET = "canary:pass+word/9"
@@ -299,6 +301,34 @@ def test_a_signed_login_is_made_anew_for_each_exchange() -> None:
     second = form_of(next(exchange.flow()))["client_assertion"]
     issued = [jwt.decode(text, options={"verify_signature": False})["iat"] for text in (first, second)]
     assert issued == [NOW, NOW + 3600]
+
+
+@pytest.mark.parametrize("ahead", [-3600, 600, CLOCK_TOLERANCE + 2])
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_signed_login_that_a_wrong_clock_spoiled_is_signed_again_by_talkdesks_clock(
+    status: int, ahead: float
+) -> None:
+    flow = next(by_key().with_credentials(by_key().ping_flow())).flow()
+    next(flow)
+    date = {"date": formatdate(NOW + ahead, usegmt=True)}
+
+    again = flow.send(Response(status, date, b'{"error": "invalid_client"}'))
+
+    options = {"verify_signature": False}
+    claims = jwt.decode(form_of(again)["client_assertion"], options=options)
+    assert abs(claims["iat"] - (NOW + ahead)) <= 1
+    assert claims["exp"] - claims["iat"] == ASSERTION_LIFE
+    with pytest.raises(AccessDenied, match=r"clock and this machine's differ by \d+ s"):
+        flow.send(Response(status, date, b'{"error": "invalid_client"}'))
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "soon"}, {"date": formatdate(NOW + 30, usegmt=True)}])
+def test_a_refused_login_is_sent_once_if_the_clocks_agree(headers: dict[str, str]) -> None:
+    flow = next(by_key().with_credentials(by_key().ping_flow())).flow()
+    next(flow)
+
+    with pytest.raises(AccessDenied):
+        flow.send(Response(401, headers, b'{"error": "invalid_client"}'))
 
 
 def test_a_private_key_wins_over_a_password() -> None:

@@ -1,0 +1,170 @@
+"""How Talkdesk wants to be shown who asks; see :mod:`airflow_provider_jobstatus.hooks.talkdesk`."""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode
+
+from airflow_provider_jobstatus.core.auth import (
+    Auth,
+    ExchangedToken,
+    Token,
+    read_token,
+    token_flow,
+    token_slot,
+)
+from airflow_provider_jobstatus.core.errors import AccessDenied
+from airflow_provider_jobstatus.core.http import Flow, Request
+from airflow_provider_jobstatus.core.pem import proper_pem
+from airflow_provider_jobstatus.core.replies import clock_difference
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+
+class Region(NamedTuple):
+    """Base URL of a region's API, and the domain of its accounts' login hosts, where it is known."""
+
+    api: str
+    login_domain: str | None
+
+
+REGIONS = {
+    "us": Region("https://api.talkdeskapp.com", "talkdeskid.com"),
+    "eu": Region("https://api.talkdeskapp.eu", "talkdeskid.eu"),
+    "ca": Region("https://api.talkdeskappca.com", "talkdeskidca.com"),
+    "au": Region("https://api.mytalkdesk.au", "talkdeskid.au"),
+    "uk": Region("https://api.talkdeskapp.co.uk", None),
+}
+#: Life of a signed login, in seconds.
+ASSERTION_LIFE = 300
+#: Seconds that two clocks may differ without being taken for wrong.
+CLOCK_TOLERANCE = 60.0
+
+
+class TalkdeskLogin(BatchJobHook):
+    """The part of Talkdesk's hook that logs in."""
+
+    @classmethod
+    def read_settings(cls, connection: Connection) -> Settings:
+        """Return the connection, checked; without a host, that of its region."""
+        settings = super().read_settings(connection)
+        if (connection.host or "").strip():
+            return settings
+        return settings.at(cls._region(settings).api)
+
+    @staticmethod
+    def _region(settings: Settings) -> Region:
+        name = (settings.text("region") or "us").lower()
+        if name not in REGIONS:
+            raise settings.error("extra 'region'", f"is {name!r}", f"there are {', '.join(REGIONS)}")
+        return REGIONS[name]
+
+    def make_auth(self) -> Auth:
+        """Return the exchange of client credentials: by signed JWT if there is a ``private_key``."""
+        settings = self.settings
+        url = self._token_url()
+        client = settings.required("login", settings.login, "set it to the client id")
+        key = settings.text("private_key", multiline=True)
+        if key is not None:
+            key_id = settings.required("extra 'key_id'", settings.text("key_id"), "set it to the key's id")
+            algorithm = settings.text("algorithm") or "ES256"
+            if algorithm not in ("ES256", "RS256"):
+                raise settings.error("extra 'algorithm'", f"is {algorithm!r}", "there are ES256 and RS256")
+            try:
+                pem = proper_pem(key)
+            except ValueError as problem:
+                raise settings.error(
+                    "extra 'private_key'", str(problem), "give it with its BEGIN and END lines"
+                ) from None
+            return ExchangedToken(
+                token_slot(url, client, pem),
+                lambda: self.signed_login_flow(url, client, pem, key_id, algorithm),
+                (pem, key, *pem.splitlines()[1:-1]),  # an answer may lay out its lines in another way
+                refusals=frozenset({401, 403}),
+            )
+        secret = settings.required(
+            "password", settings.password, "set it to the client secret, or set extra 'private_key'"
+        )
+        return ExchangedToken(
+            token_slot(url, client, secret),
+            lambda: self.login_flow(url, client, secret),
+            (secret,),
+            refusals=frozenset({401, 403}),
+        )
+
+    def _token_url(self) -> str:
+        settings = self.settings
+        if settings.text("token_url") is not None:
+            return settings.url("token_url", "")
+        # Of the host, where one is given: another region's login is another company's.
+        domain = {region.api: region.login_domain for region in REGIONS.values()}.get(settings.base_url)
+        if domain is None:
+            raise settings.error("extra 'token_url'", "is not set", "give the full URL of your login host")
+        account = settings.required(
+            "extra 'account'", settings.text("account"), "set it to your account's name"
+        )
+        if not re.fullmatch(r"[A-Za-z0-9-]+", account):
+            raise settings.error("extra 'account'", "is no name of an account", "give only its first part")
+        return f"https://{account}.{domain}/oauth/token"
+
+    def login_flow(self, url: str, client: str, secret: str) -> Flow[Token]:
+        """Exchange client id and secret: ``POST https://{account}.talkdeskid.com/oauth/token``."""
+        basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
+        return token_flow(
+            self._login(url, {"grant_type": "client_credentials"}, Authorization=f"Basic {basic}"),
+            (secret, basic),
+        )
+
+    def signed_login_flow(self, url: str, client: str, pem: str, key_id: str, algorithm: str) -> Flow[Token]:
+        """Exchange a signed login: ``POST https://{account}.talkdeskid.com/oauth/token``."""
+        now = self.wall_clock()
+        request, secrets = self._signed_login(now, url, client, pem, key_id, algorithm)
+        response = yield request
+        # Signed by a clock that is off, a login is refused as too old or of the future.
+        ahead = clock_difference(response, now)
+        if response.status not in (400, 401, 403) or abs(ahead) <= CLOCK_TOLERANCE:
+            return read_token(request, response, secrets)
+        request, secrets = self._signed_login(now + ahead, url, client, pem, key_id, algorithm)
+        try:
+            return read_token(request, (yield request), secrets)
+        except AccessDenied as error:
+            error.add(f"Talkdesk's clock and this machine's differ by {abs(ahead):.0f} s")
+            raise
+
+    def _signed_login(
+        self, now: float, url: str, client: str, pem: str, key_id: str, algorithm: str
+    ) -> tuple[Request, tuple[str, ...]]:
+        """Return the request, and what in it is secret."""
+        import jwt
+
+        claims = {
+            "jti": uuid.uuid4().hex,
+            "iss": client,
+            "sub": client,
+            "aud": url,
+            "iat": int(now),
+            "exp": int(now) + ASSERTION_LIFE,
+        }
+        try:
+            assertion = jwt.encode(claims, pem, algorithm, headers={"kid": key_id})
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise self.settings.error(
+                "extra 'private_key'", f"is no key for {algorithm}", "give the private key as PEM"
+            ) from None
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": assertion,
+        }
+        return self._login(url, form), (assertion,)
+
+    def _login(self, url: str, form: Mapping[str, str], **headers: str) -> Request:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return Request(self.conn_type, "POST", url, headers, urlencode(form).encode())
