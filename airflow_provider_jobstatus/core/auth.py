@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 # Some clients see the host a in https://a\@b/, others b; some drop a tab from a host, others do not.
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
+# All of a URL that its origin depends on.
+_FRONT = re.compile(r"[^:/?#]+://[^/?#]*")
 
 #: Life of a token, in seconds, whose answer does not say.
 DEFAULT_TOKEN_LIFE = 300.0
@@ -259,11 +261,18 @@ def origin(url: str) -> tuple[str, str, int]:
     """
     if _AMBIGUOUS.search(url):
         return "", url, 0
+    front = _FRONT.match(url)
+    return _origin(front[0] if front else url)
+
+
+@lru_cache(maxsize=256)
+def _origin(front: str) -> tuple[str, str, int]:
+    # The same few hosts are asked again and again.
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(front)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     except ValueError:
-        return "", url, 0
+        return "", front, 0
     return parts.scheme, (parts.hostname or "").lower(), port
 
 

@@ -103,11 +103,25 @@ def load_json(body: bytes | str) -> Any:
     try:
         # As text: of bytes, the module json guesses UTF-16 and UTF-32 as well, and lets lone surrogates pass.
         text = body if isinstance(body, str) else body.decode()
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return result
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
 
 
 def _json_depth(raw: bytes) -> int:
@@ -120,17 +134,6 @@ def _json_depth(raw: bytes) -> int:
         elif byte in b"]}":
             depth -= 1
     return deepest
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return result
 
 
 def retry_after(response: Response) -> float | None:

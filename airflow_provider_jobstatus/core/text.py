@@ -13,6 +13,7 @@ import math
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -122,9 +123,11 @@ def _spans(text: str, form: str) -> Iterator[tuple[int, int]]:
         start = text.find(head, stop)
 
 
-def _forms(secret: str) -> set[str]:
+@lru_cache(maxsize=64)
+def _forms(secret: str) -> frozenset[str]:
+    # Kept, because every reply is searched for the same few secrets.
     if len(secret) < SHORTEST_SECRET:
-        return set()
+        return frozenset()
     raw = secret.encode("utf-8", "surrogatepass")
     spelled = {secret, *(json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))}
     spelled |= {form.replace("/", "\\/") for form in spelled}
@@ -143,4 +146,4 @@ def _forms(secret: str) -> set[str]:
     encoded |= {form.replace("+", "-").replace("/", "_") for form in encoded}
     encoded |= {quote(form, safe="") for form in encoded}
     forms = spelled | encoded | {raw.hex(), raw.hex().upper()}
-    return {form for form in forms if len(form) >= SHORTEST_SECRET}
+    return frozenset(form for form in forms if len(form) >= SHORTEST_SECRET)

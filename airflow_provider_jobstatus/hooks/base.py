@@ -100,6 +100,10 @@ class BatchJobHook(BaseHook):
         """The credential. :raises SettingsError: a field that it needs is missing."""
         return self.make_auth()
 
+    @cached_property
+    def _words(self) -> StatusTable:
+        return StatusTable(self.statuses).merged(self.settings.statuses)
+
     @abstractmethod
     def make_auth(self) -> Auth:
         """Return how this connection shows who it is."""
@@ -189,7 +193,7 @@ class BatchJobHook(BaseHook):
 
     def known_state(self, word: str) -> JobState | None:
         """Return the state that a word means, to this vendor or to the connection, or None."""
-        return StatusTable(self.statuses).merged(self.settings.statuses).state(word)
+        return self._words.state(word)
 
     def read_word(self, request: Request, word: object) -> str:
         """

@@ -73,6 +73,9 @@ class AioClient:
         self._ca = ca
         self._mask = mask
         self._peers = Peers()
+        self._usual_headers = default_headers()
+        # The environment's answers, by scheme and host: it is asked once.
+        self._proxies: dict[tuple[str, str], str | None] = {}
 
     async def __aenter__(self) -> AioClient:
         # Reading some hundred certificates takes the loop's time.
@@ -146,8 +149,15 @@ class AioClient:
                 raise OSError("not an address to call") from None
         return socket.socket(family, kind, protocol)
 
+    def _proxy_for(self, url: yarl.URL) -> str | None:
+        place = (url.scheme, url.raw_authority)
+        if place not in self._proxies:
+            self._proxies[place] = proxy_for(str(url))
+        return self._proxies[place]
+
     async def _send(self, request: Request) -> Response:
-        proxy = proxy_for(request.url)
+        url = yarl.URL(request.url, encoded=True)
+        proxy = self._proxy_for(url)
         # Through a proxy, the address is the proxy's.
         route = _Route(request)
         _route.set(None if proxy else route)
@@ -155,8 +165,8 @@ class AioClient:
             async with asyncio.timeout(self._limits.total):
                 async with self._session.request(
                     request.method,
-                    yarl.URL(request.url, encoded=True),
-                    headers={**default_headers(), **request.headers},
+                    url,
+                    headers={**self._usual_headers, **request.headers},
                     data=request.body,
                     proxy=proxy,
                     allow_redirects=False,
@@ -198,10 +208,11 @@ class AioClient:
 
 async def _take_in(reader: BodyReader, chunk: bytes) -> bool:
     """Feed a chunk, and let the loop have its turn between two steps; return whether no more is needed."""
-    for enough in reader.feed(chunk):
+    for step, enough in enumerate(reader.feed(chunk)):
         if enough:
             return True
-        await asyncio.sleep(0)
+        if step:
+            await asyncio.sleep(0)
     return False
 
 
