@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.blocking import BlockingClient
 
 MEMORY_KEY = "airflow_provider_jobstatus.wait"
+
+log = logging.getLogger(__name__)
 
 
 class Vendor:
@@ -78,12 +81,14 @@ class Vendor:
 class Memory:
     """
     What a rescheduled wait remembers of failed polls from one poke to the next: on Airflow 3.3 and later,
-    which keep a task's state. Before, an outage in this mode ends with ``timeout``.
+    which keep a task's state. Before, an outage in this mode ends with ``timeout``; the first poke says so.
     """
 
     def __init__(self, context: Context) -> None:
         self._store: Any = context.get("task_state_store")
         self._try = context["ti"].try_number
+        # Once a wait: at its first poke.
+        self._says_so = self._store is None and not context["ti"].get_first_reschedule_date(context)
         kept: Any = self._store.get(MEMORY_KEY) if self._store is not None else None
         # The store outlives a try; what an earlier one saw of the vendor is of no use to this one.
         self._jobs: dict[str, Any] = (
@@ -100,3 +105,8 @@ class Memory:
         jobs = {poller.job_id: memory for poller in pollers if (memory := poller.memory())}
         if self._store is not None and (jobs or self._jobs):
             self._store.set(MEMORY_KEY, {"try": self._try, "jobs": jobs})
+        if self._says_so:
+            log.warning(
+                "In reschedule mode Airflow below 3.3 keeps no memory between two pokes: an outage ends at"
+                " timeout, not after max_outage. With deferrable=True it ends as it should."
+            )

@@ -18,7 +18,7 @@ from airflow_provider_jobstatus.exceptions import (
     VendorRefused,
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sensors import wait
+from airflow_provider_jobstatus.sensors import wait, worker
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 
@@ -276,3 +276,16 @@ def test_what_airflow_forces_is_listed(
     else:
         with pytest.raises(error):
             run(arguments, mode, fake_time, store=False)
+
+
+@pytest.mark.parametrize(("store", "times"), [(True, 0), (False, 1)])
+def test_a_rescheduled_wait_says_once_that_it_will_have_no_memory(
+    store: bool, times: int, sandbox: Sandbox, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.put_job("ruler", "site/job", pending_seconds=100, processing_seconds=500)
+
+    run({"conn_id": "ruler_default", "job_id": "site/job"}, "reschedule", fake_time, store=store)
+
+    said = [record for record in caplog.records if record.name == worker.log.name]
+    assert len(sandbox.requests) > 5
+    assert len(said) == times
