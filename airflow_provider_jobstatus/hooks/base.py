@@ -162,7 +162,7 @@ class BatchJobHook(BaseHook):
     @contextmanager
     def connect(self) -> Iterator[BlockingClient]:
         """Open a session for any number of flows, on the worker."""
-        from airflow.providers.common.compat.sdk import mask_secret
+        from airflow.sdk.log import mask_secret
 
         from airflow_provider_jobstatus.transports.blocking import BlockingClient
 

@@ -14,7 +14,7 @@ def use_airflow_once() -> None:
 
     Warnings are errors in our tests, and Airflow takes an error while it reads a connection for "not here".
     """
-    from airflow.providers.common.compat.sdk import mask_secret
+    from airflow.sdk.log import mask_secret
 
     from airflow_provider_jobstatus._compat import hook_registry
     from airflow_provider_jobstatus.hooks.connections import hook_for
