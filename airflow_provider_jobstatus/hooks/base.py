@@ -264,7 +264,8 @@ def read_connection(conn_id: str) -> Connection:
     """
     try:
         return BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
+    # Airflow 3.1.0 has nobody to ask outside a task, and says so by failing to import it.
+    except (AirflowNotFoundException, ImportError):
         raise not_defined(conn_id) from None
 
 

@@ -24,6 +24,9 @@ async def aread_connection(conn_id: str) -> Connection:
     """
     try:
         return await BaseHook.aget_connection(conn_id)
+    except ImportError:
+        # Airflow 3.1.0 outside its own processes, where there is nobody whom it could ask in the end.
+        return await asyncio.to_thread(read_connection, conn_id)
     except AirflowNotFoundException:
         if _in_triggerer():
             raise not_defined(conn_id) from None

@@ -33,6 +33,9 @@ from airflow_provider_jobstatus.transports.environment import (
 
 T = TypeVar("T")
 
+#: As http.client, which the blocking transport stands on; aiohttp before 3.13.4 has no limit of its own.
+MAX_HEADERS = 100
+
 
 @dataclass(slots=True)
 class _Route:
@@ -173,9 +176,11 @@ class AioClient:
                     # aiohttp would name a content type of its own for a body.
                     skip_auto_headers=("Content-Type",),
                 ) as reply:
+                    if len(reply.headers) > MAX_HEADERS:
+                        raise ValueError("the reply has too many headers")
                     headers: dict[str, str] = {}
-                    for name, value in reply.headers.items():
-                        key = name.lower()
+                    for name, text in reply.headers.items():
+                        key, value = name.lower(), text.strip()
                         headers[key] = f"{headers[key]}, {value}" if key in headers else value
                     check_length(headers)
                     coding = headers.get("content-encoding", "")

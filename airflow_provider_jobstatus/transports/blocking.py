@@ -206,7 +206,12 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Opens connections that a watchdog can end."""
+    """Opens connections that a watchdog can end, and leaves the path as it is."""
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        # Before 2.34 requests takes all but one of the slashes away that a path begins with.
+        url = super().request_url(request, proxies)
+        return request.path_url if url.startswith("/") else url
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
