@@ -10,16 +10,21 @@ KEEP ?=
 # More arguments for pytest: make test PYTEST_ARGS="-m 'not airflow'"
 PYTEST_ARGS ?=
 
+# Some rows of the matrix: make matrix ONLY=lowest, ONLY=airflow-3.2, ONLY=python-3.13
+ONLY ?=
+
 export PYTHON
 BOOTSTRAP = sh tests/real_airflow/bootstrap.sh "make $@"
 DEV = .venv/bin/python
+COMPILE = $(DEV) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate \
+    pyproject.toml
 # By name: without git's own files ruff would not know what to leave out.
 CODE = $(wildcard airflow_provider_jobstatus benchmarks example_dags tests)
 # Where every decision of a wait is made; a branch that no test takes would be a guess.
 WAITING = airflow_provider_jobstatus/core/*,airflow_provider_jobstatus/transports/*,airflow_provider_jobstatus/hooks/*,airflow_provider_jobstatus/triggers/*,airflow_provider_jobstatus/sensors/*
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check format constraints clean
+.PHONY: help demo test check matrix format constraints clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -31,7 +36,7 @@ demo: ## wait for a job on a real Airflow, against a sandbox (KEEP=1: keep Airfl
 test: ## run all tests, also one on a real Airflow (PYTEST_ARGS="...")
 	@exec $(BOOTSTRAP) --extra dev .venv -m pytest $(PYTEST_ARGS)
 
-check: ## what must pass before a merge: format, lint, types, tests with coverage, the wheel
+check: ## what must pass before a merge: format, lint, types, tests with coverage, the wheel on each Airflow
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m ruff format --check $(CODE)
 	$(DEV) -m ruff check $(CODE)
@@ -39,17 +44,24 @@ check: ## what must pass before a merge: format, lint, types, tests with coverag
 	@$(MAKE) --no-print-directory test PYTEST_ARGS='--cov --cov-report= $(PYTEST_ARGS)'
 	$(DEV) -m coverage report
 	$(DEV) -m coverage report --include='$(WAITING)' --fail-under=95 --format=total
-	$(DEV) -m tests.real_airflow.wheel
+	$(DEV) -m tests.real_airflow.matrix --short
+
+matrix: ## all tests against the wheel, installed with each Airflow (3.1.8, 3.2.2, 3.3.2) and Python (3.11 to 3.13)
+	@$(BOOTSTRAP) --extra dev .venv
+	$(DEV) -m tests.real_airflow.matrix --only "$(ONLY)"
 
 format: ## put the code in shape
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m ruff check --fix-only $(CODE)
 	$(DEV) -m ruff format $(CODE)
 
-constraints: ## pin the newest versions that go with Airflow 3.3.2 anew
+constraints: ## pin anew the newest versions that go with each Airflow, and the lowest that are declared
 	@$(BOOTSTRAP) --extra dev .venv
-	$(DEV) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate \
-	    --extra dev pyproject.toml tests/constraints/airflow-3.3.in --output-file tests/constraints/airflow-3.3.txt
+	$(COMPILE) --extra test tests/constraints/airflow-3.1.in --output-file tests/constraints/airflow-3.1.txt
+	$(COMPILE) --extra test tests/constraints/airflow-3.2.in --output-file tests/constraints/airflow-3.2.txt
+	$(COMPILE) --extra dev tests/constraints/airflow-3.3.in --output-file tests/constraints/airflow-3.3.txt
+	$(COMPILE) --extra test tests/constraints/lowest.in --output-file tests/constraints/lowest.txt \
+	    --resolution lowest-direct
 
 clean: ## remove everything that these commands made
 	rm -rf .demo .venv .venv.lock .venv-install.log build dist .coverage .hypothesis .pytest_cache .mypy_cache .ruff_cache

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import airflow_provider_jobstatus
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 
 NAME = "airflow_provider_jobstatus"
-ROOT = Path(__file__).parent.parent / NAME
+ROOT = Path(airflow_provider_jobstatus.__file__).parent
 MODULES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted(ROOT.rglob("*.py"))}
 
 #: Which parts of the package each part may import, itself aside.

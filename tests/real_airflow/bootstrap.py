@@ -23,6 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTRAINTS = ROOT / "tests" / "constraints" / "airflow-3.3.txt"
+DOWNLOADS = ROOT / ".demo" / "downloads"
 # Needed to work on the package, beside its own extra: the build backend, to build without fetching anything.
 _TOOLS = ("hatchling",)
 _NETWORK_TROUBLE = re.compile(
@@ -54,7 +55,8 @@ def ensure(venv: Path, extra: str) -> Path:
         stamp.unlink(missing_ok=True)
         create(venv)
         requirements = ["--editable", f"{ROOT}[{extra}]" if extra else str(ROOT), *(_TOOLS if extra else ())]
-        install(venv, requirements, purpose=f"{_airflow()} and this package into {_readable(venv)} (once)")
+        airflow = f"Airflow {pinned(CONSTRAINTS, 'apache-airflow')}"
+        install(venv, requirements, purpose=f"{airflow} and this package into {_readable(venv)} (once)")
         stamp.write_text(wanted)
     return python
 
@@ -89,10 +91,9 @@ def install(venv: Path, requirements: list[str], purpose: str) -> None:
     python = str(venv / "bin" / "python")
     log = venv.with_name(f"{venv.name}-install.log")
     log.write_text("")
-    downloads = ROOT / ".demo" / "downloads"
     env = {
-        "UV_CACHE_DIR": str(downloads / "uv"),
-        "PIP_CACHE_DIR": str(downloads / "pip"),
+        "UV_CACHE_DIR": str(DOWNLOADS / "uv"),
+        "PIP_CACHE_DIR": str(DOWNLOADS / "pip"),
         **os.environ,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
@@ -118,6 +119,16 @@ def install(venv: Path, requirements: list[str], purpose: str) -> None:
             )
         last = next((line for line in reversed(text.splitlines()) if line.strip()), "no output")
         raise SetupError(f"the installation failed, details in {_readable(log)}; its last line: {last}")
+
+
+def pinned(constraints: Path, distribution: str) -> str:
+    """Return the version that a constraint file pins.
+
+    :param constraints: the file, with lines such as `name==version`
+    :param distribution: the name
+    """
+    pins = constraints.read_text().splitlines()
+    return next(pin for pin in pins if pin.startswith(f"{distribution}==")).partition("==")[2]
 
 
 class _Waiting:
@@ -171,11 +182,6 @@ def _works(python: Path) -> bool:
         return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
     except OSError:
         return False
-
-
-def _airflow() -> str:
-    pin = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("apache-airflow=="))
-    return f"Airflow {pin.partition('==')[2]}"
 
 
 def _readable(path: Path) -> str:
