@@ -13,6 +13,7 @@ from airflow_provider_jobstatus.sandbox.aftercare import Aftercare
 from airflow_provider_jobstatus.sandbox.clock import Clock
 from airflow_provider_jobstatus.sandbox.fault_script import read_faults
 from airflow_provider_jobstatus.sandbox.questionpro import QuestionPro
+from airflow_provider_jobstatus.sandbox.random_faults import RandomFaults
 from airflow_provider_jobstatus.sandbox.recording import Recorder
 from airflow_provider_jobstatus.sandbox.ruler import Ruler
 from airflow_provider_jobstatus.sandbox.script import Answers, read_script
@@ -32,6 +33,7 @@ class Control:
         self.recorder = Recorder()
         self.answers = Answers()
         self.handshakes: deque[str] = deque()
+        self.random_faults = RandomFaults()
         vendors: tuple[Vendor, ...] = (
             Aftercare(self.clock),
             QuestionPro(self.clock),

@@ -112,7 +112,7 @@ class Server:
 
             async def scripted() -> web.StreamResponse:
                 record.keep_body(await request.read())
-                entry = control.answers.take(request)
+                entry = control.answers.take(request) or control.random_faults.take(request, record.at)
                 if entry is None:
                     return await usual()
                 # The usual answer, errors included, is what an entry may add its headers to.

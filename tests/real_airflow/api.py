@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,6 +89,22 @@ class AirflowApi:
         """
         body = {"conf": dict(conf or {}), "logical_date": None}
         return str(self._request("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def add_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
+        """Store a connection in Airflow's database.
+
+        :param conn_id: its id
+        :param connection: as in the JSON of `AIRFLOW_CONN_...`, `extra` as an object
+        """
+        self._request("POST", "/connections", json=_connection_body(conn_id, connection))
+
+    def change_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
+        """Replace a stored connection.
+
+        :param conn_id: its id
+        :param connection: as for :meth:`add_connection`
+        """
+        self._request("PATCH", f"/connections/{conn_id}", json=_connection_body(conn_id, connection))
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return Airflow's word for the state of a run."""
@@ -207,6 +224,10 @@ class AirflowApi:
         if not reply.ok:
             raise StackError(f"Airflow answered {reply.status_code} to {method} {path}: {reply.text[:500]}")
         return reply.json()
+
+
+def _connection_body(conn_id: str, connection: Mapping[str, Any]) -> dict[str, Any]:
+    return {**connection, "connection_id": conn_id, "extra": json.dumps(connection.get("extra", {}))}
 
 
 def _parse_time(text: str) -> datetime:

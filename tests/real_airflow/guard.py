@@ -19,6 +19,38 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 
+class Guard:
+    """A process of its own that ends the sessions it was told of, should this one die."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def add(self, session: int) -> None:
+        """Watch over a session."""
+        self._tell(f"+{session}")
+
+    def remove(self, session: int) -> None:
+        """Forget a session that has ended."""
+        self._tell(f"-{session}")
+
+    def close(self) -> None:
+        """End the sessions that are left, and the guard."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+
+    def _tell(self, line: str) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+
+
 def end_sessions(sessions: Collection[int], grace: float) -> None:
     """End every process of these sessions: asks their leaders, and after `grace` ends what is left.
 
@@ -42,6 +74,16 @@ def kill_sessions(sessions: Collection[int]) -> None:
             _send(pid, signal.SIGKILL)
         if _wait_until_gone(sessions, 5.0):
             return
+
+
+def signal_sessions(sessions: Collection[int], number: signal.Signals) -> None:
+    """Send a signal to every process of these sessions.
+
+    :param sessions: session ids
+    :param number: such as `SIGSTOP`
+    """
+    for pid in session_members(sessions):
+        _send(pid, number)
 
 
 def session_members(sessions: Collection[int]) -> list[int]:

@@ -1,12 +1,11 @@
-"""`AirflowStack`: scheduler, dag-processor, triggerer and api-server as four processes, under one folder."""
+"""`AirflowStack`: scheduler, dag-processor, triggerers and api-server as processes, under one folder."""
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,9 +21,8 @@ import requests
 
 from tests.real_airflow import guard
 from tests.real_airflow.api import RUN_ENDED, AirflowApi, StackError, TaskRun
+from tests.real_airflow.environment import USER, Database, SqliteDatabase, environment
 
-_COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
-_USER = "admin"
 # The last stop may be short, the database is thrown away; a restart is to be as clean as a user's.
 _STOP_GRACE = 3.0
 _RESTART_GRACE = 30.0
@@ -34,13 +32,16 @@ _PARSE_TIMEOUT = 60.0
 class AirflowStack(AirflowApi):
     """A real Airflow on 127.0.0.1, started on entering the context and gone after leaving it.
 
-    Uses the interpreter that it runs under. The database is a fresh copy of a migrated one at each start: the
-    migration is done once per folder and Airflow version, and nothing of an earlier run is taken up again.
+    Uses the interpreter that it runs under. The database is fresh at each start: nothing of an earlier run is
+    taken up again. The components are `scheduler`, `dag-processor`, `api-server`, `triggerer` and, if there
+    are more of these, `triggerer-2` and so on.
 
     :param home: folder for everything that Airflow writes; made if missing
     :param dags: folder with the DAG files
     :param env: environment for all Airflow processes, on top of the present one; the place for secrets
     :param port: port of the page and the REST API, None for a free one
+    :param triggerers: how many
+    :param database: where Airflow keeps its state, None for SQLite in `home`
     :param progress: called with a short sentence whenever the start has come further
     :param start_timeout: seconds until a start counts as failed
     """
@@ -52,19 +53,23 @@ class AirflowStack(AirflowApi):
         env: Mapping[str, str] | None = None,
         *,
         port: int | None = None,
+        triggerers: int = 1,
+        database: Database | None = None,
         progress: Callable[[str], None] = lambda message: None,
         start_timeout: float = 180.0,
     ) -> None:
         self.home = home.resolve()
         self.dags = dags.resolve()
         self.port = port or _free_port()
-        super().__init__(f"http://127.0.0.1:{self.port}", _USER, secrets.token_urlsafe(12))
+        super().__init__(f"http://127.0.0.1:{self.port}", USER, secrets.token_urlsafe(12))
         self.airflow_version = version("apache-airflow-core")
         self._progress = progress
         self._start_timeout = start_timeout
-        self._env = self._environment(env or {})
+        self._database = database or SqliteDatabase(self.home, self.airflow_version)
+        self.triggerers = ["triggerer", *(f"triggerer-{number}" for number in range(2, triggerers + 1))]
+        self._env = environment(self.home, self.dags, self.port, self._database) | dict(env or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._guard: guard.Guard | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -86,20 +91,15 @@ class AirflowStack(AirflowApi):
         if trouble := port_trouble(self.port):
             raise StackError(f"cannot listen on port {self.port} of 127.0.0.1: {trouble}")
         self.home.mkdir(parents=True, exist_ok=True)
-        self._prepare_database()
+        self._prepare_folders()
+        self._database.prepare(self._migrate)
         passwords = self.home / "passwords.json"
         passwords.unlink(missing_ok=True)
         passwords.touch(mode=0o600)
-        passwords.write_text(json.dumps({_USER: self.password}))
-        self._guard = subprocess.Popen(
-            [sys.executable, "-I", guard.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        for name in _COMPONENTS:
-            self._launch(name)
+        passwords.write_text(json.dumps({USER: self.password}))
+        self._guard = guard.Guard()
+        for name in ("api-server", "scheduler", "dag-processor", *self.triggerers):
+            self.launch(name)
         give_up_at = time.monotonic() + self._start_timeout
         self._wait_until_healthy(give_up_at)
         self._wait_until_parsed(time.monotonic() + _PARSE_TIMEOUT)
@@ -107,27 +107,47 @@ class AirflowStack(AirflowApi):
     def stop(self) -> None:
         """End every process that was started; harmless if there is none."""
         self._end(list(self._processes), grace=_STOP_GRACE)
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.close()
-            self._guard.wait()
+        if self._guard is not None:
+            self._guard.close()
             self._guard = None
         self.close()
 
     def kill(self, name: str) -> None:
         """End one component at once and without notice, as a crash would.
 
-        :param name: `scheduler`, `dag-processor`, `triggerer` or `api-server`
+        :param name: a component
         """
         self._end([name], grace=None)
+
+    def pause(self, name: str) -> None:
+        """Stop one component in the middle of whatever it does, with SIGSTOP.
+
+        :param name: a component
+        """
+        guard.signal_sessions([self._processes[name].pid], signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let a paused component go on.
+
+        :param name: a component
+        """
+        guard.signal_sessions([self._processes[name].pid], signal.SIGCONT)
+
+    def exit_code(self, name: str) -> int | None:
+        """Return what a component ended with, None while it runs.
+
+        :param name: a component
+        """
+        return self._processes[name].poll()
 
     def restart(self, name: str) -> None:
         """Stop one component if it runs, start it anew, return when Airflow counts it as alive.
 
-        :param name: `scheduler`, `dag-processor`, `triggerer` or `api-server`
+        :param name: a component
         """
         newest_job = self._newest_job(name) if name != "api-server" else 0
         self._end([name], grace=_RESTART_GRACE)
-        self._launch(name)
+        self.launch(name)
         give_up_at = time.monotonic() + self._start_timeout
         if name == "api-server":
             self._wait_until_healthy(give_up_at)
@@ -137,10 +157,36 @@ class AirflowStack(AirflowApi):
                 self._check(give_up_at, f"no new {name} appeared")
                 time.sleep(0.5)
 
+    def launch(self, name: str) -> None:
+        """Start one component, or start it anew after its end, and do not wait for it.
+
+        :param name: a component
+        """
+        self._end([name], grace=None)
+        command = [sys.executable, "-m", "airflow", "triggerer" if name in self.triggerers else name]
+        if name == "api-server":
+            command += ["--workers", "1"]
+        elif name == "scheduler" or name in self.triggerers:
+            # The log servers would listen on every address of the machine; the files are at hand anyway.
+            command += ["--skip-serve-logs"]
+        with self.component_log(name).open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=self._env,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._processes[name] = process
+        if self._guard is not None:
+            self._guard.add(process.pid)
+
     def component_log(self, name: str) -> Path:
         """Return the file that holds what a component wrote.
 
-        :param name: `scheduler`, `dag-processor`, `triggerer` or `api-server`
+        :param name: a component
         """
         return self.home / "components" / f"{name}.log"
 
@@ -178,83 +224,26 @@ class AirflowStack(AirflowApi):
 
     # -- how it is done
 
-    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        # Settings of another Airflow on this machine must not reach ours, nor ours theirs.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-        own_bin = str(Path(sys.executable).parent)
-        loopback = "127.0.0.1,localhost"
-        env |= {
-            "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__PARALLELISM": "4",
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.address}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-            "AIRFLOW__API__HOST": "127.0.0.1",
-            "AIRFLOW__API__PORT": str(self.port),
-            "AIRFLOW__API__BASE_URL": self.address,
-            "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
-            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
-            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
-            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "NO_COLOR": "1",
-            "PATH": os.pathsep.join([own_bin, env.get("PATH", os.defpath)]),
-            "NO_PROXY": ",".join(filter(None, [env.get("NO_PROXY"), loopback])),
-            "no_proxy": ",".join(filter(None, [env.get("no_proxy"), loopback])),
-        }
-        return env | dict(extra)
-
-    def _prepare_database(self) -> None:
-        database = self.home / "airflow.db"
-        migrated = self.home / f"migrated-{self.airflow_version}.db"
-        for leftover in self.home.glob("airflow.db*"):
-            leftover.unlink()
+    def _prepare_folders(self) -> None:
         for folder in ("logs", "components"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
         (self.home / "components").mkdir()
-        if not migrated.exists():
-            self._progress("preparing its database")
-            log = self.component_log("migration")
-            with log.open("wb") as output:
-                done = subprocess.run(
-                    [sys.executable, "-m", "airflow", "db", "migrate"],
-                    env=self._env,
-                    cwd=self.home,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    timeout=self._start_timeout,
-                )
-            if done.returncode:
-                raise StackError(f"Airflow could not prepare its database:\n{_tail(log)}")
-            database.rename(migrated)
-        shutil.copyfile(migrated, database)
 
-    def _launch(self, name: str) -> None:
-        command = [sys.executable, "-m", "airflow", name]
-        if name == "api-server":
-            command += ["--workers", "1"]
-        elif name in ("scheduler", "triggerer"):
-            # The log servers would listen on every address of the machine; the files are at hand anyway.
-            command += ["--skip-serve-logs"]
-        with self.component_log(name).open("ab") as output:
-            process = subprocess.Popen(
-                command,
+    def _migrate(self) -> None:
+        self._progress("preparing its database")
+        log = self.component_log("migration")
+        with log.open("wb") as output:
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", "db", "migrate"],
                 env=self._env,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                timeout=self._start_timeout,
             )
-        self._processes[name] = process
-        self._tell_guard(f"+{process.pid}")
+        if done.returncode:
+            raise StackError(f"Airflow could not prepare its database:\n{_tail(log)}")
 
     def _end(self, names: list[str], *, grace: float | None) -> None:
         processes = {name: self._processes[name] for name in names if name in self._processes}
@@ -265,13 +254,9 @@ class AirflowStack(AirflowApi):
             guard.end_sessions(sessions, grace)
         for name, process in processes.items():
             process.wait()
-            self._tell_guard(f"-{process.pid}")
+            if self._guard is not None:
+                self._guard.remove(process.pid)
             del self._processes[name]
-
-    def _tell_guard(self, line: str) -> None:
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.write(f"{line}\n".encode())
-            self._guard.stdin.flush()
 
     def _wait_until_healthy(self, give_up_at: float) -> None:
         parts = {
@@ -317,9 +302,7 @@ class AirflowStack(AirflowApi):
             raise StackError(f"{trouble}; the logs are in {self.home / 'components'}")
 
     def _newest_job(self, name: str) -> int:
-        kind = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}[
-            name
-        ]
+        kind = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob"}.get(name, "TriggererJob")
         jobs = self.get("/jobs", job_type=kind, limit=100)["jobs"]
         return max((int(job["id"]) for job in jobs if job["latest_heartbeat"]), default=0)
 

@@ -1,0 +1,123 @@
+"""Faults at a rate: what a vendor on a bad day answers, and who calls again before it may."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from typing import TypedDict
+
+from aiohttp import web
+
+from airflow_provider_jobstatus.sandbox.script import Entry
+
+#: Of so many faults, how many are of each kind.
+WEIGHTS = {"500": 3, "503": 3, "429": 3, "reset": 3, "truncated": 3, "stall": 3, "401": 2}
+#: Longest ``Retry-After`` and longest stall, in seconds.
+MAX_RETRY_AFTER = 15
+MAX_STALL = 1.0
+
+_HALF = b'{"batchJobId": "1", "status": "compl'
+
+
+class EarlyCall(TypedDict):
+    """A call that came before the ``Retry-After`` of its path was over; times are epoch seconds."""
+
+    path: str
+    told_at: float
+    due: float
+    at: float
+
+
+class FaultReport(TypedDict):
+    """What was done to the callers: requests and faults so far, by kind, and the early calls."""
+
+    requests: int
+    faults: dict[str, int]
+    early: list[EarlyCall]
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """When a path may be called again, and since when that is known."""
+
+    told_at: float
+    due: float
+
+
+class RandomFaults:
+    """Replaces answers of the API and of the logins by faults, at a rate of nothing until told otherwise.
+
+    What happens to the n-th request of a path depends on nothing but the seed, so that a run can be repeated,
+    however the requests of different jobs mix.
+    """
+
+    def __init__(self) -> None:
+        self._rate = 0.0
+        self._seed = 0
+        self._refusals = True
+        self._requests = 0
+        self._asked: Counter[str] = Counter()
+        self._faults: Counter[str] = Counter()
+        self._refused: set[str] = set()
+        self._wishes: dict[str, _Wish] = {}
+        self._early: list[EarlyCall] = []
+
+    def change(self, *, rate: float, seed: int, refusals: bool) -> None:
+        """Set the rate anew.
+
+        :param rate: The part of all requests that meets a fault, from 0 to 1.
+        :param seed: Of the dice.
+        :param refusals: Whether a 401 is among them, which any path gets at most once: two in a row are no
+            fault but a refusal.
+        """
+        if not 0 <= rate <= 1:
+            raise ValueError("rate must be from 0 to 1.")
+        self._rate, self._seed, self._refusals = rate, seed, refusals
+
+    def report(self) -> FaultReport:
+        """Return what happened so far."""
+        return {"requests": self._requests, "faults": dict(self._faults), "early": list(self._early)}
+
+    def take(self, request: web.Request, now: float) -> Entry | None:
+        """Return the fault that this request meets, if it is unlucky.
+
+        :param now: Epoch seconds.
+        """
+        if not self._rate:
+            return None
+        path = f"{request.method} {request.raw_path.partition('?')[0]}"
+        self._requests += 1
+        # A login is everybody's, and who was not told cannot know.
+        if request.method == "GET":
+            self._watch(path, now)
+        self._asked[path] += 1
+        dice = random.Random(f"{self._seed} {path} {self._asked[path]}")  # noqa: S311
+        if dice.random() >= self._rate:
+            return None
+        [kind] = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        if kind == "401" and (path in self._refused or not self._refusals):
+            kind = "500"
+        self._faults[kind] += 1
+        return self._entry(kind, path, dice, now)
+
+    def _watch(self, path: str, now: float) -> None:
+        wish = self._wishes.pop(path, None)
+        if wish is not None and now < wish.due:
+            self._early.append({"path": path, "told_at": wish.told_at, "due": wish.due, "at": now})
+
+    def _entry(self, kind: str, path: str, dice: random.Random, now: float) -> Entry:
+        match kind:
+            case "503" | "429":
+                seconds = dice.randint(1, MAX_RETRY_AFTER)
+                self._wishes[path] = _Wish(now, now + seconds)
+                return Entry(http=int(kind), headers={"Retry-After": str(seconds)})
+            case "reset":
+                return Entry(disconnect=True)
+            case "truncated":
+                return Entry(http=200, body=_HALF, content_type="application/json")
+            case "stall":
+                return Entry(delay_seconds=dice.uniform(0.0, MAX_STALL))
+            case "401":
+                self._refused.add(path)
+        return Entry(http=int(kind))
