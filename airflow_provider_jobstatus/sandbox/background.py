@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from airflow_provider_jobstatus.sandbox.certificates import Certificates
 from airflow_provider_jobstatus.sandbox.control import Control
-from airflow_provider_jobstatus.sandbox.random_faults import FaultReport
+from airflow_provider_jobstatus.sandbox.random_faults import MAX_RETRY_AFTER, FaultReport
 from airflow_provider_jobstatus.sandbox.recording import RequestView
 from airflow_provider_jobstatus.sandbox.server import Server
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView
@@ -164,14 +164,26 @@ class Sandbox:
         """
         return self._ask(lambda: self._control.put_answers(path, script, method))
 
-    def random_faults(self, rate: float, *, seed: int = 0, refusals: bool = True) -> None:
+    def random_faults(
+        self,
+        rate: float,
+        *,
+        seed: int = 0,
+        refusals: bool = True,
+        max_retry_after: int = MAX_RETRY_AFTER,
+    ) -> None:
         """Let a part of all requests of the vendors fail, each path's in an order that the seed decides.
 
         :param rate: From 0 to 1.
         :param seed: Of the dice.
         :param refusals: Whether a 401 is among the faults; a path gets one at most.
+        :param max_retry_after: The longest ``Retry-After``, in seconds.
         """
-        self._ask(lambda: self._control.random_faults.change(rate=rate, seed=seed, refusals=refusals))
+        self._ask(
+            lambda: self._control.random_faults.change(
+                rate=rate, seed=seed, refusals=refusals, max_retry_after=max_retry_after
+            )
+        )
 
     def fault_report(self) -> FaultReport:
         """Return how many requests met which fault, and the calls that ignored a ``Retry-After``."""

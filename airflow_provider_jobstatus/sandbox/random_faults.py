@@ -13,7 +13,7 @@ from airflow_provider_jobstatus.sandbox.script import Entry
 
 #: Of so many faults, how many are of each kind.
 WEIGHTS = {"500": 3, "503": 3, "429": 3, "reset": 3, "truncated": 3, "stall": 3, "401": 2}
-#: Longest ``Retry-After`` and longest stall, in seconds.
+#: Longest ``Retry-After`` unless told otherwise, and longest stall, in seconds.
 MAX_RETRY_AFTER = 15
 MAX_STALL = 1.0
 
@@ -56,6 +56,7 @@ class RandomFaults:
         self._rate = 0.0
         self._seed = 0
         self._refusals = True
+        self._max_retry_after = MAX_RETRY_AFTER
         self._requests = 0
         self._asked: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
@@ -63,17 +64,19 @@ class RandomFaults:
         self._wishes: dict[str, _Wish] = {}
         self._early: list[EarlyCall] = []
 
-    def change(self, *, rate: float, seed: int, refusals: bool) -> None:
+    def change(self, *, rate: float, seed: int, refusals: bool, max_retry_after: int) -> None:
         """Set the rate anew.
 
         :param rate: The part of all requests that meets a fault, from 0 to 1.
         :param seed: Of the dice.
         :param refusals: Whether a 401 is among them, which any path gets at most once: two in a row are no
             fault but a refusal.
+        :param max_retry_after: The longest ``Retry-After``, in seconds.
         """
         if not 0 <= rate <= 1:
             raise ValueError("rate must be from 0 to 1.")
         self._rate, self._seed, self._refusals = rate, seed, refusals
+        self._max_retry_after = max_retry_after
 
     def report(self) -> FaultReport:
         """Return what happened so far."""
@@ -109,7 +112,7 @@ class RandomFaults:
     def _entry(self, kind: str, path: str, dice: random.Random, now: float) -> Entry:
         match kind:
             case "503" | "429":
-                seconds = dice.randint(1, MAX_RETRY_AFTER)
+                seconds = dice.randint(1, self._max_retry_after)
                 self._wishes[path] = _Wish(now, now + seconds)
                 return Entry(http=int(kind), headers={"Retry-After": str(seconds)})
             case "reset":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.vendor import Connection
 
 VENDORS = ("aftercare", "questionpro", "ruler", "talkdesk")
+
+#: QuestionPro's ids are numbers, and begin here.
+QUESTIONPRO_IDS = 700_000
 
 #: The last words of each vendor in the sandbox and what they mean, written down apart from the package's own
 #: tables.
@@ -66,7 +70,7 @@ def _job(number: int, dice: random.Random, seconds: float) -> Job:
         case "aftercare":
             job_id, stages = f"chaos-{number}", ("queued", "processing")
         case "questionpro":
-            job_id, stages = str(700_000 + number), ("running",)
+            job_id, stages = str(QUESTIONPRO_IDS + number), ("running",)
         case "ruler":
             job_id, stages = f"chaos-site/chaos-{number}", ("pending", "processing")
             spec |= {"failed_rows": 7} if word == "partialcomplete" else {}
@@ -98,6 +102,11 @@ def truth(sandbox: Sandbox, jobs: Sequence[Job]) -> dict[tuple[str, str], str]:
     for job in jobs:
         ends[job.vendor, job.job_id] = ENDS[job.vendor].get(told[job.vendor, job.job_id], "running")
     return ends
+
+
+def number_of(text: str) -> int:
+    """Return the number of the job whose id, or whose path, this is."""
+    return int(re.findall(r"(\d+)(?:/status)?$", text)[0]) % QUESTIONPRO_IDS
 
 
 def polls(sandbox: Sandbox, jobs: Sequence[Job]) -> int:

@@ -1,0 +1,283 @@
+"""Without Airflow: waits in processes that are killed one after the other, while the vendors fail.
+
+Each process does what a triggerer does. One is killed every few seconds; its waits go to another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.sandbox.random_faults import FaultReport
+from tests.chaos import jobs
+from tests.chaos.hosts import Host, Ledger, Report, Stored
+from tests.chaos.jobs import Job
+from tests.chaos.table import Bar, show
+
+FAULT_RATE = 0.2
+#: Ids of one list wait.
+LIST_LENGTH = 25
+_TRIGGER = "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is waited for; times are seconds.
+
+    :param shortest: the quickest job
+    :param longest: the slowest
+    :param kill_every: one of the processes is killed
+    :param max_retry_after: the longest that a vendor asks for
+    :param limit: after which the run counts as it stands
+    """
+
+    waits: int
+    poll_interval: float
+    shortest: float
+    longest: float
+    kill_every: float
+    max_retry_after: int
+    limit: float
+
+
+def size(waits: int) -> Size:
+    """Return what fits a number of waits: half a minute, or some."""
+    if waits <= 500:
+        return Size(waits, 2.0, 2.0, 8.0, 6.0, 3, 120.0)
+    return Size(waits, 25.0, 20.0, 120.0, 20.0, 15, 1800.0)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is left when all processes have ended."""
+
+    lost: list[str]
+    wrong: list[str]
+    early: list[str]
+    told_another: int
+    twice: list[int]
+    kills: int
+    starts: int
+    exits: list[str]
+    polls: int
+    faults: FaultReport
+    secrets: int
+    seconds: float
+
+
+def run(folder: Path, plan: Size, seed: int, processes: int = 2) -> Finished:
+    """Wait for all jobs in processes that are killed.
+
+    :param folder: for everything that is written
+    :param seed: of all dice
+    :param processes: how many at once
+    """
+    waited = jobs.plan(plan.waits, seed, shortest=plan.shortest, longest=plan.longest)
+    with Sandbox() as sandbox:
+        jobs.put(sandbox, waited)
+        known = jobs.connections(sandbox)
+        env = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in known.items()}
+        sandbox.random_faults(FAULT_RATE, seed=seed, max_retry_after=plan.max_retry_after)
+        began_at = time.monotonic()
+        stored, of_wait = _store(waited, plan, seed)
+        ledger = Ledger(stored)
+        crowd = Crowd(folder, env, ledger, processes)
+        try:
+            crowd.run(plan.kill_every, began_at + plan.limit)
+        finally:
+            crowd.end()
+        seconds = time.monotonic() - began_at
+        lost, wrong = _compare(ledger, of_wait, jobs.truth(sandbox, waited))
+        faults = sandbox.fault_report()
+        numbers = {jobs.number_of(job.job_id): number for number, some in of_wait.items() for job in some}
+        early, told_another = [], 0
+        for call in faults["early"]:
+            number = numbers[jobs.number_of(call["path"])]
+            if ledger.changed_hands(number, call["told_at"], call["at"]):
+                told_another += 1
+            else:
+                early.append(f"{call['path']} {call['due'] - call['at']:.2f} s too early")
+        secrets = sum(
+            path.read_bytes().count(connection["password"].encode())
+            for path in folder.glob("host-*.log")
+            for connection in known.values()
+        )
+        return Finished(
+            lost,
+            wrong,
+            early,
+            told_another,
+            ledger.twice,
+            crowd.kills,
+            ledger.starts,
+            crowd.exits,
+            jobs.polls(sandbox, waited),
+            faults,
+            secrets,
+            seconds,
+        )
+
+
+class Crowd:
+    """The processes that hold the waits.
+
+    :param folder: for their logs
+    :param env: their environment
+    :param ledger: who holds what
+    :param processes: how many at once
+    """
+
+    def __init__(self, folder: Path, env: dict[str, str], ledger: Ledger, processes: int) -> None:
+        self.kills = 0
+        self.exits: list[str] = []
+        self._folder, self._env, self._ledger = folder, env, ledger
+        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._started = 0
+        self._hosts = [self._start() for _ in range(processes)]
+        waits = ledger.unfinished()
+        for index, host in enumerate(self._hosts):
+            ledger.hand_over(waits[index::processes], host)
+
+    def run(self, kill_every: float, give_up_at: float) -> None:
+        """Kill one process after the other until every wait has ended.
+
+        :param kill_every: seconds
+        :param give_up_at: of the monotonic clock
+        """
+        next_kill = time.monotonic() + kill_every
+        while self._ledger.unfinished() and time.monotonic() < give_up_at:
+            until = min(next_kill, give_up_at, time.monotonic() + 1.0)
+            self._read(until)
+            for host in list(self._hosts):
+                if not host.process.is_alive():
+                    self.exits.append(f"{host.name} ended with exit code {host.process.exitcode}")
+                    self._replace(host)
+            if time.monotonic() >= next_kill:
+                # The oldest: each lives as long as the others.
+                self._replace(self._hosts[0])
+                self.kills += 1
+                next_kill = time.monotonic() + kill_every
+
+    def end(self) -> None:
+        """End all processes."""
+        for host in self._hosts:
+            host.kill()
+        self._read(time.monotonic())
+
+    def _start(self) -> Host:
+        self._started += 1
+        return Host(f"host-{self._started}", self._folder, self._env, self._reports)
+
+    def _replace(self, host: Host) -> None:
+        host.kill()
+        self._hosts.remove(host)
+        self._read(time.monotonic())
+        orphans = self._ledger.unfinished(host.name)
+        self._hosts.append(self._start())
+        # To all who are there, as Airflow's triggerers take what is free.
+        for index, heir in enumerate(self._hosts):
+            self._ledger.hand_over(orphans[index :: len(self._hosts)], heir)
+
+    def _read(self, until: float) -> None:
+        """Take in what was reported, also what is there when the time is over."""
+        while True:
+            try:
+                self._ledger.take(self._reports.get(timeout=max(until - time.monotonic(), 0.0)))
+            except queue.Empty:
+                return
+
+
+def _store(waited: Sequence[Job], plan: Size, seed: int) -> tuple[dict[int, Stored], dict[int, list[Job]]]:
+    """Return each wait as Airflow would store it, and its jobs."""
+    dice = random.Random(seed)
+    groups = [[job] for job in waited if job.kind != "list"]
+    many = [job for job in waited if job.kind == "list"]
+    groups += [many[at : at + LIST_LENGTH] for at in range(0, len(many), LIST_LENGTH)]
+    stored: dict[int, Stored] = {}
+    now = time.time()
+    for number, group in enumerate(groups):
+        arguments = {
+            "conn_id": f"{group[0].vendor}_chaos",
+            "job_ids": [job.job_id for job in group],
+            "poll_interval": plan.poll_interval,
+            "started_at": now,
+            "first_poll_at": now + plan.poll_interval * dice.uniform(0.2, 1.2),
+            "deadline_at": now + 7200.0,
+            "max_outage": 3600.0,
+            "exponential_backoff": False,
+            "max_wait": None,
+            "version": 1,
+        }
+        stored[number] = (number, _TRIGGER, arguments)
+    return stored, dict(enumerate(groups))
+
+
+def _compare(
+    ledger: Ledger, of_wait: dict[int, list[Job]], truth: dict[tuple[str, str], str]
+) -> tuple[list[str], list[str]]:
+    """Return the waits that were lost, and those that ended with something that is not so."""
+    lost, wrong = [], []
+    for number, group in of_wait.items():
+        if number not in ledger.events:
+            lost += [f"{job.job_id}: no event" for job in group]
+            continue
+        ends = ledger.events[number]["jobs"]
+        for job, end in zip(group, ends, strict=True):
+            state = (end["status"] or {}).get("state")
+            is_so = truth[job.vendor, job.job_id]
+            if (end["outcome"], end["job_id"], state) != ("finished", job.job_id, is_so):
+                wrong.append(f"{end['job_id']}: {end['outcome']}, {state}, truly {is_so}; {end['message']}")
+    return lost, wrong
+
+
+def bars(plan: Size, finished: Finished) -> list[Bar]:
+    """Return the table of a run, with what each figure must be."""
+    faults = Counter(finished.faults["faults"])
+    return [
+        Bar("waits", plan.waits),
+        Bar("lost", len(finished.lost), 0, finished.lost),
+        Bar("finished twice", len(finished.twice), 0, finished.twice),
+        Bar("wrong state", len(finished.wrong), 0, finished.wrong),
+        Bar("polls", finished.polls),
+        Bar("requests", finished.faults["requests"]),
+        Bar("faults", faults.total(), None, [f"{name}: {count}" for name, count in sorted(faults.items())]),
+        Bar("early calls after Retry-After", len(finished.early), 0, finished.early),
+        Bar("... that a killed process had been told", finished.told_another),
+        Bar("processes killed", finished.kills),
+        Bar("starts of triggers", finished.starts),
+        Bar("exits of their own", len(finished.exits), 0, finished.exits),
+        Bar("secrets found", finished.secrets, 0),
+        Bar("seconds", round(finished.seconds)),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it and print the table; the exit code is 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.processes", description=__doc__)
+    parser.add_argument("--waits", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=None, help="default: any")
+    given = parser.parse_args(arguments)
+    seed = random.randrange(1_000_000) if given.seed is None else given.seed
+    plan = size(given.waits)
+    print(f"{plan.waits} waits, seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="jobstatus-chaos-") as folder:
+        # Airflow writes its configuration where it is imported first.
+        os.environ["AIRFLOW_HOME"] = folder
+        finished = run(Path(folder), plan, seed)
+    replay = f"python -m tests.chaos.processes --waits {plan.waits} --seed {seed}"
+    return show("Waits in processes of their own", bars(plan, finished), replay)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
