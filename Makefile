@@ -7,6 +7,9 @@ PYTHON ?=
 PORT ?=
 # make demo KEEP=1 keeps Airflow's page up until Ctrl-C.
 KEEP ?=
+# How many waits make chaos has on Airflow, and the seed of a run to be repeated; any by default.
+WAITS ?= 1000
+SEED ?=
 # More arguments for pytest: make test PYTEST_ARGS="-m 'not airflow'"
 PYTEST_ARGS ?=
 
@@ -24,7 +27,7 @@ CODE = $(wildcard airflow_provider_jobstatus benchmarks example_dags tests)
 WAITING = airflow_provider_jobstatus/core/*,airflow_provider_jobstatus/transports/*,airflow_provider_jobstatus/hooks/*,airflow_provider_jobstatus/triggers/*,airflow_provider_jobstatus/sensors/*
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check matrix format constraints clean
+.PHONY: help demo test check matrix chaos format constraints clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -36,7 +39,7 @@ demo: ## wait for a job on a real Airflow, against a sandbox (KEEP=1: keep Airfl
 test: ## run all tests, also one on a real Airflow (PYTEST_ARGS="...")
 	@exec $(BOOTSTRAP) --extra dev .venv -m pytest $(PYTEST_ARGS)
 
-check: ## what must pass before a merge: format, lint, types, tests with coverage, the wheel on each Airflow
+check: ## what must pass before a merge: format, lint, types, tests with coverage, each Airflow, a short chaos
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m ruff format --check $(CODE)
 	$(DEV) -m ruff check $(CODE)
@@ -45,10 +48,17 @@ check: ## what must pass before a merge: format, lint, types, tests with coverag
 	$(DEV) -m coverage report
 	$(DEV) -m coverage report --include='$(WAITING)' --fail-under=95 --format=total
 	$(DEV) -m tests.real_airflow.matrix --short
+	$(DEV) -m tests.chaos.processes --waits 300
+	$(DEV) -m tests.real_airflow.chaos --waits 60
 
 matrix: ## all tests against the wheel, installed with each Airflow (3.1.8, 3.2.2, 3.3.2) and Python (3.11 to 3.13)
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m tests.real_airflow.matrix --only "$(ONLY)"
+
+chaos: ## 10,000 waits in processes, 1,000 on a real Airflow, while everything fails (WAITS=, SEED=; needs PostgreSQL)
+	@$(BOOTSTRAP) --extra dev .venv
+	$(DEV) -m tests.chaos.processes --waits 10000 $(if $(SEED),--seed $(SEED))
+	$(DEV) -m tests.real_airflow.chaos --waits $(WAITS) $(if $(SEED),--seed $(SEED))
 
 format: ## put the code in shape
 	@$(BOOTSTRAP) --extra dev .venv

@@ -14,9 +14,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.random_faults import FaultReport
@@ -98,7 +99,7 @@ def run(folder: Path, plan: Size, seed: int, processes: int = 2) -> Finished:
         finally:
             crowd.end()
         seconds = time.monotonic() - began_at
-        lost, wrong = _compare(ledger, of_wait, jobs.truth(sandbox, waited))
+        lost, wrong = compare(ledger.events, of_wait, jobs.truth(sandbox, waited))
         faults = sandbox.fault_report()
         numbers = {jobs.number_of(job.job_id): number for number, some in of_wait.items() for job in some}
         early, told_another = [], 0
@@ -223,16 +224,16 @@ def _store(waited: Sequence[Job], plan: Size, seed: int) -> tuple[dict[int, Stor
     return stored, dict(enumerate(groups))
 
 
-def _compare(
-    ledger: Ledger, of_wait: dict[int, list[Job]], truth: dict[tuple[str, str], str]
+def compare(
+    events: Mapping[int, Any], of_wait: dict[int, list[Job]], truth: dict[tuple[str, str], str]
 ) -> tuple[list[str], list[str]]:
     """Return the waits that were lost, and those that ended with something that is not so."""
     lost, wrong = [], []
     for number, group in of_wait.items():
-        if number not in ledger.events:
+        if number not in events:
             lost += [f"{job.job_id}: no event" for job in group]
             continue
-        ends = ledger.events[number]["jobs"]
+        ends = events[number]["jobs"]
         for job, end in zip(group, ends, strict=True):
             state = (end["status"] or {}).get("state")
             is_so = truth[job.vendor, job.job_id]

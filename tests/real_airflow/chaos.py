@@ -97,7 +97,7 @@ def run(home: Path, plan: Size, seed: int) -> Finished:
             sandbox.random_faults(FAULT_RATE, seed=seed)
             began_at = time.monotonic()
             run_id = stack.trigger("chaos")
-            disturber = Disturber(stack, sandbox, keys, plan.timetable, FAULT_RATE, seed)
+            disturber = Disturber(stack, database, sandbox, keys, plan.timetable, FAULT_RATE, seed)
             triggers = _watch(database, disturber, run_id, began_at + plan.limit, Fernet(fernet_key))
             seconds = time.monotonic() - began_at
         places = {"rows of triggers": triggers, "dump of the database": database.dump()}

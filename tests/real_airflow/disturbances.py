@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,11 +11,15 @@ from dataclasses import dataclass, field
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.vendor import Connection
 from tests.chaos import jobs
+from tests.real_airflow.postgres import PostgresDatabase
 from tests.real_airflow.stack import AirflowStack
 from tests.support import canaries
 from tests.support.canaries import USER, Canary
 
 KILL_EVERY = 20.0
+#: How long the other triggerer has been up by then: without one that lives, nothing can be taken over. On a busy
+#: machine, where a start takes longer, this makes the kills fewer.
+UP_BEFORE_KILL = 14.0
 PAUSE = 40.0
 #: How long a woken triggerer may go on with waits that are another's by now.
 WAKE_WINDOW = 20.0
@@ -27,6 +32,7 @@ QUIET = 60.0
 class Timetable:
     """When what happens, in seconds from the start of the run.
 
+    :param kills_until: a triggerer is killed every 20 s until then
     :param pauses: a triggerer is stopped for 40 s
     :param rotations: every connection gets a new key, and the vendors refuse the old ones
     :param api_down: from when to when there is no api-server
@@ -34,13 +40,16 @@ class Timetable:
         after the last
     """
 
+    kills_until: float
     pauses: tuple[float, ...]
     rotations: tuple[float, ...]
     api_down: tuple[float, float]
 
 
-SHORT = Timetable(pauses=(25.0,), rotations=(45.0,), api_down=(75.0, 95.0))
+# The waits are to end soon after the last kill.
+SHORT = Timetable(kills_until=110.0, pauses=(25.0,), rotations=(45.0,), api_down=(75.0, 95.0))
 FULL = Timetable(
+    kills_until=math.inf,
     pauses=tuple(70.0 + 300 * number for number in range(40)),
     rotations=tuple(290.0 + 300 * number for number in range(40)),
     api_down=(150.0, 210.0),
@@ -95,6 +104,7 @@ class Disturber:
     """
 
     stack: AirflowStack
+    database: PostgresDatabase
     sandbox: Sandbox
     keys: Keys
     timetable: Timetable
@@ -112,6 +122,7 @@ class Disturber:
         self._due = sorted(self._appointments(), key=lambda each: each[0])
         self._next_kill = KILL_EVERY
         self._turn = 0
+        self._launched_at = 0.0
 
     def step(self) -> None:
         """Do what has become due, and look after the components."""
@@ -121,8 +132,8 @@ class Disturber:
             self.say(f"{now:6.0f} s  {name}")
             act()
             self.done[name] += 1
-        if now >= self._next_kill:
-            self._next_kill += KILL_EVERY
+        if self._next_kill <= now <= self.timetable.kills_until and self._newest_is_up():
+            self._next_kill = now + KILL_EVERY
             self._kill(now)
         for name in self.stack.triggerers:
             code = self.stack.exit_code(name)
@@ -149,6 +160,14 @@ class Disturber:
         yield begin, "end the api-server", lambda: self.stack.kill("api-server")
         yield end, "start the api-server", lambda: self.stack.launch("api-server")
 
+    def _newest_is_up(self) -> bool:
+        """Return whether the triggerer that was started last has been up for long enough."""
+        found = self.database.query(
+            "SELECT count(*) FROM job WHERE job_type = 'TriggererJob' "  # noqa: S608
+            f"AND start_date BETWEEN to_timestamp({self._launched_at}) AND now() - interval '{UP_BEFORE_KILL} s'"
+        )
+        return bool(found[0]["count"])
+
     def _faults(self, *, refusals: bool) -> None:
         self.sandbox.random_faults(self.rate, seed=self.seed, refusals=refusals)
 
@@ -158,6 +177,7 @@ class Disturber:
         self._turn += 1
         self.say(f"{now:6.0f} s  kill -9 {name}")
         self.stack.kill(name)
+        self._launched_at = time.time()
         self.stack.launch(name)
         self.done["kill a triggerer"] += 1
 
