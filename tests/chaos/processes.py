@@ -29,6 +29,7 @@ from tests.chaos.table import Bar, show
 FAULT_RATE = 0.2
 #: Ids of one list wait.
 LIST_LENGTH = 25
+NEWS_EVERY = 15.0
 _TRIGGER = "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
 
 
@@ -38,7 +39,8 @@ class Size:
 
     :param shortest: the quickest job
     :param longest: the slowest
-    :param kill_every: one of the processes is killed
+    :param processes: how many at once
+    :param kill_every: one of them is killed
     :param max_retry_after: the longest that a vendor asks for
     :param limit: after which the run counts as it stands
     """
@@ -47,6 +49,7 @@ class Size:
     poll_interval: float
     shortest: float
     longest: float
+    processes: int
     kill_every: float
     max_retry_after: int
     limit: float
@@ -55,8 +58,9 @@ class Size:
 def size(waits: int) -> Size:
     """Return what fits a number of waits: half a minute, or some."""
     if waits <= 500:
-        return Size(waits, 2.0, 2.0, 8.0, 6.0, 3, 120.0)
-    return Size(waits, 25.0, 20.0, 120.0, 20.0, 15, 1800.0)
+        return Size(waits, 2.0, 2.0, 8.0, 2, 6.0, 3, 120.0)
+    # More processes, so that a death orphans no more waits than the others can take up before the next.
+    return Size(waits, 25.0, 20.0, 120.0, 8, 15.0, 15, 1800.0)
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,11 @@ class Finished:
     seconds: float
 
 
-def run(folder: Path, plan: Size, seed: int, processes: int = 2) -> Finished:
+def run(folder: Path, plan: Size, seed: int) -> Finished:
     """Wait for all jobs in processes that are killed.
 
     :param folder: for everything that is written
     :param seed: of all dice
-    :param processes: how many at once
     """
     waited = jobs.plan(plan.waits, seed, shortest=plan.shortest, longest=plan.longest)
     with Sandbox() as sandbox:
@@ -93,7 +96,7 @@ def run(folder: Path, plan: Size, seed: int, processes: int = 2) -> Finished:
         began_at = time.monotonic()
         stored, of_wait = _store(waited, plan, seed)
         ledger = Ledger(stored)
-        crowd = Crowd(folder, env, ledger, processes)
+        crowd = Crowd(folder, env, ledger, plan.processes)
         try:
             crowd.run(plan.kill_every, began_at + plan.limit)
         finally:
@@ -157,9 +160,13 @@ class Crowd:
         :param give_up_at: of the monotonic clock
         """
         next_kill = time.monotonic() + kill_every
+        next_news = time.monotonic() + NEWS_EVERY
         while self._ledger.unfinished() and time.monotonic() < give_up_at:
             until = min(next_kill, give_up_at, time.monotonic() + 1.0)
             self._read(until)
+            if time.monotonic() >= next_news:
+                print(f"{len(self._ledger.unfinished())} are left, {self.kills} kills", flush=True)
+                next_news += NEWS_EVERY
             for host in list(self._hosts):
                 if not host.process.is_alive():
                     self.exits.append(f"{host.name} ended with exit code {host.process.exitcode}")

@@ -106,7 +106,8 @@ def run(home: Path, plan: Size, seed: int) -> Finished:
             for path in (home / "home").rglob("*")
             if path.is_file()
         }
-        outcome = chaos_outcome.read(database, home / "home" / "logs", waited, jobs.truth(sandbox, waited))
+        record = chaos_outcome.read(database, home / "home" / "logs")
+        outcome = chaos_outcome.judge(record, waited, jobs.truth(sandbox, waited))
         return Finished(
             outcome,
             sandbox.fault_report(),

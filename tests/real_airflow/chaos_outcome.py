@@ -20,6 +20,10 @@ OUR_ERRORS = re.compile(
 _ENDED = ("success", "failed", "skipped")
 
 
+#: Task id and map index.
+Task = tuple[str, int]
+
+
 @dataclass
 class Outcome:
     """Jobs by what became of their waits, and what else was counted.
@@ -38,9 +42,9 @@ class Outcome:
     retried: int = 0
 
 
-def tasks_of(jobs: Sequence[Job]) -> dict[tuple[str, int], list[Job]]:
+def tasks_of(jobs: Sequence[Job]) -> dict[Task, list[Job]]:
     """Return the jobs of each task, by task id and map index, as the DAG of the run makes them."""
-    tasks: dict[tuple[str, int], list[Job]] = {}
+    tasks: dict[Task, list[Job]] = {}
     for kind, by_vendor in plan_of(jobs).items():
         for vendor, ids in by_vendor.items():
             known = {job.job_id: job for job in jobs if job.vendor == vendor}
@@ -61,52 +65,74 @@ def plan_of(jobs: Sequence[Job]) -> dict[str, dict[str, list[str]]]:
     return plan
 
 
-def read(
-    database: PostgresDatabase, logs: Path, jobs: Sequence[Job], truth: Mapping[tuple[str, str], str]
-) -> Outcome:
-    """Compare what Airflow says of each wait with how its job has ended.
+@dataclass(frozen=True)
+class Record:
+    """What Airflow has written down, by task id and map index.
+
+    :param states: Airflow's word and the number of the last try
+    :param results: what the task returned
+    :param ends: how often it was completed
+    :param logs: folder of the tasks' logs
+    """
+
+    states: Mapping[Task, tuple[str | None, int]]
+    results: Mapping[Task, Any]
+    ends: Mapping[Task, int]
+    logs: Path
+
+
+def read(database: PostgresDatabase, logs: Path) -> Record:
+    """Return what Airflow says of the waits.
 
     :param database: Airflow's
     :param logs: folder of the tasks' logs
+    """
+    states = database.query("SELECT task_id, map_index, state, try_number FROM task_instance")
+    results = database.query("SELECT task_id, map_index, value FROM xcom WHERE key = 'return_value'")
+    ends = database.query(
+        "SELECT task_id, map_index, count(*) AS times FROM log WHERE dag_id = 'chaos' "
+        "AND event IN ('success', 'skipped') GROUP BY task_id, map_index"
+    )
+    return Record(
+        {_task(row): (row["state"], row["try_number"]) for row in states},
+        {_task(row): row["value"] for row in results},
+        {_task(row): row["times"] for row in ends},
+        logs,
+    )
+
+
+def judge(record: Record, jobs: Sequence[Job], truth: Mapping[tuple[str, str], str]) -> Outcome:
+    """Compare what Airflow says of each wait with how its job has ended.
+
     :param jobs: all that were waited for
     :param truth: how each has ended, by vendor and id
     """
-    states = _by_task(database, "SELECT task_id, map_index, state AS value, try_number FROM task_instance")
-    results = _by_task(
-        database, "SELECT task_id, map_index, value FROM xcom WHERE key = 'return_value' AND dag_id = 'chaos'"
-    )
-    ends = _by_task(
-        database,
-        "SELECT task_id, map_index, count(*) AS value FROM log WHERE dag_id = 'chaos' "
-        "AND event IN ('success', 'skipped') GROUP BY task_id, map_index",
-    )
     outcome = Outcome()
     for task, waited in tasks_of(jobs).items():
-        state = (states.get(task) or {}).get("value")
-        told = _told(task, waited, str(state), (results.get(task) or {}).get("value"), logs)
+        state, tries = record.states.get(task, (None, 0))
+        told = _told(task, waited, state, record)
         for job in waited:
-            name = f"{task[0]}[{task[1]}] {job.job_id}: {state}, {told.get(job.job_id)}"
             end = truth[job.vendor, job.job_id]
+            name = f"{task[0]}[{task[1]}] {job.job_id}: {state}, {told.get(job.job_id)}, truly {end}"
             if state not in _ENDED or job.job_id not in told:
-                outcome.lost.append(f"{name}, truly {end}")
+                outcome.lost.append(name)
             elif told[job.job_id] != end:
-                outcome.wrong.append(f"{name}, truly {end}")
-        if (ends.get(task) or {}).get("value", 0) > 1:
+                outcome.wrong.append(name)
+        if record.ends.get(task, 0) > 1:
             outcome.twice.append(f"{task[0]}[{task[1]}]")
-        outcome.retried += max((states.get(task) or {}).get("try_number", 1) - 1, 0)
-    for path in logs.rglob("attempt=*.log*"):
+        outcome.retried += max(tries - 1, 0)
+    for path in record.logs.rglob("attempt=*.log*"):
         outcome.our_errors.update(error.decode() for error in set(OUR_ERRORS.findall(path.read_bytes())))
     return outcome
 
 
-def _told(
-    task: tuple[str, int], waited: Sequence[Job], state: str, result: Any, logs: Path
-) -> dict[str, str]:
+def _told(task: Task, waited: Sequence[Job], state: str | None, record: Record) -> dict[str, str]:
     """Return what a task has told of its jobs, by id."""
+    result = record.results.get(task)
     if state == "skipped":
         return {job.job_id: "cancelled" for job in waited}
     if state == "failed" and waited[0].kind == "strict":
-        told = _last_log(task, logs)
+        told = _last_log(task, record.logs)
         ends = {b"JobFailed": "failed", b"JobCancelled": "cancelled"}
         found = [end for error, end in ends.items() if error in told]
         return {waited[0].job_id: found[0]} if len(found) == 1 else {}
@@ -118,11 +144,11 @@ def _told(
     return {entry["job_id"]: entry["state"] for entry in entries}
 
 
-def _last_log(task: tuple[str, int], logs: Path) -> bytes:
+def _last_log(task: Task, logs: Path) -> bytes:
     name, index = task
     attempts = sorted(logs.glob(f"dag_id=chaos/run_id=*/task_id={name}/map_index={index}/attempt=*.log"))
     return attempts[-1].read_bytes() if attempts else b""
 
 
-def _by_task(database: PostgresDatabase, select: str) -> dict[tuple[str, int], dict[str, Any]]:
-    return {(row["task_id"], row["map_index"]): row for row in database.query(select)}
+def _task(row: Mapping[str, Any]) -> Task:
+    return row["task_id"], row["map_index"]

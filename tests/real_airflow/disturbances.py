@@ -17,8 +17,8 @@ from tests.support import canaries
 from tests.support.canaries import USER, Canary
 
 KILL_EVERY = 20.0
-#: How long the other triggerer has been up by then: without one that lives, nothing can be taken over. On a busy
-#: machine, where a start takes longer, this makes the kills fewer.
+#: How long the other triggerer has been up by then: without one that lives, nothing can be taken over. On a
+#: busy machine, where a start takes longer, this makes the kills fewer.
 UP_BEFORE_KILL = 14.0
 PAUSE = 40.0
 #: How long a woken triggerer may go on with waits that are another's by now.
@@ -162,10 +162,8 @@ class Disturber:
 
     def _newest_is_up(self) -> bool:
         """Return whether the triggerer that was started last has been up for long enough."""
-        found = self.database.query(
-            "SELECT count(*) FROM job WHERE job_type = 'TriggererJob' "  # noqa: S608
-            f"AND start_date BETWEEN to_timestamp({self._launched_at}) AND now() - interval '{UP_BEFORE_KILL} s'"
-        )
+        up = f"start_date BETWEEN to_timestamp({self._launched_at}) AND now() - interval '{UP_BEFORE_KILL} s'"
+        found = self.database.query(f"SELECT count(*) FROM job WHERE job_type = 'TriggererJob' AND {up}")  # noqa: S608
         return bool(found[0]["count"])
 
     def _faults(self, *, refusals: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -33,6 +35,18 @@ def test_a_session_is_ended_with_all_its_groups_even_if_it_ignores_being_asked()
         guard.end_sessions([process.pid], grace=0.2)
 
         assert guard.session_members([process.pid]) == []
+
+
+def test_a_session_that_is_stopped_goes_on_when_it_is_told_to() -> None:
+    with _component() as process:
+        guard.signal_sessions([process.pid], signal.SIGSTOP)
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+
+        guard.signal_sessions([process.pid], signal.SIGCONT)
+        _, status = os.waitpid(process.pid, os.WCONTINUED)
+        assert os.WIFCONTINUED(status)
+        guard.kill_sessions([process.pid])
 
 
 def test_a_session_that_was_not_named_is_left_alone() -> None:
