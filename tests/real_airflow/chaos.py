@@ -86,6 +86,8 @@ def run(home: Path, plan: Size, seed: int) -> Finished:
     env = {
         "JOBSTATUS_CHAOS_PLAN": str(plan_file),
         "AIRFLOW__CORE__FERNET_KEY": fernet_key.decode(),
+        # Tasks that Airflow lost while there was no api-server are tried again after a minute, not five.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__MAX_TIS_PER_QUERY": "64",
     }
     with Sandbox() as sandbox, PostgresDatabase() as database:
