@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_jobstatus.core.event import unpack
+from airflow_provider_jobstatus.core.wait import Outcome
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.random_faults import FaultReport
 from tests.chaos import jobs
@@ -240,12 +242,13 @@ def compare(
         if number not in events:
             lost += [f"{job.job_id}: no event" for job in group]
             continue
-        ends = events[number]["jobs"]
+        # As the worker reads it: of many jobs, the event is short.
+        ends, _ = unpack(events[number], [job.job_id for job in group])
         for job, end in zip(group, ends, strict=True):
-            state = (end["status"] or {}).get("state")
+            state = end.status.state.value if end.status else None
             is_so = truth[job.vendor, job.job_id]
-            if (end["outcome"], end["job_id"], state) != ("finished", job.job_id, is_so):
-                wrong.append(f"{end['job_id']}: {end['outcome']}, {state}, truly {is_so}; {end['message']}")
+            if (end.outcome, state) != (Outcome.FINISHED, is_so):
+                wrong.append(f"{job.job_id}: {end.outcome.value}, {state}, truly {is_so}; {end.message}")
     return lost, wrong
 
 

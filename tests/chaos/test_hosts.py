@@ -6,6 +6,9 @@ import queue
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_jobstatus.core.event import pack
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
 from tests.chaos import jobs
 from tests.chaos.hosts import Host, Ledger, Report
 from tests.chaos.processes import compare
@@ -13,8 +16,9 @@ from tests.chaos.processes import compare
 TRIGGER = "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
 
 
-def end(job: jobs.Job, state: str, outcome: str = "finished") -> dict[str, Any]:
-    return {"job_id": job.job_id, "outcome": outcome, "status": {"state": state}, "message": ""}
+def event(job: jobs.Job, state: JobState, outcome: Outcome = Outcome.FINISHED) -> dict[str, Any]:
+    status = JobStatus(job.job_id, job.vendor, state, state.value)
+    return pack([JobEvent(job.job_id, outcome, status)], 0.0)
 
 
 def test_a_wait_without_an_event_is_lost_and_one_with_another_end_is_wrong() -> None:
@@ -24,9 +28,9 @@ def test_a_wait_without_an_event_is_lost_and_one_with_another_end_is_wrong() -> 
     waits = {number: [job] for number, job in enumerate([right, other, refused, lost])}
     truth = {(job.vendor, job.job_id): "succeeded" for [job] in waits.values()}
     events = {
-        0: {"jobs": [end(right, "succeeded")]},
-        1: {"jobs": [end(other, "failed")]},
-        2: {"jobs": [end(refused, "succeeded", "refused")]},
+        0: event(right, JobState.SUCCEEDED),
+        1: event(other, JobState.FAILED),
+        2: event(refused, JobState.SUCCEEDED, Outcome.REFUSED),
     }
 
     found_lost, found_wrong = compare(events, waits, truth)
