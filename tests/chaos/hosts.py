@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.chaos import host
+from tests.chaos.host import main
+
+NEWS_EVERY = 15.0
 
 #: Number of the wait, class path and arguments of its trigger: what Airflow stores.
 Stored = tuple[int, str, Mapping[str, Any]]
@@ -45,7 +47,7 @@ class Host:
         self._reports = reports
         self._pipe, theirs = multiprocessing.Pipe()
         log = str(folder / f"{name}.log")
-        self.process = _context().Process(target=host.main, args=(theirs, dict(env), log), daemon=True)
+        self.process = _context().Process(target=main, args=(theirs, dict(env), log), daemon=True)
         self.process.start()
         # So that its end closes the pipe.
         theirs.close()
@@ -120,3 +122,76 @@ class Ledger:
     def changed_hands(self, number: int, after: float, before: float) -> bool:
         """Return whether a wait was given to another host between two points in time, epoch seconds."""
         return any(after <= since <= before for since in self._since[number])
+
+
+class Crowd:
+    """The processes that hold the waits.
+
+    :param folder: for their logs
+    :param env: their environment
+    :param ledger: who holds what
+    :param processes: how many at once
+    """
+
+    def __init__(self, folder: Path, env: dict[str, str], ledger: Ledger, processes: int) -> None:
+        self.kills = 0
+        self.exits: list[str] = []
+        self._folder, self._env, self._ledger = folder, env, ledger
+        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._started = 0
+        self._hosts = [self._start() for _ in range(processes)]
+        waits = ledger.unfinished()
+        for index, host in enumerate(self._hosts):
+            ledger.hand_over(waits[index::processes], host)
+
+    def run(self, kill_every: float, give_up_at: float) -> None:
+        """Kill one process after the other until every wait has ended.
+
+        :param kill_every: seconds
+        :param give_up_at: of the monotonic clock
+        """
+        next_kill = time.monotonic() + kill_every
+        next_news = time.monotonic() + NEWS_EVERY
+        while self._ledger.unfinished() and time.monotonic() < give_up_at:
+            until = min(next_kill, give_up_at, time.monotonic() + 1.0)
+            self._read(until)
+            if time.monotonic() >= next_news:
+                print(f"{len(self._ledger.unfinished())} are left, {self.kills} kills", flush=True)
+                next_news += NEWS_EVERY
+            for host in list(self._hosts):
+                if not host.process.is_alive():
+                    self.exits.append(f"{host.name} ended with exit code {host.process.exitcode}")
+                    self._replace(host)
+            if time.monotonic() >= next_kill:
+                # The oldest: each lives as long as the others.
+                self._replace(self._hosts[0])
+                self.kills += 1
+                next_kill = time.monotonic() + kill_every
+
+    def end(self) -> None:
+        """End all processes."""
+        for host in self._hosts:
+            host.kill()
+        self._read(time.monotonic())
+
+    def _start(self) -> Host:
+        self._started += 1
+        return Host(f"host-{self._started}", self._folder, self._env, self._reports)
+
+    def _replace(self, host: Host) -> None:
+        host.kill()
+        self._hosts.remove(host)
+        self._read(time.monotonic())
+        orphans = self._ledger.unfinished(host.name)
+        self._hosts.append(self._start())
+        # To all who are there, as Airflow's triggerers take what is free.
+        for index, heir in enumerate(self._hosts):
+            self._ledger.hand_over(orphans[index :: len(self._hosts)], heir)
+
+    def _read(self, until: float) -> None:
+        """Take in what was reported, also what is there when the time is over."""
+        while True:
+            try:
+                self._ledger.take(self._reports.get(timeout=max(until - time.monotonic(), 0.0)))
+            except queue.Empty:
+                return

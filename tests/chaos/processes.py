@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import queue
 import random
 import sys
 import tempfile
@@ -24,14 +23,13 @@ from airflow_provider_jobstatus.core.wait import Outcome
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.random_faults import FaultReport
 from tests.chaos import jobs
-from tests.chaos.hosts import Host, Ledger, Report, Stored
+from tests.chaos.hosts import Crowd, Ledger, Stored
 from tests.chaos.jobs import Job
 from tests.chaos.table import Bar, show
 
 FAULT_RATE = 0.2
 #: Ids of one list wait.
 LIST_LENGTH = 25
-NEWS_EVERY = 15.0
 _TRIGGER = "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
 
 
@@ -133,79 +131,6 @@ def run(folder: Path, plan: Size, seed: int) -> Finished:
             secrets,
             seconds,
         )
-
-
-class Crowd:
-    """The processes that hold the waits.
-
-    :param folder: for their logs
-    :param env: their environment
-    :param ledger: who holds what
-    :param processes: how many at once
-    """
-
-    def __init__(self, folder: Path, env: dict[str, str], ledger: Ledger, processes: int) -> None:
-        self.kills = 0
-        self.exits: list[str] = []
-        self._folder, self._env, self._ledger = folder, env, ledger
-        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        self._started = 0
-        self._hosts = [self._start() for _ in range(processes)]
-        waits = ledger.unfinished()
-        for index, host in enumerate(self._hosts):
-            ledger.hand_over(waits[index::processes], host)
-
-    def run(self, kill_every: float, give_up_at: float) -> None:
-        """Kill one process after the other until every wait has ended.
-
-        :param kill_every: seconds
-        :param give_up_at: of the monotonic clock
-        """
-        next_kill = time.monotonic() + kill_every
-        next_news = time.monotonic() + NEWS_EVERY
-        while self._ledger.unfinished() and time.monotonic() < give_up_at:
-            until = min(next_kill, give_up_at, time.monotonic() + 1.0)
-            self._read(until)
-            if time.monotonic() >= next_news:
-                print(f"{len(self._ledger.unfinished())} are left, {self.kills} kills", flush=True)
-                next_news += NEWS_EVERY
-            for host in list(self._hosts):
-                if not host.process.is_alive():
-                    self.exits.append(f"{host.name} ended with exit code {host.process.exitcode}")
-                    self._replace(host)
-            if time.monotonic() >= next_kill:
-                # The oldest: each lives as long as the others.
-                self._replace(self._hosts[0])
-                self.kills += 1
-                next_kill = time.monotonic() + kill_every
-
-    def end(self) -> None:
-        """End all processes."""
-        for host in self._hosts:
-            host.kill()
-        self._read(time.monotonic())
-
-    def _start(self) -> Host:
-        self._started += 1
-        return Host(f"host-{self._started}", self._folder, self._env, self._reports)
-
-    def _replace(self, host: Host) -> None:
-        host.kill()
-        self._hosts.remove(host)
-        self._read(time.monotonic())
-        orphans = self._ledger.unfinished(host.name)
-        self._hosts.append(self._start())
-        # To all who are there, as Airflow's triggerers take what is free.
-        for index, heir in enumerate(self._hosts):
-            self._ledger.hand_over(orphans[index :: len(self._hosts)], heir)
-
-    def _read(self, until: float) -> None:
-        """Take in what was reported, also what is there when the time is over."""
-        while True:
-            try:
-                self._ledger.take(self._reports.get(timeout=max(until - time.monotonic(), 0.0)))
-            except queue.Empty:
-                return
 
 
 def _store(waited: Sequence[Job], plan: Size, seed: int) -> tuple[dict[int, Stored], dict[int, list[Job]]]:

@@ -77,6 +77,16 @@ class AirflowApi:
         """Close the connections."""
         self._session.close()
 
+    def unhealthy(self) -> list[str]:
+        """Return the names of the parts that Airflow itself does not count as healthy."""
+        parts = ["metadatabase", "scheduler", "dag_processor", "triggerer"]
+        try:
+            reply = self._session.get(f"{self.address}/api/v2/monitor/health", timeout=10)
+            health = reply.json() if reply.ok else {}
+        except requests.RequestException:
+            return ["api_server", *parts]
+        return [part for part in parts if (health.get(part) or {}).get("status") != "healthy"]
+
     def dag_ids(self) -> list[str]:
         """Return the ids of all parsed DAGs."""
         return sorted(dag["dag_id"] for dag in self.get("/dags", limit=100)["dags"])

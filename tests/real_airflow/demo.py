@@ -19,7 +19,8 @@ from typing import NoReturn
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.real_airflow import report, runs
 from tests.real_airflow.api import StackError
-from tests.real_airflow.stack import AirflowStack, port_trouble
+from tests.real_airflow.environment import port_trouble
+from tests.real_airflow.stack import AirflowStack
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".demo"

@@ -6,8 +6,10 @@ import base64
 import os
 import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -99,3 +101,25 @@ def environment(home: Path, dags: Path, port: int, database: Database) -> dict[s
         }
         | database.settings
     )
+
+
+def port_trouble(port: int) -> str | None:
+    """Return why no server could listen on this port of 127.0.0.1, None if one could.
+
+    :param port: the port
+    """
+    with closing(socket.socket()) as probe:
+        # As servers do: a port whose last connections are still being wound up is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return None
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

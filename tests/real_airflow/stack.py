@@ -6,22 +6,25 @@ import json
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import requests
-
 from tests.real_airflow import guard
 from tests.real_airflow.api import RUN_ENDED, AirflowApi, StackError, TaskRun
-from tests.real_airflow.environment import USER, Database, SqliteDatabase, environment
+from tests.real_airflow.environment import (
+    USER,
+    Database,
+    SqliteDatabase,
+    environment,
+    free_port,
+    port_trouble,
+)
 
 # The last stop may be short, the database is thrown away; a restart is to be as clean as a user's.
 _STOP_GRACE = 3.0
@@ -60,7 +63,7 @@ class AirflowStack(AirflowApi):
     ) -> None:
         self.home = home.resolve()
         self.dags = dags.resolve()
-        self.port = port or _free_port()
+        self.port = port or free_port()
         super().__init__(f"http://127.0.0.1:{self.port}", USER, secrets.token_urlsafe(12))
         self.airflow_version = version("apache-airflow-core")
         self._progress = progress
@@ -259,22 +262,9 @@ class AirflowStack(AirflowApi):
             del self._processes[name]
 
     def _wait_until_healthy(self, give_up_at: float) -> None:
-        parts = {
-            "database": "metadatabase",
-            "scheduler": "scheduler",
-            "dag-processor": "dag_processor",
-            "triggerer": "triggerer",
-        }
         told: list[str] | None = None
         while told != []:
-            try:
-                reply = self._session.get(f"{self.address}/api/v2/monitor/health", timeout=10)
-                health = reply.json() if reply.ok else {}
-                waiting = [
-                    part for part, key in parts.items() if (health.get(key) or {}).get("status") != "healthy"
-                ]
-            except requests.RequestException:
-                waiting = ["api-server", *parts]
+            waiting = self.unhealthy()
             if waiting != told:
                 told = waiting
                 self._progress(f"waiting for {', '.join(waiting)}" if waiting else "healthy")
@@ -305,27 +295,6 @@ class AirflowStack(AirflowApi):
         kind = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob"}.get(name, "TriggererJob")
         jobs = self.get("/jobs", job_type=kind, limit=100)["jobs"]
         return max((int(job["id"]) for job in jobs if job["latest_heartbeat"]), default=0)
-
-
-def port_trouble(port: int) -> str | None:
-    """Return why no server could listen on this port of 127.0.0.1, None if one could.
-
-    :param port: the port
-    """
-    with closing(socket.socket()) as probe:
-        # As servers do: a port whose last connections are still being wound up is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return (error.strerror or str(error)).lower()
-    return None
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _dag_files(dags: Path) -> list[Path]:
