@@ -32,7 +32,7 @@ class Outcome:
     :param wrong: told of an end that the job did not have
     :param twice: completed more than once
     :param our_errors: attempts that ended with an error of ours which no fault justifies
-    :param retried: attempts beyond the first; of a task that fails with its job, Airflow makes one
+    :param retried: attempts beyond the first; of a task that fails with its job, Airflow makes two
     """
 
     lost: list[str] = field(default_factory=list)
@@ -132,7 +132,7 @@ def _told(task: Task, waited: Sequence[Job], state: str | None, record: Record) 
     if state == "skipped":
         return {job.job_id: "cancelled" for job in waited}
     if state == "failed" and waited[0].kind == "strict":
-        told = _last_log(task, record.logs)
+        told = _logs_of(task, record.logs)
         ends = {b"JobFailed": "failed", b"JobCancelled": "cancelled"}
         found = [end for error, end in ends.items() if error in told]
         return {waited[0].job_id: found[0]} if len(found) == 1 else {}
@@ -144,10 +144,11 @@ def _told(task: Task, waited: Sequence[Job], state: str | None, record: Record) 
     return {entry["job_id"]: entry["state"] for entry in entries}
 
 
-def _last_log(task: Task, logs: Path) -> bytes:
+def _logs_of(task: Task, logs: Path) -> bytes:
+    """Return what the workers wrote in all attempts: the last may be one that Airflow itself spoiled."""
     name, index = task
-    attempts = sorted(logs.glob(f"dag_id=chaos/run_id=*/task_id={name}/map_index={index}/attempt=*.log"))
-    return attempts[-1].read_bytes() if attempts else b""
+    attempts = logs.glob(f"dag_id=chaos/run_id=*/task_id={name}/map_index={index}/attempt=*.log")
+    return b"".join(path.read_bytes() for path in attempts if ".trigger." not in path.name)
 
 
 def _task(row: Mapping[str, Any]) -> Task:

@@ -25,6 +25,9 @@ def record(folder: Path, log: str = "JobFailed: site/2", **changes: Any) -> Reco
     place.mkdir(parents=True)
     (place / "attempt=1.log").write_text("BadThings: none")
     (place / "attempt=2.log").write_text(log)
+    # What the triggerer wrote; Airflow's own mishap may make one more attempt, which tells nothing.
+    (place / "attempt=2.log.trigger.6.log").write_text("trigger completed")
+    (place / "attempt=3.log").write_text("")
     result = [{"job_id": job.job_id, "state": job.state} for job in (FIRST, SECOND)]
     states = {WAIT: ("success", 1), FAILS: ("failed", 2), LIST: ("success", 1)}
     results = {WAIT: {"job_id": "site/1", "state": "succeeded"}, LIST: json.dumps(result)}

@@ -31,7 +31,7 @@ with DAG("chaos", schedule=None, max_active_tasks=2000):
             **USUAL,
         ).expand(job_id=jobs)
     for vendor, jobs in PLAN["strict"].items():
-        strict = {**USUAL, "retries": 1}
+        strict = {**USUAL, "retries": 2}
         BatchJobSensor.partial(task_id=f"strict_{vendor}", conn_id=f"{vendor}_chaos", **strict).expand(
             job_id=jobs
         )
