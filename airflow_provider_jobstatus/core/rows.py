@@ -9,7 +9,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from airflow_provider_jobstatus.core.scan import Outline
+from airflow_provider_jobstatus.core.items import ItemCounter
 
 #: Longest CSV cell that is read, in characters; the module ``csv`` stops at 128 Ki unless told.
 MAX_CELL = 8 * 1024 * 1024
@@ -98,7 +98,7 @@ def count_entries(chunks: Iterable[bytes]) -> int | None:
     :return: None if they are JSON of another shape, or several texts of JSON one after the other.
     :raises ValueError: they are no whole JSON, ``total`` is not the number of entries, or they are a job.
     """
-    outline = Outline(keep=("total", "job"))
+    outline = ItemCounter(keep=("total", "job"))
     for chunk in chunks:
         outline.feed(chunk)
     if outline.followed:
@@ -120,7 +120,7 @@ def count_json_rows(chunks: Iterable[bytes]) -> int:
 
     :raises ValueError: they are no whole array.
     """
-    outline = Outline()
+    outline = ItemCounter()
     for chunk in chunks:
         outline.feed(chunk)
     if not outline.whole or "" not in outline.items:

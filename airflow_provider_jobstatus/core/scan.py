@@ -124,10 +124,9 @@ class Outline:
         if token in (b"]", b"}"):
             return self._close(token)
         if token == b",":
-            done = depth == 1 and self._end_member()
-            if depth <= 2:
-                self._in_item = False
-            return done
+            if depth and depth == self._item_level():
+                self._begin_item()
+            return depth == 1 and self._end_member()
         if token == b":":
             if depth == 1 and self._name in self._keep:
                 self._kept = bytearray()
@@ -139,12 +138,12 @@ class Outline:
     def _begin(self, token: bytes, depth: int) -> None:
         """Begin a value or a name."""
         in_object = depth > 0 and self._enclosing[-1:] == b"{"
-        if depth == 1 and in_object and token == b'"' and not self._name:
+        if depth == 1 and in_object and not self._name:
+            self.broken = token != b'"'
             self._in_name = True
             self._kept = bytearray()
-        elif depth and not in_object and not self._in_item and (depth == 1 or (depth == 2 and self._name)):
-            self.items[self._name] = self.items.get(self._name, 0) + 1
-            self._in_item = True
+        elif depth and depth == self._item_level() and not self._in_item:
+            self._begin_item()
         if token in (b"[", b"{"):
             self._enclosing += token
             self.broken = self.broken or depth > MAX_DEPTH
@@ -152,6 +151,17 @@ class Outline:
                 self.items.setdefault(self._name, 0)
                 self._in_item = False
         self._in_string = token == b'"'
+
+    def _item_level(self) -> int:
+        """Return the depth of the items that are counted here, or 0."""
+        if self._enclosing[:1] == b"[":
+            return 1
+        return 2 if self._enclosing[:2] == b"{[" and self._name else 0
+
+    def _begin_item(self) -> None:
+        # A comma begins the item behind it.
+        self.items[self._name] = self.items.get(self._name, 0) + 1
+        self._in_item = True
 
     def _close(self, token: bytes) -> bool:
         depth = len(self._enclosing)

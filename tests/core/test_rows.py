@@ -193,6 +193,8 @@ def test_what_is_no_array_is_refused(value: Any) -> None:
         b"]",
         b"][",
         b'{"rows": [1]}',
+        b"{[1]}",
+        b"{1: [1]}",
         b'"[1]"',
         b"[]{}",
         b"<html>",
