@@ -1,4 +1,4 @@
-"""Items of a JSON array, counted as they pass by, at some forty times the pace of an outline that is read."""
+"""Items of a JSON array, counted as they pass by, at some twenty times the pace of an outline that is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ PIECE_BYTES = 64 * 1024
 PIECE_DEPTH = 16
 
 _ESCAPES = re.compile(rb'\\["\\]')
-_STRINGS = re.compile(rb'"[^"]*+(?:"|\Z)')
 _PLAIN = bytes(set(range(256)) - set(b'"[]{},'))
 _INNERMOST = re.compile(rb"\{,*+\}|\[,*+\]")
 _CLOSING = re.compile(rb"[\]}]")
@@ -52,7 +51,7 @@ class ItemCounter(Outline):
         # Two quotes next to each other go, wherever they stand: what is within a string remains within one.
         text = text.replace(b'""', b"")
         if b'"' in text:
-            text = _STRINGS.sub(b"", text)
+            text = b"".join(text.split(b'"')[::2])
         # Only brackets and commas are left. What closes is taken away with what it closes, from the inside.
         text = bytes(self._enclosing[level:]) + text
         for _ in range(PIECE_DEPTH):
