@@ -8,7 +8,6 @@ import random
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from airflow_provider_jobstatus.core.errors import ApiError, RateLimited, ServerError, TransportError
@@ -73,25 +72,16 @@ def save(
     digests |= {name: hashlib.new(name, usedforsecurity=False) for name in announced if name not in digests}
     size = 0
     proofs = [*announced, *_framing(reply.headers)]
-    # Writing and hashing lets go of the interpreter's lock, so that rows are counted meanwhile.
-    with writing(path, if_exists) as file, ThreadPoolExecutor(1, "jobstatus-download") as helper:
-
-        def take(chunk: bytes) -> None:
-            file.write(chunk)
-            for digest in digests.values():
-                digest.update(chunk)
+    with writing(path, if_exists) as file:
 
         def written_through() -> Iterator[bytes]:
             nonlocal size
-            taken: Future[None] | None = None
             for chunk in reply.chunks or ():
                 size += len(chunk)
-                if taken is not None:
-                    taken.result()
-                taken = helper.submit(take, chunk)
+                file.write(chunk)
+                for digest in digests.values():
+                    digest.update(chunk)
                 yield chunk
-            if taken is not None:
-                taken.result()
 
         try:
             rows = count_rows(written_through())
