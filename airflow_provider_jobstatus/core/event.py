@@ -2,8 +2,9 @@
 What travels from the triggerer to the worker: plain JSON that every database stores.
 
 Of a few jobs the event carries all. Of many it carries at most :data:`ENTRY_BYTES` each, without their ids:
-how the wait ended, the vendor's word, progress, times and counts. What does not fit, or has an explanation,
-is marked, and the worker asks the vendor for it again.
+how the wait ended, the vendor's word, progress, times and counts; and once, at most :data:`MAX_WORDS` words.
+A status that does not fit exactly, or has an explanation, is marked, and the worker asks the vendor for it
+again.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_jobstatus.core.chronicle import FEW
-from airflow_provider_jobstatus.core.jobs import COUNT_KEYS
-from airflow_provider_jobstatus.core.text import clean, storable
+from airflow_provider_jobstatus.core.jobs import COUNT_KEYS, JobStatus
+from airflow_provider_jobstatus.core.text import MAX_INT, clean, storable
 from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
 
 #: Version of the trigger's arguments and of its event.
 VERSION = 1
 #: The most that one of many jobs takes in an event, as JSON with its comma.
 ENTRY_BYTES = 64
+#: Words of the vendor that an event of many jobs names. Nobody needs more, but a vendor may say anything.
+MAX_WORDS = 32
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTCOMES = {
@@ -89,15 +92,42 @@ def _entry(event: JobEvent, words: dict[tuple[str, str, str], int], base: int) -
     letter, status = _LETTERS[event.outcome], event.status
     if status is None:
         return letter
-    word = words.setdefault((status.vendor, clean(status.vendor_status, 80), status.state.value), len(words))
-    texts = (status.created_at, status.completed_at)
-    times = [_microseconds(text, base) for text in texts]
-    counts = [(status.counts or {}).get(key) for key in COUNT_KEYS]
-    entry = letter + _join([word, status.progress, *times, *counts])
-    same_times = all(_time(at, base) == text for at, text in zip(times, texts, strict=True))
-    if status.detail is None and same_times and len(json.dumps(entry)) + 2 <= ENTRY_BYTES:
+    word = _word(status, words)
+    try:
+        entry = letter + _join([word, *_facts(status, base)])
+    except (ValueError, TypeError, OverflowError):
+        entry = ""
+    complete = entry and list(words)[word][:2] == (status.vendor, status.vendor_status)
+    if complete and len(json.dumps(entry)) + 2 <= ENTRY_BYTES:
         return entry
-    return letter.upper() + _join([word, status.progress])
+    return letter.upper() + _join([word, _whole(status.progress)])
+
+
+def _word(status: JobStatus, words: dict[tuple[str, str, str], int]) -> int:
+    """Return the number of a status's word; one too many is shown as none."""
+    word = (clean(status.vendor, 80), clean(status.vendor_status, 80), status.state.value)
+    if word not in words and len(words) >= MAX_WORDS:
+        word = (next(iter(words))[0], "", status.state.value)
+    return words.setdefault(word, len(words))
+
+
+def _facts(status: JobStatus, base: int) -> list[int | None]:
+    """
+    Return what an entry holds of a status besides its word.
+
+    :raises ValueError, TypeError, OverflowError: they would not be all of it.
+    """
+    counts: Mapping[str, Any] = dict.fromkeys(COUNT_KEYS) if status.counts is None else status.counts
+    numbers = [status.progress, *(counts.get(key) for key in COUNT_KEYS)]
+    if (
+        status.detail is not None
+        or set(counts) != set(COUNT_KEYS)
+        or [_whole(number) for number in numbers] != numbers
+        or (status.counts is not None and not any(number is not None for number in numbers[1:]))
+    ):
+        raise ValueError("more than an entry can say")
+    progress, *rows = numbers
+    return [progress, _microseconds(status.created_at, base), _microseconds(status.completed_at, base), *rows]
 
 
 def _read(job_id: str, entry: str, payload: Mapping[str, Any]) -> JobEvent:
@@ -130,13 +160,23 @@ def _join(facts: Sequence[int | None]) -> str:
     return ",".join("" if fact is None else f"{fact:x}" for fact in facts).rstrip(",")
 
 
+def _whole(number: object) -> int | None:
+    # A hook of another provider may put anything there.
+    return number if type(number) is int and abs(number) <= MAX_INT else None
+
+
 def _microseconds(text: str | None, base: int) -> int | None:
+    """
+    Return a time as microseconds from ``base``.
+
+    :raises ValueError, TypeError, OverflowError: it is no time, or one in another offset than UTC's.
+    """
     if text is None:
         return None
-    try:
-        return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) - base
-    except (ValueError, TypeError, OverflowError):
-        return None
+    microseconds = (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1) - base
+    if _time(microseconds, base) != text:
+        raise ValueError("a time in another form")
+    return microseconds
 
 
 def _time(microseconds: int | None, base: int) -> str | None:
