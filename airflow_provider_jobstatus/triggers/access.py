@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -20,8 +21,14 @@ from airflow_provider_jobstatus.hooks.connections import aread_connection, hook_
 if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.aio import AioClient
 
+log = logging.getLogger(__name__)
+
 #: Seconds after which a connection is read again, in case somebody changed it.
 MAX_AGE = 600.0
+#: Seconds after which it is tried again if that brought nothing.
+RETRY_AFTER = 60.0
+#: Longest time that a question waits for the connection, in seconds.
+READ_TIMEOUT = 60.0
 
 # Sessions and locks belong to one event loop. A triggerer has one.
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Access]] = WeakKeyDictionary()
@@ -62,6 +69,7 @@ class Access:
         self._lock = asyncio.Lock()
         self._hook: BatchJobHook | None = None
         self._read_at = 0.0
+        self._reading: asyncio.Task[BatchJobHook | VendorError | SettingsError] | None = None
         # By what a session is made of: a changed connection gets another, and calls under way end on theirs.
         self._clients: dict[tuple[str | None, float], AioClient] = {}
         self._sessions = AsyncExitStack()
@@ -72,9 +80,11 @@ class Access:
 
     async def ask(self, job_id: str) -> tuple[JobStatus | VendorError | SettingsError, BatchJobHook | None]:
         """Return the job's status, or why there is none; and the hook that asked, if it came to that."""
-        hook = None
+        hook = await self._current_hook()
+        if isinstance(hook, Exception):
+            return hook, None
         try:
-            hook, client = await self._ready()
+            client = await self._client(hook)
             status: JobStatus = await client.run(hook.job_status_flow(job_id))
         except (VendorError, SettingsError) as error:
             return error, hook
@@ -85,33 +95,52 @@ class Access:
         if self._hook is hook:
             self._hook = None
 
-    async def _ready(self) -> tuple[BatchJobHook, AioClient]:
-        if (hook := self._hook) is None or time.monotonic() - self._read_at > MAX_AGE:
-            async with self._lock:
-                # Another wait may have read it meanwhile.
-                if self._hook is None or time.monotonic() - self._read_at > MAX_AGE:
-                    await self._read()
-                hook = self._hook
-        assert hook is not None  # noqa: S101 - for the type checker
+    async def _client(self, hook: BatchJobHook) -> AioClient:
         key = (hook.settings.ca_file, hook.settings.timeout)
         if key not in self._clients:
             async with self._lock:
+                # Another wait may have opened it meanwhile.
                 if key not in self._clients:
                     self._clients[key] = await self._sessions.enter_async_context(hook.aconnect())
-        return hook, self._clients[key]
+        return self._clients[key]
 
-    async def _read(self) -> None:
+    async def _current_hook(self) -> BatchJobHook | VendorError | SettingsError:
+        if self._hook is not None and monotonic() - self._read_at <= MAX_AGE:
+            return self._hook
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        try:
+            # All who need it share what it brings. The end of one wait must not end it for the others, nor
+            # in the middle of a conversation with Airflow, of which 3.1 would hand the rest to the next.
+            async with asyncio.timeout(READ_TIMEOUT):
+                return await asyncio.shield(self._reading)
+        except TimeoutError:
+            return self._keep(self._unreadable("takes too long"))
+
+    async def _read(self) -> BatchJobHook | VendorError | SettingsError:
+        """Read the connection. Settings that work are replaced by ones that can be used, and by no others."""
         try:
             connection = await aread_connection(self._conn_id)
         except (SettingsError, AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
-            self._read_at = time.monotonic() - MAX_AGE * 0.9
-            if self._hook is not None:
-                return
             # It could be read when the wait began: a secrets backend or the API server is away.
-            reason = f"connection {self._conn_id!r} cannot be read ({type(error).__name__})"
-            raise TransportError(reason, vendor="Airflow") from None
-        # Imports code, and its first use of Airflow's registry takes half a second.
-        hook = await asyncio.to_thread(hook_for, connection)
-        self._read_at = time.monotonic()
+            return self._keep(self._unreadable(type(error).__name__))
+        try:
+            # Imports code, and its first use of Airflow's registry takes half a second.
+            hook = await asyncio.to_thread(hook_for, connection)
+        except SettingsError as error:
+            return self._keep(error)
+        self._read_at = monotonic()
         if self._hook is None or hook.settings != self._hook.settings:
             self._hook = hook
+        return self._hook
+
+    def _keep(self, error: VendorError | SettingsError) -> BatchJobHook | VendorError | SettingsError:
+        """Return the settings that were read before, or ``error`` if there are none that may be good."""
+        self._read_at = monotonic() - MAX_AGE + RETRY_AFTER
+        if self._hook is None:
+            return error
+        log.warning("%s; the settings read before are used", error)
+        return self._hook
+
+    def _unreadable(self, reason: str) -> TransportError:
+        return TransportError(f"connection {self._conn_id!r} cannot be read ({reason})", vendor="Airflow")
