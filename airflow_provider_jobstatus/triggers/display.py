@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import sleep
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from importlib.metadata import version
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk.exceptions import AirflowRuntimeError
@@ -28,8 +30,9 @@ MAX_FAILURES = 3
 #: Before, a call to Airflow from a thread of the triggerer may be answered with another one's reply.
 SAFE_SINCE = (3, 2, 2)
 
-# At most one thread of a triggerer writes, however slowly Airflow answers: name lookups need threads, too.
-_writing: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+# At most one thread of a triggerer writes, however slowly Airflow answers, also for waits that have ended
+# meanwhile: name lookups need the threads of the loop.
+_thread = ThreadPoolExecutor(1, "jobstatus-progress")
 
 
 class Display:
@@ -66,19 +69,19 @@ class Display:
     async def _show(self, write: Callable[[dict[str, Any]], None]) -> None:
         shown = None
         failures = 0
-        lock = _writing.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        loop = asyncio.get_running_loop()
         while failures < MAX_FAILURES:
             await self._changed.wait()
             self._changed.clear()
             if (value := summary(self._pollers)) != shown:
                 try:
-                    async with lock:
-                        await asyncio.to_thread(write, value)
+                    await loop.run_in_executor(_thread, copy_context().run, write, value)
                     shown = value
                 except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
                     failures += 1
                     log.info("The progress of a wait cannot be shown now: %s", type(error).__name__)
-                await asyncio.sleep(MIN_PAUSE)
+            # Also after a look that brought nothing new: each asks every poller.
+            await sleep(MIN_PAUSE)
 
 
 def summary(pollers: Sequence[JobPoller]) -> dict[str, Any]:
