@@ -47,7 +47,7 @@ class Airflow:
 
 class Vendor:
     """
-    Knows one password at a time. A request of the kind ``holds``, the first of it, is answered when it may be.
+    Knows one password at a time. The first request of the kind ``holds`` is answered when it may be.
 
     :ivar reached: set when that request has come.
     """
@@ -123,6 +123,11 @@ def connect(
 def state(answer: object) -> object:
     """Return the state that an answer holds, or its class."""
     return answer.state if isinstance(answer, JobStatus) else type(answer)
+
+
+async def until(happened: Callable[[], object]) -> None:
+    while not happened():  # noqa: ASYNC110 - also of what another thread does
+        await asyncio.sleep(0.001)
 
 
 async def answers(shared: Access, *job_ids: str) -> list[object]:
@@ -228,8 +233,7 @@ def test_a_wait_that_is_cancelled_midway_takes_nothing_from_the_others(
                 airflow.may_answer.clear()
             first = asyncio.create_task(wait("site/a"))
             if held == "lookup":
-                while not airflow.lookups:
-                    await asyncio.sleep(0)
+                await until(lambda: airflow.lookups)
             else:
                 assert await asyncio.to_thread(vendor.reached.wait, 30)
             second = asyncio.create_task(wait("site/b"))
@@ -268,12 +272,10 @@ def test_a_wait_that_is_cancelled_alone_in_the_middle_of_a_lookup_lets_it_end(
             airflow.may_answer.clear()
             async with access(CONN_ID) as shared:
                 asking = asyncio.create_task(shared.ask("site/a"))
-                while not airflow.lookups:
-                    await asyncio.sleep(0)
+                await until(lambda: airflow.lookups)
                 asking.cancel()
             airflow.may_answer.set()
-            while not ended:
-                await asyncio.sleep(0.001)
+            await until(lambda: ended)
 
         # Airflow 3.1 would hand the rest of a conversation that was cut off to whoever asks next.
         asyncio.run(cancelled())

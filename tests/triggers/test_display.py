@@ -113,7 +113,7 @@ def saw(poller: JobPoller, progress: int, state: JobState = JobState.RUNNING) ->
 
 
 async def until(happened: Any) -> None:
-    while not happened():
+    while not happened():  # noqa: ASYNC110 - also of what another thread does
         await asyncio.sleep(0.001)
 
 
