@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from airflow_provider_jobstatus.core.course import Course
@@ -58,7 +59,8 @@ class JobPoller:
     :param job_id: of the job.
     :param plan: when to ask, and for how long.
     :param now: epoch seconds. The first poll is due at the next point of the plan's grid.
-    :param memory: what :meth:`memory` of an earlier poller of the same wait returned.
+    :param memory: what :meth:`memory` of an earlier poller of the same wait returned; and ``"status"``, what
+        that one saw last, as a plain dict, if that is to be known.
     :param jitter: returns a random number from 0 to 1.
 
     :ivar event: how the wait ended, or None while it goes on.
@@ -103,6 +105,8 @@ class JobPoller:
         self._refused_before = False
         self._unknown_words: frozenset[str] = frozenset()
         memory = memory or {}
+        with suppress(ValueError):  # of another version
+            self._last_status = JobStatus.from_dict(memory.get("status"))
         self._course = Course(memory.get("course"))
         self._failures = int(memory.get("failures", 0))
         self._outage_began_at = memory.get("outage_began_at")
@@ -173,7 +177,7 @@ class JobPoller:
         if not status.known and status.vendor_status not in self._unknown_words:
             self._unknown_words |= {status.vendor_status}
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
-            return self._news(f"word {status.vendor_status}", text)
+            return self._news("unknown word", text)
         if recovered:
             return self._news("answers again", f"answers again: {status.describe()}")
         if self.event is None and not changed:

@@ -87,9 +87,11 @@ class Policy:
                 errors.append((kind(line, event.status.as_dict()), event))
             else:
                 won = won or self.wait_for == "any"
+                if len(events) > FEW:
+                    continue
                 if event.status.state is not JobState.SUCCEEDED:
                     log.warning("%s; %r is allowed", line, event.status.state.value)
-                elif len(events) <= FEW:
+                else:
                     log.info(line)
         results = [job_result(event.job_id, event.status) for event in events]
         if errors and not won:
@@ -103,8 +105,9 @@ class Policy:
         if skips and not won:
             raise AirflowSkipException(clean("; ".join(skips[:FEW]), MESSAGE_LIMIT))
         if len(events) > FEW:
-            states = Counter(result["state"] for result in results)
-            log.info("%d jobs: %s", len(events), ", ".join(f"{n} {state}" for state, n in states.items()))
+            states = Counter(result["state"] or "never seen" for result in results)
+            tell = log.info if set(states) == {JobState.SUCCEEDED} else log.warning
+            tell("%d jobs: %s", len(events), ", ".join(f"{n} {state}" for state, n in states.items()))
         return results
 
     def fail(self, error: JobStatusError, cause: BaseException | None = None) -> NoReturn:

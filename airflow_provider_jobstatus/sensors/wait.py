@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from time import sleep
 from typing import TYPE_CHECKING, NoReturn
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 BACKSTOP = 300.0
 #: Questions without an answer, one after the other, after which no more details are asked for.
 MAX_MISSES = 10
+#: Jobs that are refused with 403, and no other seen, until that counts as said of the credentials. One job
+#: may be somebody else's.
+FORBIDDEN_ALIKE = 3
 
 
 class WorkerWait:
@@ -82,7 +86,9 @@ class WorkerWait:
                 return
         waiting = [poller for poller in pollers if poller.event is None]
         if self._memory is not None and waiting:
-            self._reschedule(waiting, self._memory)
+            # Where one job decides for all, the others' results say what was last known of them.
+            self._memory.keep(pollers if self._matters(self._goal) else waiting, self._matters(self._goal))
+            self._reschedule(waiting)
         queue = Queue(waiting)
         while queue:
             poller = queue.pop()
@@ -113,12 +119,15 @@ class WorkerWait:
         self._chronicle.ended()
         if poller.event.outcome is Outcome.BAD_SETTINGS:
             return True
-        # Credentials with which nothing was ever seen would be refused for every other job as well.
-        if isinstance(self.causes.get(poller.job_id), AccessDenied) and not any(
-            other.last_status for other in pollers
-        ):
-            return True
-        return self._goal.decided_by(poller.event)
+        return self._credentials_refused(poller, pollers) or self._goal.decided_by(poller.event)
+
+    def _credentials_refused(self, poller: JobPoller, pollers: list[JobPoller]) -> bool:
+        """Whether every other job would be refused as well."""
+        refusal = self.causes.get(poller.job_id)
+        if not isinstance(refusal, AccessDenied) or any(other.last_status for other in pollers):
+            return False
+        alike = sum(isinstance(cause, AccessDenied) for cause in self.causes.values())
+        return refusal.status != HTTPStatus.FORBIDDEN or alike >= FORBIDDEN_ALIKE
 
     def _make_plan(self, context: Context) -> WaitPlan:
         sensor, now = self._sensor, self._first_look
@@ -178,8 +187,8 @@ class WorkerWait:
         """Whether the triggerer needs to know which states are well."""
         return goal.wait_for == "any" or goal.fail_fast
 
-    def _reschedule(self, waiting: list[JobPoller], memory: Memory) -> NoReturn:
-        memory.keep(waiting)
+    @staticmethod
+    def _reschedule(waiting: list[JobPoller]) -> NoReturn:
         at = max(min(poller.next_poll_at for poller in waiting), max(poller.not_before for poller in waiting))
         raise AirflowRescheduleException(datetime.fromtimestamp(at, UTC))  # type: ignore[no-untyped-call]
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow.providers.common.compat.sdk import AirflowException
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
 
@@ -60,9 +63,15 @@ class Vendor:
         self._hook = None
 
     def ask(self, job_id: str) -> JobStatus | VendorError | SettingsError:
-        """Return the job's status, or why there is none."""
+        """Return the job's status, or why there is none; an Airflow that is away is an outage, too."""
         try:
             hook = self._ready_hook()
+        except SettingsError as error:
+            return error
+        except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
+            reason = f"connection {self._conn_id!r} cannot be read ({type(error).__name__})"
+            return TransportError(reason, vendor="Airflow")
+        try:
             if self._client is None:
                 self._client = self._stack.enter_context(hook.connect())
             return self._client.run(hook.job_status_flow(job_id))
@@ -80,8 +89,9 @@ class Vendor:
 
 class Memory:
     """
-    What a rescheduled wait remembers of failed polls from one poke to the next: on Airflow 3.3 and later,
-    which keep a task's state. Before, an outage in this mode ends with ``timeout``; the first poke says so.
+    What a rescheduled wait remembers from one poke to the next, of failed polls, stalls, and of what was seen
+    last: on Airflow 3.3 and later, which keep a task's state. Before, an outage in this mode ends with
+    ``timeout``; the first poke says so.
     """
 
     def __init__(self, context: Context) -> None:
@@ -95,14 +105,24 @@ class Memory:
             kept["jobs"] if isinstance(kept, dict) and kept.get("try") == self._try else {}
         )
 
-    def of(self, job_id: str) -> dict[str, float]:
+    def of(self, job_id: str) -> dict[str, Any]:
         """Return what is remembered of one job."""
-        known: dict[str, float] = self._jobs.get(job_id, {})
+        known: dict[str, Any] = self._jobs.get(job_id, {})
         return known
 
-    def keep(self, pollers: list[JobPoller]) -> None:
-        """Remember what later pollers need."""
-        jobs = {poller.job_id: memory for poller in pollers if (memory := poller.memory())}
+    def keep(self, pollers: list[JobPoller], statuses: bool) -> None:
+        """
+        Remember what later pollers need.
+
+        :param statuses: whether they need to know what was seen last.
+        """
+        jobs = {}
+        for poller in pollers:
+            memory = poller.memory()
+            if statuses and poller.last_status is not None:
+                memory["status"] = poller.last_status.as_dict()
+            if memory:
+                jobs[poller.job_id] = memory
         if self._store is not None and (jobs or self._jobs):
             self._store.set(MEMORY_KEY, {"try": self._try, "jobs": jobs})
         if self._says_so:
