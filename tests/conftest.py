@@ -24,7 +24,7 @@ for name in [
 
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
-from airflow_provider_jobstatus.core import auth
+from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.first_use import use_airflow_once
 from tests.support.times import FakeTime
@@ -35,7 +35,7 @@ use_airflow_once()
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A vendor's stand-in of its own for each test, with the connections to it in the environment."""
-    monkeypatch.setattr(auth, "_slots", {})
+    monkeypatch.setattr(tokens, "_slots", {})
     with Sandbox() as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)

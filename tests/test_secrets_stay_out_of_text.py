@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
-from airflow_provider_jobstatus.core import auth
-from airflow_provider_jobstatus.core.auth import Token
+from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.tokens import Token
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
@@ -219,7 +219,7 @@ def test_nothing_that_a_vendor_echoes_is_shown(
     caplog.set_level(logging.DEBUG)
     found = []
     for fault_name, fault in FAULTS.items():
-        monkeypatch.setattr(auth, "_slots", {})
+        monkeypatch.setattr(tokens, "_slots", {})
         with RawServer(Careless(case, fault, at_login)) as server:
             monkeypatch.setenv("AIRFLOW_CONN_CANARY", case.connection(server.url))
             hook = case.hook("canary")
@@ -228,7 +228,7 @@ def test_nothing_that_a_vendor_echoes_is_shown(
                 places["result"] = json.dumps(asdict(drive(hook, hook.job_status_flow(case.job_id)))).encode()
             except (VendorError, SettingsError) as error:
                 places |= shown(error)
-            objects = {"hook": hook, "settings": hook.settings, "auth": hook.auth, "slots": auth._slots}
+            objects = {"hook": hook, "settings": hook.settings, "auth": hook.auth, "slots": tokens._slots}
             places |= {name: repr(thing).encode() for name, thing in objects.items()}
             places["log"] = caplog.text.encode()
             assert server.requests
@@ -256,7 +256,7 @@ def test_what_airflow_stores_of_a_wait_and_what_our_objects_say_of_themselves_ho
     login = next(hook.job_status_flow(case.job_id))
     everything = [canary.echo() for canary in CANARIES.values()]
     response = Response(200, {"x": everything[0]}, "".join(everything).encode())
-    objects = [trigger, sensor, hook, hook.settings, hook.auth, request, response, login, auth._slots]
+    objects = [trigger, sensor, hook, hook.settings, hook.auth, request, response, login, tokens._slots]
     objects += [Token(CANARIES["token"].value, 1.0), hook.settings.at("https://h.example")]
     places = {type(thing).__name__: f"{thing!r} {thing}".encode() for thing in objects}
     places["row of the trigger"] = json.dumps(trigger.serialize()).encode()

@@ -22,14 +22,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
-from airflow_provider_jobstatus.core.auth import (
-    Auth,
-    ExchangedToken,
-    HeaderKey,
-    Token,
-    token_flow,
-    token_slot,
-)
+from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey
 from airflow_provider_jobstatus.core.errors import (
     NotFound,
     RequestRejected,
@@ -48,6 +41,7 @@ from airflow_provider_jobstatus.core.jobs import (
 )
 from airflow_provider_jobstatus.core.replies import expect, expect_json, load_json, unexpected
 from airflow_provider_jobstatus.core.rows import csv_rows
+from airflow_provider_jobstatus.core.tokens import Token, token_flow, token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 FailuresFormat = Literal["csv", "json"]

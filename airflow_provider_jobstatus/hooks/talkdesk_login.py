@@ -9,18 +9,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
-from airflow_provider_jobstatus.core.auth import (
-    Auth,
-    ExchangedToken,
-    Token,
-    read_token,
-    token_flow,
-    token_slot,
-)
+from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken
 from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.pem import proper_pem
 from airflow_provider_jobstatus.core.replies import clock_difference
+from airflow_provider_jobstatus.core.tokens import Token, read_token, token_flow, token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.settings import Settings
 

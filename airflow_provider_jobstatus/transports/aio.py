@@ -17,11 +17,11 @@ from weakref import WeakKeyDictionary
 import aiohttp
 import yarl
 
-from airflow_provider_jobstatus.core.auth import Exchange, TokenSlot
 from airflow_provider_jobstatus.core.body import BodyReader
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers
+from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
     ca_file,

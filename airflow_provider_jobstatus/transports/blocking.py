@@ -14,11 +14,11 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from airflow_provider_jobstatus.core.auth import Exchange
 from airflow_provider_jobstatus.core.body import BodyReader, inflate
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers
+from airflow_provider_jobstatus.core.tokens import Exchange
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
     ca_file,

@@ -8,22 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.auth import (
-    DEFAULT_TOKEN_LIFE,
-    TOKEN_LIFE_BOUNDS,
-    Exchange,
-    ExchangedToken,
-    HeaderKey,
-    Token,
-    TokenSlot,
-    authorized,
-    origin,
-    token_life,
-    token_slot,
-)
+from airflow_provider_jobstatus.core.auth import ExchangedToken, HeaderKey, authorized, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied, ServerError, TransportError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.replies import expect
+from airflow_provider_jobstatus.core.tokens import (
+    DEFAULT_TOKEN_LIFE,
+    TOKEN_LIFE_BOUNDS,
+    Exchange,
+    Token,
+    TokenSlot,
+    token_life,
+    token_slot,
+)
 from tests.core.values import anything, converse, hostile_text
 
 BASE = "https://api.example/v1"

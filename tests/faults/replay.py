@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tests.conftest  # noqa: F401 - sets Airflow up
-from airflow_provider_jobstatus.core import auth
+from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.faults.expectations import ENTRIES, VENDORS, Case
 from tests.faults.runner import connect, fake_time, run_entry
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         pytest.MonkeyPatch.context() as patch,
         Sandbox(tls=case.tls) as sandbox,
     ):
-        patch.setattr(auth, "_slots", {})
+        patch.setattr(tokens, "_slots", {})
         connect(case, sandbox, patch, Path(folder))
         time = fake_time(sandbox, patch)
         began_at = sandbox.health()["now"]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_jobstatus.core import auth
+from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.core.errors import (
     ApiError,
     RateLimited,
@@ -61,7 +61,7 @@ def run_case(case: Case, sandbox: Sandbox, patch: pytest.MonkeyPatch, folder: Pa
     """Run a case and fail if anything about it is not as it must be."""
     connection = connect(case, sandbox, patch, folder)
     time = fake_time(sandbox, patch)
-    patch.setattr(auth, "_slots", {})
+    patch.setattr(tokens, "_slots", {})
     sandbox.clear_requests()
     began_at = sandbox.health()["now"]
     outcome = run_entry(case, sandbox, time, folder)

@@ -14,7 +14,6 @@ from airflow.sdk import Connection
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.auth import DEFAULT_TOKEN_LIFE, Exchange, Token
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     NotFound,
@@ -27,6 +26,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.tokens import DEFAULT_TOKEN_LIFE, Exchange, Token
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "ruler"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_jobstatus.core.auth import ExchangedToken, TokenSlot
+from airflow_provider_jobstatus.core.auth import ExchangedToken
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     NotFound,
@@ -20,6 +20,7 @@ from airflow_provider_jobstatus.core.errors import (
     UnexpectedResponse,
 )
 from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.tokens import TokenSlot
 from airflow_provider_jobstatus.hooks.base import read_connection
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.sandbox import Sandbox

@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from airflow_provider_jobstatus.core.auth import Exchange, ExchangedToken, Token
+from airflow_provider_jobstatus.core.auth import ExchangedToken
 from airflow_provider_jobstatus.core.errors import AccessDenied, RateLimited, ServerError, SettingsError
 from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.tokens import Exchange, Token
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk_login import ASSERTION_LIFE, CLOCK_TOLERANCE, REGIONS
 

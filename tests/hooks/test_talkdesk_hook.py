@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_jobstatus.core.auth import ExchangedToken, TokenSlot
+from airflow_provider_jobstatus.core.auth import ExchangedToken
 from airflow_provider_jobstatus.core.errors import AccessDenied, NotFound, UnexpectedResponse
 from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.tokens import TokenSlot
 from airflow_provider_jobstatus.hooks.base import read_connection
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox

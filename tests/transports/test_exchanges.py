@@ -10,10 +10,11 @@ from itertools import count
 
 import pytest
 
-from airflow_provider_jobstatus.core.auth import ExchangedToken, Token, TokenSlot, authorized
+from airflow_provider_jobstatus.core.auth import ExchangedToken, authorized
 from airflow_provider_jobstatus.core.errors import AccessDenied, ServerError
 from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.replies import expect
+from airflow_provider_jobstatus.core.tokens import Token, TokenSlot
 from airflow_provider_jobstatus.transports.aio import AioClient
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from tests.support.raw_server import RawServer, Received, reply

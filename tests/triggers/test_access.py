@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_jobstatus.core import auth
+from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, TransportError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.sandbox import Sandbox
@@ -78,7 +78,7 @@ class Vendor:
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     lookup = Airflow(module.aread_connection)
     monkeypatch.setattr(module, "aread_connection", lookup)
-    monkeypatch.setattr(auth, "_slots", {})
+    monkeypatch.setattr(tokens, "_slots", {})
     return lookup
 
 

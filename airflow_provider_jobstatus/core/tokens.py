@@ -1,0 +1,161 @@
+"""
+Tokens that a login is exchanged for: who has one, how long it is good, and that one exchange serves all.
+
+An :class:`Exchange` is a login that the transport runs alone per :class:`TokenSlot`, so that a thousand waits
+on one login exchange once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from airflow_provider_jobstatus.core.errors import AccessDenied, RequestRejected, VendorError
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.replies import expect_json, unexpected
+
+#: Life of a token, in seconds, whose answer does not say.
+DEFAULT_TOKEN_LIFE = 300.0
+#: Bounds of a life that an answer does say.
+TOKEN_LIFE_BOUNDS = (5.0, 86_400.0)
+#: A token is renewed this many seconds before its end, or after 80 % of its life, whichever is later.
+RENEW_AHEAD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """
+    What a login brought.
+
+    :param value: the access token.
+    :param life: seconds it is good for, counted from the reply.
+    """
+
+    value: str = field(repr=False)
+    life: float
+
+
+def token_life(expires_in: object) -> float:
+    """Return the seconds a token is good for, from whatever ``expires_in`` holds."""
+    try:
+        life = float(expires_in)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return DEFAULT_TOKEN_LIFE
+    if not life > 0:  # also NaN
+        return DEFAULT_TOKEN_LIFE
+    shortest, longest = TOKEN_LIFE_BOUNDS
+    return min(max(life, shortest), longest)
+
+
+class TokenSlot:
+    """
+    Holds the token of one login, for everything in this process that uses the same login.
+
+    :param clock: monotonic seconds, so that a step of the wall clock neither ages nor revives a token.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.lock = threading.Lock()
+        self._clock = clock
+        self._token: Token | None = None
+        self._renew_at = 0.0
+        self._failures = 0
+        self._last_error: VendorError | None = None
+
+    @property
+    def failures(self) -> int:
+        """How many exchanges have failed so far: to be remembered before queueing for the next."""
+        return self._failures
+
+    def failed(self, error: VendorError) -> None:
+        """Remember why an exchange failed, for those who queue."""
+        self._failures += 1
+        self._last_error = error
+
+    def failed_since(self, failures: int) -> VendorError | None:
+        """Return why an exchange failed while somebody queued, so that not each of them tries it again."""
+        return self._last_error if self._failures > failures else None
+
+    @property
+    def token(self) -> str | None:
+        """The token, or None if there is none that is good for some time yet."""
+        if self._token is None or self._clock() >= self._renew_at:
+            return None
+        return self._token.value
+
+    def store(self, token: Token) -> str:
+        """Keep ``token`` until shortly before it ends, and return its value."""
+        self._renew_at = self._clock() + max(token.life - RENEW_AHEAD, token.life * 0.8)
+        self._token = token
+        return token.value
+
+    def forget(self, value: str | None) -> None:
+        """Drop the token if it still is ``value``: somebody else may have renewed it in the meantime."""
+        if self._token is not None and self._token.value == value:
+            self._token = None
+
+
+_slots: dict[str, TokenSlot] = {}
+
+
+def token_slot(*login: str) -> TokenSlot:
+    """
+    Return this process's slot for a login.
+
+    :param login: everything that makes the login what it is, the secret included; only a digest is kept.
+    """
+    digest = hashlib.sha256(repr(login).encode("utf-8", "surrogatepass")).hexdigest()
+    return _slots.setdefault(digest, TokenSlot())
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """
+    A step of a flow, answered by the token in ``slot``.
+
+    The transport runs ``flow`` alone per slot, and not at all if the slot is filled by then; registers the
+    token with the secrets masker; stores it.
+    """
+
+    slot: TokenSlot
+    flow: Callable[[], Flow[Token]]
+
+
+def token_flow(request: Request, secrets: tuple[str, ...]) -> Flow[Token]:
+    """
+    Exchange a login for a token.
+
+    Smallest reply relied on: ``{"access_token": "t", "expires_in": 3600}``
+
+    :param request: that logs in.
+    :param secrets: of the login, to be taken out of an error.
+    :raises AccessDenied: as :func:`read_token`.
+    """
+    return read_token(request, (yield request), secrets)
+
+
+def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -> Token:
+    """
+    Return the token that a login brought.
+
+    :param secrets: of the login, to be taken out of an error.
+    :raises AccessDenied: 400, 401 or 403: none of them can be mended by sending the same login again.
+    """
+    try:
+        reply = expect_json(request, response)
+    except RequestRejected as error:
+        error.redact(secrets)
+        denied = AccessDenied(
+            error.reason, vendor=error.vendor, method=error.method, path=error.path, status=error.status
+        )
+        raise denied from None
+    except VendorError as error:
+        error.redact(secrets)
+        raise
+    token = reply.get("access_token")
+    if not isinstance(token, str) or not token or not token.isprintable():
+        raise unexpected(request, "answered a login without an access_token")
+    return Token(token, token_life(reply.get("expires_in")))
