@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import multiprocessing.context
 import queue
+import random
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -184,9 +185,11 @@ class Crowd:
         self._read(time.monotonic())
         orphans = self._ledger.unfinished(host.name)
         self._hosts.append(self._start())
-        # To all who are there, as Airflow's triggerers take what is free.
-        for index, heir in enumerate(self._hosts):
-            self._ledger.hand_over(orphans[index :: len(self._hosts)], heir)
+        # To all who are there, in any order: the oldest is the next to die, and must not get the last wait each
+        # time.
+        heirs = random.sample(self._hosts, len(self._hosts))
+        for index, heir in enumerate(heirs):
+            self._ledger.hand_over(orphans[index :: len(heirs)], heir)
 
     def _read(self, until: float) -> None:
         """Take in what was reported, also what is there when the time is over."""
