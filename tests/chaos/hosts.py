@@ -185,8 +185,7 @@ class Crowd:
         self._read(time.monotonic())
         orphans = self._ledger.unfinished(host.name)
         self._hosts.append(self._start())
-        # To all who are there, in any order: the oldest is the next to die, and must not get the last wait each
-        # time.
+        # To all, in any order: the oldest is the next to die, and must not get the last wait each time.
         heirs = random.sample(self._hosts, len(self._hosts))
         for index, heir in enumerate(heirs):
             self._ledger.hand_over(orphans[index :: len(heirs)], heir)
