@@ -1,0 +1,99 @@
+"""What an earlier release has stored is read by this one, and what this one stores is what is on file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_jobstatus import exceptions
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.wait import Outcome
+from airflow_provider_jobstatus.exceptions import BadTriggerEvent, JobStatusError
+from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from airflow_provider_jobstatus.sensors.settle import Policy, read_event
+from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from tests.golden import samples
+
+FOLDERS = sorted(path for path in Path(__file__).parent.iterdir() if path.name[0].isdigit())
+TODAY = FOLDERS[-1]
+#: What the task ends with; None is a result.
+ENDS: dict[Outcome, type[JobStatusError] | None] = {
+    Outcome.FINISHED: None,
+    Outcome.TIMED_OUT: exceptions.JobTimedOut,
+    Outcome.STALLED: exceptions.JobTimedOut,
+    Outcome.GAVE_UP: exceptions.PollingFailed,
+    Outcome.REFUSED: exceptions.VendorRefused,
+    Outcome.UNKNOWN_JOB: exceptions.UnknownJob,
+    Outcome.BAD_SETTINGS: exceptions.BadSettings,
+    Outcome.CRASHED: exceptions.BadTriggerEvent,
+    Outcome.LEFT: None,
+}
+
+
+def stored(kind: str) -> list[Any]:
+    return [
+        pytest.param(path, id=f"{path.parent.name}: {path.stem}")
+        for folder in FOLDERS
+        for path in sorted(folder.glob(f"{kind}, *.json"))
+    ]
+
+
+def job_ids(count: int) -> list[str]:
+    return [f"site/job-{number}" for number in range(count)]
+
+
+def test_what_is_stored_today_is_what_is_on_file() -> None:
+    on_file = {path.name: json.loads(path.read_text()) for path in TODAY.iterdir()}
+
+    # If this fails on purpose: was TODAY released? Then it is a new folder; and see VERSION in core/event.py.
+    assert on_file == json.loads(json.dumps(samples.files(), allow_nan=False))
+
+
+@pytest.mark.parametrize("path", stored("trigger"))
+def test_the_arguments_of_an_earlier_release_make_the_same_trigger(path: Path) -> None:
+    arguments = json.loads(path.read_text())
+
+    classpath, again = BatchJobTrigger(**arguments).serialize()
+
+    assert classpath == "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
+    assert {name: again[name] for name in arguments} == arguments
+
+
+@pytest.mark.parametrize("path", stored("event"))
+def test_the_event_of_an_earlier_release_ends_the_task_as_it_would_have(path: Path) -> None:
+    _, word, size = path.stem.split(", ")
+    outcome, jobs = Outcome(word), samples.FEW if size == "few" else samples.MANY
+    expected = samples.ends(outcome, jobs)
+
+    events, again = read_event(json.loads(path.read_text()), job_ids(jobs))
+
+    assert [(event.job_id, event.outcome) for event in events] == [(e.job_id, e.outcome) for e in expected]
+    whole = [
+        (e.status, sent.status) for e, sent in zip(events, expected, strict=True) if e.job_id not in again
+    ]
+    assert all(came == sent for came, sent in whole)
+    detailed = {e.job_id for e in expected if e.status is not None and e.status.detail}
+    assert again == (detailed if size == "many" else set())
+    policy = Policy(frozenset({JobState.SUCCEEDED, JobState.PARTIAL}), frozenset(), False, False)
+    log = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id=job_ids(jobs)).log
+    if (error := ENDS[outcome]) is None:
+        assert [result["job_id"] for result in policy.settle(events, log)] == job_ids(jobs)
+    else:
+        with pytest.raises(error) as failure:
+            policy.settle(events, log)
+        assert type(failure.value) is error
+        assert len(failure.value.results or []) == jobs
+
+
+@pytest.mark.parametrize("size", ["few", "many"])
+@pytest.mark.parametrize("version", [0, 2, 99, None, "2", "x" * 1000])
+def test_an_event_of_a_newer_release_fails_and_says_what_to_do(version: Any, size: str) -> None:
+    event = json.loads((TODAY / f"event, finished, {size}.json").read_text())
+    jobs = samples.FEW if size == "few" else samples.MANY
+
+    with pytest.raises(BadTriggerEvent, match="install the same version") as failure:
+        read_event({**event, "version": version}, job_ids(jobs))
+    assert len(str(failure.value)) < 300
