@@ -1,0 +1,176 @@
+"""A job that does not move, and what of a wait is worth a line in the log: a change, and no poll."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
+from structlog.testing import capture_logs
+
+from airflow_provider_jobstatus.core.chronicle import FEW, Chronicle
+from airflow_provider_jobstatus.core.wait import News
+from airflow_provider_jobstatus.exceptions import JobTimedOut, PollingFailed
+from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.triggers import batch_job as triggers
+from tests.support.modes import MODES, run
+from tests.support.times import FakeTime
+
+DOWN = {"http": 503}
+
+
+def at(percent: int) -> dict[str, Any]:
+    return {"status": "processing", "percentageProgress": percent}
+
+
+def arguments(*ids: str, **options: Any) -> dict[str, Any]:
+    return {"conn_id": "ruler_default", "job_id": list(ids) or "site/job", "poke_interval": 60, **options}
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Any]]:
+    """What is logged: a level and a line each."""
+    with capture_logs() as captured:
+        yield captured
+
+
+def levels(lines: list[Any], text: str = "") -> list[str]:
+    """The levels of the lines that hold ``text``, and that are ours."""
+    return [line["log_level"] for line in lines if "site/job" in line["event"] and text in line["event"]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stall_is_warned_of_once_and_again_after_a_movement(
+    mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=[at(1)] * 12 + [at(2)] * 12 + ["complete"])
+
+    result = run(arguments(stalled_after=300), mode, fake_time)
+
+    assert result["state"] == "succeeded"
+    assert levels(lines, "nothing has changed") == ["warning"] * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_job_that_moves_is_no_stall(
+    mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    script = [at(percent) for percent in range(20) for _ in range(4)]
+    sandbox.put_job("ruler", "site/job", script=[*script, "complete"])
+
+    run(arguments(stalled_after=300, if_stalled="fail"), mode, fake_time)
+
+    assert levels(lines, "nothing has changed") == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stall_may_fail_the_task_as_a_time_out(mode: str, sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/job", script=[at(1)])
+    began = fake_time.now
+
+    with pytest.raises(JobTimedOut, match="nothing has changed for"):
+        run(arguments(stalled_after=600, if_stalled="fail"), mode, fake_time)
+
+    # A triggerer counts from its own first look, an interval later.
+    assert fake_time.now - began == pytest.approx(660 if mode == "deferred" else 600, abs=1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_soft_fail_skips_a_stall(mode: str, sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/job", script=[at(1)])
+
+    with pytest.raises(AirflowSkipException):
+        run(arguments(stalled_after=600, if_stalled="fail", soft_fail=True), mode, fake_time)
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+@pytest.mark.parametrize("jobs", [1, FEW])
+def test_there_is_a_line_for_each_change_and_none_for_a_poll(
+    jobs: int,
+    mode: str,
+    sandbox: Sandbox,
+    fake_time: FakeTime,
+    lines: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # One question after the other, or time would pass for all while one is answered.
+    monkeypatch.setattr(triggers, "MAX_CALLS", 1)
+    ids = [f"site/job-{number}" for number in range(jobs)]
+    for job_id in ids:
+        sandbox.put_job("ruler", job_id, script=[at(1)] * 20 + [DOWN] * 5 + [at(2)] * 20 + ["complete"])
+
+    run(arguments(*ids), mode, fake_time)
+
+    for job_id in ids:
+        told = [line["log_level"] for line in lines if line["event"].startswith(f"{job_id}: ")]
+        # It runs, at 1 %; away; answers again; it has ended. The worker's first look tells the first, too.
+        seen_by_both = 1 if mode == "deferred" and job_id == ids[0] else 0
+        assert told == ["info"] * (1 + seen_by_both) + ["warning", "warning", "info"]
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+def test_an_outage_of_many_jobs_is_a_few_lines(
+    mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    ids = [f"site/job-{number}" for number in range(200)]
+    for job_id in ids:
+        sandbox.put_job("ruler", job_id, script=[DOWN])
+
+    with pytest.raises(PollingFailed):
+        run(arguments(*ids, poke_interval=600, max_outage=700), mode, fake_time)
+
+    ours = [line for line in lines if "job" in line["event"]]
+    # Of each kind of trouble the first, second, fourth, ...; each tenth end.
+    assert 0 < len(ours) <= 30
+
+
+@pytest.mark.parametrize("state", ["complete", "partialcomplete"])
+def test_the_ends_of_many_jobs_are_summed_up(
+    state: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    ids = [f"site/job-{number}" for number in range(100)]
+    for job_id in ids:
+        sandbox.put_job("ruler", job_id, script=[state])
+
+    run(arguments(*ids), "poke", fake_time)
+
+    ours = [line for line in lines if "job" in line["event"]]
+    assert len(ours) == 11  # each tenth, and the sum
+    assert ours[-1]["log_level"] == ("info" if state == "complete" else "warning")
+
+
+class Log:
+    """Counts lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, text: str, *values: object) -> None:
+        self.lines.append(text % values if values else text)
+
+    warning = info
+
+
+def test_of_many_jobs_only_warnings_are_told_and_those_alike_ever_more_seldom() -> None:
+    log = Log()
+    chronicle = Chronicle(log, FEW + 1)
+
+    for number in range(100):
+        chronicle.tell(News(f"job-{number}", "changed", f"job-{number}: 4 %", warning=False))
+        chronicle.tell(News(f"job-{number}", "away", f"job-{number}: 100 % away", warning=True))
+
+    assert [line.split(":")[0] for line in log.lines] == [f"job-{n - 1}" for n in (1, 2, 4, 8, 16, 32, 64)]
+    assert log.lines[-1] == "job-63: 100 % away (the like 64 times so far, of 17 jobs)"
+
+
+@pytest.mark.parametrize("jobs", [1, FEW, FEW + 1, 10_000])
+def test_of_many_jobs_each_tenth_end_is_told(jobs: int) -> None:
+    log = Log()
+    chronicle = Chronicle(log, jobs)
+
+    for _ in range(jobs):
+        chronicle.ended()
+
+    assert len(log.lines) == (10 if jobs > FEW else 0)
+    assert log.lines[-1:] == ([f"{jobs} of {jobs} jobs have ended"] if jobs > FEW else [])
