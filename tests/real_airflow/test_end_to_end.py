@@ -15,7 +15,9 @@ import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.triggers import display
 from tests.real_airflow import report, runs
+from tests.real_airflow.api import TaskRun
 from tests.real_airflow.stack import AirflowStack
 
 EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
@@ -32,6 +34,8 @@ class Finished:
     results: Path
     sandbox: Sandbox
     runs: list[runs.RunReport]
+    #: What Airflow's page showed of each wait.
+    progress: dict[str, Any]
     logs: str
 
 
@@ -44,9 +48,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     with Sandbox() as sandbox:
         env = {**sandbox.environment(), "JOBSTATUS_DEMO_OUTPUT": str(results)}
         with AirflowStack(folder / "home", EXAMPLE_DAGS, env) as stack:
-            reports = runs.run_every_dag(stack, sandbox)
+            progress: dict[str, Any] = {}
+
+            def look(snapshot: runs.Snapshot) -> None:
+                for task in (task for tasks in snapshot.tasks.values() for task in tasks):
+                    if _waits(task) and (value := stack.xcom(task, display.KEY)):
+                        progress[task.task_id] = value
+
+            reports = runs.run_every_dag(stack, sandbox, watch=look)
             logs = "\n\n".join(stack.logs(task.task) for run in reports for task in run.tasks)
-        yield Finished(stack.home, results, sandbox, reports, logs)
+        yield Finished(stack.home, results, sandbox, reports, progress, logs)
 
 
 def test_every_example_dag_succeeds_and_every_wait_is_really_deferred(finished: Finished) -> None:
@@ -59,6 +70,22 @@ def test_the_sensor_was_out_of_every_worker_for_most_of_the_wait(finished: Finis
     # No trigger polls in its first five seconds, and the demo's job takes twenty.
     assert all(wait.deferred_seconds > 5 for wait in waits)
     assert all(wait.polls is not None and wait.polls >= 2 for wait in waits)
+
+
+def test_the_progress_of_a_wait_is_shown_as_the_triggerer_sees_it(finished: Finished) -> None:
+    results = [task for run in finished.runs for task in run.tasks if task.task.operator == runs.SENSOR]
+    waits = [wait for wait in results if wait.task.task_id in finished.progress]
+
+    # On a slow machine a job may have ended before its trigger's first poll.
+    assert len(waits) == len(finished.progress)
+    assert bool(waits) == display._safe()
+    for wait in waits:
+        shown = finished.progress[wait.task.task_id]
+        job_id = wait.result["job_id"]
+        assert (shown["ended"], shown["jobs"], list(shown["status"])) == (0, 1, [job_id])
+        assert shown["status"][job_id]["state"] == "running"
+        assert shown["status"][job_id]["vendor"] == wait.result["vendor"]
+        assert wait.result["state"] == "succeeded"
 
 
 def test_the_file_that_was_pulled_is_what_the_vendor_serves(finished: Finished) -> None:
@@ -101,6 +128,11 @@ def test_the_report_that_was_fetched_is_whole(finished: Finished) -> None:
 
     assert (manifest["rows"], manifest["format"], manifest["bytes"]) == (40, "csv", len(fetched))
     assert manifest["sha256"] == hashlib.sha256(fetched).hexdigest()
+
+
+def _waits(task: TaskRun) -> bool:
+    # What was shown stays when the task is resumed.
+    return task.operator == runs.SENSOR and task.state in ("deferred", "running", "success")
 
 
 def _ruler_manifest(finished: Finished) -> dict[str, Any]:
