@@ -42,7 +42,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
-from airflow_provider_jobstatus.core.wait import JobEvent, News, Outcome, WaitPlan
+from airflow_provider_jobstatus.core.wait import SAME_POINT, JobEvent, News, Outcome, WaitPlan
 
 #: Seconds after the start of a wait in which a 404 may mean "not yet".
 NOT_FOUND_GRACE = 120.0
@@ -188,7 +188,9 @@ class JobPoller:
 
     def _stall(self, now: float) -> News | None:
         limit = self.plan.stalled_after
-        if limit is None or not (stalled := self._course.stalled_for(now)) >= limit:
+        stalled = self._course.stalled_for(now)
+        # A point of the grid may be reached a hair too early: Airflow stores it in whole microseconds.
+        if limit is None or stalled < limit - SAME_POINT:
             return None
         text = f"nothing has changed for {stalled:.0f} s: {self._last_status.describe()}"  # type: ignore[union-attr]
         if self.plan.fail_stalled:
