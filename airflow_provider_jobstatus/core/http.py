@@ -3,9 +3,8 @@ Requests, responses and flows: a conversation with a vendor as values.
 
 A *flow* is a generator that yields steps, is sent the answer to each, and returns a parsed result. It does no
 I/O; a transport drives it. A step is a :class:`Request`, answered by a :class:`Response`, or an
-:class:`~airflow_provider_jobstatus.core.tokens.Exchange`, answered by a token. What goes wrong is thrown in as
-    a
-:class:`~airflow_provider_jobstatus.core.errors.VendorError`.
+:class:`~airflow_provider_jobstatus.core.tokens.Exchange`, answered by a token. What goes wrong is thrown in:
+a :class:`~airflow_provider_jobstatus.core.errors.VendorError`.
 """
 
 from __future__ import annotations
