@@ -124,6 +124,10 @@ class Ledger:
         """Return whether a wait was given to another host between two points in time, epoch seconds."""
         return any(after <= since <= before for since in self._since[number])
 
+    def held_since(self, number: int, at: float) -> float:
+        """Return when a wait was given to the host that held it at a point in time, epoch seconds."""
+        return max(since for since in self._since[number] if since <= at)
+
 
 class Crowd:
     """The processes that hold the waits.

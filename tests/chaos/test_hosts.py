@@ -69,3 +69,4 @@ def test_a_wait_that_was_given_to_another_in_between_is_told_apart(tmp_path: Pat
     host.kill()
     assert ledger.changed_hands(1, 0.0, 9e9)
     assert not ledger.changed_hands(1, 0.0, 1.0)
+    assert 1e9 < ledger.held_since(1, 9e9) < 9e9
