@@ -13,11 +13,14 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
+#: Instead of a wait's number: the host holds its first waits.
+UP = -1
+
 
 def main(pipe: Connection, env: Mapping[str, str], log: str) -> None:
     """Run triggers until the pipe is closed.
 
-    :param pipe: brings `[number, class path, arguments]` as JSON, and takes `[number, event]`
+    :param pipe: brings `[number, class path, arguments]` as JSON; takes `[number, event]`, once `[UP, None]`
     :param env: variables of the environment
     :param log: file for whatever is printed
     """
@@ -30,6 +33,7 @@ def main(pipe: Connection, env: Mapping[str, str], log: str) -> None:
 
 async def _host(pipe: Connection) -> None:
     running: set[asyncio.Task[None]] = set()
+    up = False
     while True:
         try:
             waits = json.loads(await asyncio.to_thread(pipe.recv_bytes))
@@ -41,6 +45,11 @@ async def _host(pipe: Connection) -> None:
             task = asyncio.create_task(_run(number, trigger, pipe))
             running.add(task)
             task.add_done_callback(running.discard)
+        if not up:
+            # By now each of them has had its turn once.
+            await asyncio.sleep(0)
+            pipe.send_bytes(json.dumps([UP, None]).encode())
+            up = True
 
 
 async def _run(number: int, trigger: Any, pipe: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import multiprocessing.context
 import queue
@@ -15,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.host import main
+from tests.chaos.host import UP, main
 
 NEWS_EVERY = 15.0
 
@@ -144,6 +145,8 @@ class Crowd:
         self._folder, self._env, self._ledger = folder, env, ledger
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._started = 0
+        # When the newest host was up, of the monotonic clock.
+        self._up_at = math.inf
         self._hosts = [self._start() for _ in range(processes)]
         waits = ledger.unfinished()
         for index, host in enumerate(self._hosts):
@@ -167,7 +170,8 @@ class Crowd:
                 if not host.process.is_alive():
                     self.exits.append(f"{host.name} ended with exit code {host.process.exitcode}")
                     self._replace(host)
-            if time.monotonic() >= next_kill:
+            # On a busy machine it takes a while until the newest is up, and nothing moves if all die before.
+            if time.monotonic() >= max(next_kill, self._up_at + kill_every):
                 # The oldest: each lives as long as the others.
                 self._replace(self._hosts[0])
                 self.kills += 1
@@ -189,6 +193,7 @@ class Crowd:
         self._read(time.monotonic())
         orphans = self._ledger.unfinished(host.name)
         self._hosts.append(self._start())
+        self._up_at = math.inf
         # To all, in any order: the oldest is the next to die, and must not get the last wait each time.
         heirs = random.sample(self._hosts, len(self._hosts))
         for index, heir in enumerate(heirs):
@@ -198,6 +203,10 @@ class Crowd:
         """Take in what was reported, also what is there when the time is over."""
         while True:
             try:
-                self._ledger.take(self._reports.get(timeout=max(until - time.monotonic(), 0.0)))
+                report = self._reports.get(timeout=max(until - time.monotonic(), 0.0))
             except queue.Empty:
                 return
+            if report.number != UP:
+                self._ledger.take(report)
+            elif report.host == self._hosts[-1].name:
+                self._up_at = time.monotonic()

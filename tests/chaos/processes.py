@@ -60,7 +60,7 @@ class Size:
 def size(waits: int) -> Size:
     """Return what fits a number of waits: half a minute, or some."""
     if waits <= 500:
-        return Size(waits, 2.0, 2.0, 8.0, 2, 6.0, 3, 120.0)
+        return Size(waits, 2.0, 2.0, 8.0, 2, 5.0, 3, 240.0)
     # More processes, so that a death orphans no more waits than the others can take up before the next.
     return Size(waits, 25.0, 20.0, 120.0, 8, 15.0, 15, 1800.0)
 
