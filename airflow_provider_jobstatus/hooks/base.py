@@ -11,7 +11,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.environment import CallLimits
 
 T = TypeVar("T")
+
+#: How often a connection is looked for on a worker until it counts as not defined.
+LOOKUPS = 3
 
 
 class BatchJobHook(BaseHook):
@@ -262,11 +265,13 @@ def read_connection(conn_id: str) -> Connection:
 
     :raises SettingsError: it is not defined.
     """
-    try:
-        return BaseHook.get_connection(conn_id)
-    # Airflow 3.1.0 has nobody to ask outside a task, and says so by failing to import it.
-    except (AirflowNotFoundException, ImportError):
-        raise not_defined(conn_id) from None
+    # Airflow says "not defined" also if its API server did not answer, after tries and pauses of its own. So
+    # a repetition costs next to nothing if it is not defined, and bridges a restart if it is.
+    for _ in range(LOOKUPS):
+        # Airflow 3.1.0 has nobody to ask outside a task, and says so by failing to import it.
+        with suppress(AirflowNotFoundException, ImportError):
+            return BaseHook.get_connection(conn_id)
+    raise not_defined(conn_id)
 
 
 def not_defined(conn_id: str) -> SettingsError:

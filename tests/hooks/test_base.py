@@ -318,6 +318,28 @@ def test_a_connection_that_is_not_defined_is_named() -> None:
     assert message.startswith("connection 'nowhere' is not defined; ")
 
 
+@pytest.mark.parametrize(("misses", "found"), [(1, True), (2, True), (3, False)])
+def test_a_connection_that_airflow_does_not_find_is_looked_for_again(
+    misses: int, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow says the same when its API server is away for a while."""
+    looked = []
+
+    def look(conn_id: str) -> Connection:
+        looked.append(conn_id)
+        if len(looked) <= misses:
+            raise AirflowNotFoundException("not here")
+        return Connection(conn_id=conn_id, conn_type="toy", password="toy-key-6")
+
+    monkeypatch.setattr(BaseHook, "get_connection", look)
+    if found:
+        assert read_connection("my_toy").password == "toy-key-6"
+    else:
+        with pytest.raises(SettingsError, match="'my_toy' is not defined"):
+            read_connection("my_toy")
+    assert len(looked) == min(misses + 1, 3)
+
+
 def test_a_connection_is_read_in_an_event_loop_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_FROM_ENV", '{"conn_type": "toy", "password": "toy-key-6"}')
     connection = asyncio.run(aread_connection("from_env"))
