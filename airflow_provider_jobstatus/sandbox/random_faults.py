@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ WEIGHTS = {"500": 3, "503": 3, "429": 3, "reset": 3, "truncated": 3, "stall": 3,
 #: Longest ``Retry-After`` unless told otherwise, and longest stall, in seconds.
 MAX_RETRY_AFTER = 15
 MAX_STALL = 1.0
+#: Whose connection is gone so many seconds after an answer never heard it: a killed process, whose question was
+#: still waiting here. Others keep their connection for longer.
+HEARD = 0.05
 
 _HALF = b'{"batchJobId": "1", "status": "compl'
 
@@ -102,12 +106,20 @@ class RandomFaults:
         if kind == "401" and (path in self._refused or not self._refusals):
             kind = "500"
         self._faults[kind] += 1
-        return self._entry(kind, path, dice, now)
+        entry = self._entry(kind, path, dice, now)
+        if path in self._wishes:
+            told, transport = self._wishes[path], request.transport
+            asyncio.get_running_loop().call_later(HEARD, self._forget_unheard, path, told, transport)
+        return entry
 
     def _watch(self, path: str, now: float) -> None:
         wish = self._wishes.pop(path, None)
         if wish is not None and now < wish.due:
             self._early.append({"path": path, "told_at": wish.told_at, "due": wish.due, "at": now})
+
+    def _forget_unheard(self, path: str, told: _Wish, transport: asyncio.Transport | None) -> None:
+        if (transport is None or transport.is_closing()) and self._wishes.get(path) is told:
+            del self._wishes[path]
 
     def _entry(self, kind: str, path: str, dice: random.Random, now: float) -> Entry:
         match kind:
