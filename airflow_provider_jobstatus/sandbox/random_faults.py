@@ -17,9 +17,9 @@ WEIGHTS = {"500": 3, "503": 3, "429": 3, "reset": 3, "truncated": 3, "stall": 3,
 #: Longest ``Retry-After`` unless told otherwise, and longest stall, in seconds.
 MAX_RETRY_AFTER = 15
 MAX_STALL = 1.0
-#: Whose connection is gone so many seconds after an answer never heard it: a killed process, whose question was
-#: still waiting here. Others keep their connection for longer.
-HEARD = 0.05
+#: Whose connection is gone so many seconds after an answer never heard it: a killed process, whose question
+#: was still waiting here. Others keep their connection for longer.
+HEARD = 0.5
 
 _HALF = b'{"batchJobId": "1", "status": "compl'
 

@@ -63,9 +63,7 @@ def test_without_a_rate_nothing_fails(sandbox: Sandbox, client: Client) -> None:
     assert sandbox.fault_report() == {"requests": 0, "faults": {}, "early": []}
 
 
-def test_at_a_rate_of_one_every_answer_is_a_fault_and_all_kinds_happen(
-    sandbox: Sandbox, client: Client
-) -> None:
+def test_at_a_rate_of_one_every_answer_is_a_fault_of_some_kind(sandbox: Sandbox, client: Client) -> None:
     sandbox.random_faults(1.0, seed=3)
     answers = Counter(client.ask(40))
     report = sandbox.fault_report()
@@ -109,7 +107,7 @@ def test_what_was_told_to_one_who_is_gone_binds_nobody(sandbox: Sandbox, client:
     client.close()
     # The sandbox looks for its caller a moment later.
     told_at = sandbox.health()["now"]
-    while sandbox.health()["now"] < told_at + 4 * HEARD:
+    while sandbox.health()["now"] < told_at + 2 * HEARD:
         pass
     client.ask(1)
     assert sandbox.fault_report()["early"] == []
