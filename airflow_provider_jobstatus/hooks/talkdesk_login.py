@@ -6,7 +6,7 @@ import base64
 import re
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken
@@ -147,7 +147,11 @@ class TalkdeskLogin(BatchJobHook):
             "exp": int(now) + ASSERTION_LIFE,
         }
         try:
-            assertion = jwt.encode(claims, pem, algorithm, headers={"kid": key_id})
+            key: Any = jwt.get_algorithm_by_name(algorithm).prepare_key(pem)
+            # PyJWT before 2.11 signs with any curve, and Airflow 3.1.0 does not go with a newer PyJWT.
+            if algorithm == "ES256" and key.curve.name != "secp256r1":
+                raise ValueError("not a key of the curve P-256")
+            assertion = jwt.encode(claims, key, algorithm, headers={"kid": key_id})
         except (ValueError, TypeError, jwt.PyJWTError):
             raise self.settings.error(
                 "extra 'private_key'", f"is no key for {algorithm}", "give the private key as PEM"
