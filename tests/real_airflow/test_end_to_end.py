@@ -85,7 +85,8 @@ def test_the_progress_of_a_wait_is_shown_as_the_triggerer_sees_it(finished: Fini
         assert (shown["ended"], shown["jobs"], list(shown["status"])) == (0, 1, [job_id])
         assert shown["status"][job_id]["state"] == "running"
         assert shown["status"][job_id]["vendor"] == wait.result["vendor"]
-        assert wait.result["state"] == "succeeded"
+        # Of Ruler's job some rows are rejected.
+        assert wait.result["state"] in ("succeeded", "partial")
 
 
 def test_the_file_that_was_pulled_is_what_the_vendor_serves(finished: Finished) -> None:
