@@ -86,6 +86,8 @@ def is_vendor_hook(path: str) -> bool:
         "hooks/__init__.py",
         "hooks/base.py",
         "hooks/connections.py",
+        "hooks/fields.py",
+        "hooks/registry.py",
         "hooks/settings.py",
     )
 

@@ -27,6 +27,8 @@ PACKAGE = Path(airflow_provider_jobstatus.__file__).parent
 INTERNAL = {
     "hooks.base",
     "hooks.connections",
+    "hooks.fields",
+    "hooks.registry",
     "hooks.settings",
     "hooks.talkdesk_login",
     "operators.destination",

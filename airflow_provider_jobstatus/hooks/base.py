@@ -11,14 +11,14 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlencode
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.auth import Auth, authorized
@@ -27,6 +27,7 @@ from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, StatusTable
 from airflow_provider_jobstatus.core.replies import unexpected
 from airflow_provider_jobstatus.core.text import clean, redact
+from airflow_provider_jobstatus.hooks.connections import read_connection
 from airflow_provider_jobstatus.hooks.settings import COMMON_FIELDS, Settings
 
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.environment import CallLimits
 
 T = TypeVar("T")
-
-#: How often a connection is looked for on a worker until it counts as not defined.
-LOOKUPS = 3
 
 
 class BatchJobHook(BaseHook):
@@ -257,26 +255,3 @@ class BatchJobHook(BaseHook):
         if path is not None and not Path(path).is_file():
             raise self.settings.error("extra 'verify'", "names a file that is not here", "give a CA file")
         return path
-
-
-def read_connection(conn_id: str) -> Connection:
-    """
-    Return a connection, on a worker.
-
-    :raises SettingsError: it is not defined.
-    """
-    # Airflow says "not defined" also if its API server did not answer, after tries and pauses of its own. So
-    # a repetition costs next to nothing if it is not defined, and bridges a restart if it is.
-    for _ in range(LOOKUPS):
-        # Airflow 3.1.0 has nobody to ask outside a task, and says so by failing to import it.
-        with suppress(AirflowNotFoundException, ImportError):
-            return BaseHook.get_connection(conn_id)
-    raise not_defined(conn_id)
-
-
-def not_defined(conn_id: str) -> SettingsError:
-    """Return the error for a connection that Airflow does not find."""
-    return SettingsError(
-        f"connection {conn_id!r} is not defined; add it, or, if it is there, see in Airflow's log why it "
-        "cannot be read"
-    )

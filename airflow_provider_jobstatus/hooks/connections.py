@@ -1,19 +1,35 @@
-"""The way from a connection's id to its hook."""
+"""Airflow's connections, by their ids."""
 
 from __future__ import annotations
 
 import asyncio
-from importlib import import_module
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.hooks.base import BatchJobHook, not_defined, read_connection
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+#: How often a connection is looked for on a worker until it counts as not defined.
+LOOKUPS = 3
+
+
+def read_connection(conn_id: str) -> Connection:
+    """
+    Return a connection, on a worker.
+
+    :raises SettingsError: it is not defined.
+    """
+    # Airflow says "not defined" also if its API server did not answer, after tries and pauses of its own. So
+    # a repetition costs next to nothing if it is not defined, and bridges a restart if it is.
+    for _ in range(LOOKUPS):
+        # Airflow 3.1.0 has nobody to ask outside a task, and says so by failing to import it.
+        with suppress(AirflowNotFoundException, ImportError):
+            return BaseHook.get_connection(conn_id)
+    raise _not_defined(conn_id)
 
 
 async def aread_connection(conn_id: str) -> Connection:
@@ -29,27 +45,16 @@ async def aread_connection(conn_id: str) -> Connection:
         return await asyncio.to_thread(read_connection, conn_id)
     except AirflowNotFoundException:
         if _in_triggerer():
-            raise not_defined(conn_id) from None
+            raise _not_defined(conn_id) from None
         # dag.test() runs a trigger in a process whose asynchronous lookup does not see the metadata database.
         return await asyncio.to_thread(read_connection, conn_id)
 
 
-def hook_for(connection: Connection) -> BatchJobHook:
-    """
-    Return the hook that is registered for the connection's type. Imports code and may take half a second.
-
-    :raises SettingsError: no hook of this kind is registered for it, or the connection cannot be used.
-    """
-    found = _compat.hook_registry().get(connection.conn_type)
-    # Airflow registers some types of its own without a class.
-    if found is not None and found.hook_class_name:
-        module, _, name = found.hook_class_name.rpartition(".")
-        hook_class = getattr(import_module(module), name)
-        if isinstance(hook_class, type) and issubclass(hook_class, BatchJobHook):
-            return hook_class.from_connection(connection)
-    raise SettingsError(
-        f"connection {connection.conn_id!r} is of type {connection.conn_type!r}, and no hook for batch jobs "
-        "is installed for that type"
+def _not_defined(conn_id: str) -> SettingsError:
+    """Return the error for a connection that Airflow does not find."""
+    return SettingsError(
+        f"connection {conn_id!r} is not defined; add it, or, if it is there, see in Airflow's log why it "
+        "cannot be read"
     )
 
 

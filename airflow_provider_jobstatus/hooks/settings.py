@@ -6,23 +6,20 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.replies import load_json
 from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.hooks.fields import checked_url, credential_text, settings_error
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 #: Fields of the extra that every vendor's connection has.
 COMMON_FIELDS = frozenset({"statuses", "timeout", "verify", "allow_http"})
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_HOST = re.compile(r"[a-z0-9._:-]+")
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Settings:
 
     def error(self, field_name: str, problem: str, fix: str) -> SettingsError:
         """Return the error for a field that cannot be used."""
-        return _settings_error(self.conn_id, field_name, problem, fix)
+        return settings_error(self.conn_id, field_name, problem, fix)
 
     def required(self, field_name: str, value: str | None, fix: str) -> str:
         """
@@ -119,7 +116,7 @@ class Settings:
         if not isinstance(value, (str, int)) or isinstance(value, bool):
             raise self.error(f"extra {key!r}", f"is a {type(value).__name__}", "give a text")
         text = str(value)
-        checked = _credential(
+        checked = credential_text(
             self.conn_id, f"extra {key!r}", re.sub(r"[\r\n]", " ", text) if multiline else text
         )
         return text.strip() if multiline and checked else checked
@@ -131,7 +128,7 @@ class Settings:
         :raises SettingsError: it cannot be used.
         """
         name = f"extra {key!r}"
-        return _checked_url(self.conn_id, name, self.text(key) or default, self.allow_http)
+        return checked_url(self.conn_id, name, self.text(key) or default, self.allow_http)
 
 
 class _Reader:
@@ -140,10 +137,10 @@ class _Reader:
         self.extra = self._extra()
 
     def error(self, field_name: str, problem: str, fix: str) -> SettingsError:
-        return _settings_error(self._connection.conn_id, field_name, problem, fix)
+        return settings_error(self._connection.conn_id, field_name, problem, fix)
 
     def credential(self, name: str, value: str | None) -> str | None:
-        return _credential(self._connection.conn_id, name, value)
+        return credential_text(self._connection.conn_id, name, value)
 
     def _extra(self) -> Mapping[str, Any]:
         # Not extra_dejson: it masks with a call that blocks an event loop, and takes broken JSON for empty.
@@ -215,61 +212,8 @@ class _Reader:
             if self._connection.port:
                 parts = urlsplit(host)
                 host = urlunsplit(parts._replace(netloc=f"{parts.netloc}:{self._connection.port}"))
-        url = _checked_url(self._connection.conn_id, "host", host, allow_http).rstrip("/")
+        url = checked_url(self._connection.conn_id, "host", host, allow_http).rstrip("/")
         return url if urlsplit(url).path else url + urlsplit(public_url).path
 
 
 _STATUSES_FIX = 'give a JSON object such as {"Paused": "running"}'
-
-
-def _settings_error(conn_id: str, field_name: str, problem: str, fix: str) -> SettingsError:
-    return SettingsError(f"connection {conn_id!r}: {field_name} {problem}; {fix}")
-
-
-def _credential(conn_id: str, name: str, value: str | None) -> str | None:
-    text = (value or "").strip()
-    if _CONTROL.search(text):
-        raise _settings_error(
-            conn_id, name, "holds a line break or another control character", "copy it again"
-        )
-    return text or None
-
-
-def _checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
-    """Return ``url`` with scheme and host in lower case, or raise what is wrong with it."""
-
-    def error(problem: str, fix: str) -> SettingsError:
-        return _settings_error(conn_id, name, problem, fix)
-
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-        host = (parts.hostname or "").encode("idna").decode() if not _is_ipv6(parts) else parts.hostname or ""
-    except (ValueError, UnicodeError):
-        raise error("is no address", "give one such as https://api.example.com") from None
-    if parts.username is not None or parts.password is not None:
-        raise error("holds a user or password", "put them into login and password")
-    if parts.scheme not in ("http", "https"):
-        raise error(f"begins with {clean(parts.scheme, 20)!r}", "begin with https://")
-    # Clients disagree on where such a host ends, and the credential goes to it.
-    if not _HOST.fullmatch(host) or re.search(r"[\s\x00-\x1f\x7f]", url.strip()):
-        raise error("is no address", "give one such as https://api.example.com")
-    if parts.query or parts.fragment:
-        raise error("holds a ? or #", "give only scheme, host, port and path")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
-        raise error("is plain http", "use https://, or set extra 'allow_http' to true")
-    netloc = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, netloc + (f":{port}" if port else ""), parts.path, "", ""))
-
-
-def _is_ipv6(parts: SplitResult) -> bool:
-    return ":" in (parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

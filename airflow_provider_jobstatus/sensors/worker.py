@@ -80,8 +80,8 @@ class Vendor:
 
     def _ready_hook(self) -> BatchJobHook:
         if self._hook is None:
-            from airflow_provider_jobstatus.hooks.base import read_connection
-            from airflow_provider_jobstatus.hooks.connections import hook_for
+            from airflow_provider_jobstatus.hooks.connections import read_connection
+            from airflow_provider_jobstatus.hooks.registry import hook_for
 
             self._hook = hook_for(read_connection(self._conn_id))
         return self._hook

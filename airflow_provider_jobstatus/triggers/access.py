@@ -16,7 +16,8 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connections import aread_connection, hook_for
+from airflow_provider_jobstatus.hooks.connections import aread_connection
+from airflow_provider_jobstatus.hooks.registry import hook_for
 
 if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.aio import AioClient

@@ -26,8 +26,9 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.hooks.base import BatchJobHook, read_connection
-from airflow_provider_jobstatus.hooks.connections import aread_connection, hook_for
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.connections import aread_connection, read_connection
+from airflow_provider_jobstatus.hooks.registry import hook_for
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.settings import Settings
 from airflow_provider_jobstatus.sandbox import Sandbox

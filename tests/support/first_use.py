@@ -17,7 +17,7 @@ def use_airflow_once() -> None:
     from airflow.sdk.log import mask_secret
 
     from airflow_provider_jobstatus._compat import hook_registry
-    from airflow_provider_jobstatus.hooks.connections import hook_for
+    from airflow_provider_jobstatus.hooks.registry import hook_for
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,0 +1,76 @@
+"""Checks of single fields of a connection. What is wrong with one is said without showing a secret."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.text import clean
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[a-z0-9._:-]+")
+
+
+def settings_error(conn_id: str, field_name: str, problem: str, fix: str) -> SettingsError:
+    """Return the error for a field that cannot be used."""
+    return SettingsError(f"connection {conn_id!r}: {field_name} {problem}; {fix}")
+
+
+def credential_text(conn_id: str, name: str, value: str | None) -> str | None:
+    """
+    Return ``value``, stripped, or None if nothing is left.
+
+    :raises SettingsError: it holds a control character, as a value does that was copied with its line break.
+    """
+    text = (value or "").strip()
+    if _CONTROL.search(text):
+        raise settings_error(
+            conn_id, name, "holds a line break or another control character", "copy it again"
+        )
+    return text or None
+
+
+def checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
+    """
+    Return ``url`` with scheme and host in lower case.
+
+    :raises SettingsError: what is wrong with it.
+    """
+
+    def error(problem: str, fix: str) -> SettingsError:
+        return settings_error(conn_id, name, problem, fix)
+
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+        host = (parts.hostname or "").encode("idna").decode() if not _is_ipv6(parts) else parts.hostname or ""
+    except (ValueError, UnicodeError):
+        raise error("is no address", "give one such as https://api.example.com") from None
+    if parts.username is not None or parts.password is not None:
+        raise error("holds a user or password", "put them into login and password")
+    if parts.scheme not in ("http", "https"):
+        raise error(f"begins with {clean(parts.scheme, 20)!r}", "begin with https://")
+    # Clients disagree on where such a host ends, and the credential goes to it.
+    if not _HOST.fullmatch(host) or re.search(r"[\s\x00-\x1f\x7f]", url.strip()):
+        raise error("is no address", "give one such as https://api.example.com")
+    if parts.query or parts.fragment:
+        raise error("holds a ? or #", "give only scheme, host, port and path")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+        raise error("is plain http", "use https://, or set extra 'allow_http' to true")
+    netloc = f"[{host}]" if ":" in host else host
+    return urlunsplit((parts.scheme, netloc + (f":{port}" if port else ""), parts.path, "", ""))
+
+
+def _is_ipv6(parts: SplitResult) -> bool:
+    return ":" in (parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
