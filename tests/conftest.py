@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.triggers import lists
 from tests.support.first_use import use_airflow_once
 from tests.support.times import FakeTime
 
@@ -51,6 +53,12 @@ def fake_time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     time = FakeTime(sandbox.advance_clock)
     time.patch(monkeypatch)
     return time
+
+
+@pytest.fixture
+def without_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each job is asked about by itself: a sandbox's script goes on with the questions about its job."""
+    monkeypatch.setattr(lists, "WORTH_FROM", math.inf)
 
 
 @pytest.fixture

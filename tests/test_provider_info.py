@@ -26,6 +26,7 @@ PACKAGE = Path(airflow_provider_jobstatus.__file__).parent
 #: Modules of these folders that are no one's to import but ours.
 INTERNAL = {
     "hooks.base",
+    "hooks.configuration",
     "hooks.connections",
     "hooks.fields",
     "hooks.registry",
@@ -41,6 +42,10 @@ INTERNAL = {
     "sensors.worker",
     "triggers.access",
     "triggers.display",
+    "triggers.fleet",
+    "triggers.jobs",
+    "triggers.lists",
+    "triggers.wait",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)
 #: What the design says of every vendor's connection.

@@ -57,6 +57,7 @@ import sys
 from airflow_provider_jobstatus.sensors import wait
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers import batch_job as triggers
+from airflow_provider_jobstatus.triggers import fleet
 from tests.support.modes import TaskInstance, run_deferred
 from tests.support.times import FakeTime
 
@@ -64,7 +65,9 @@ time = FakeTime()
 for module in (wait, triggers):
     module.steady_clock = lambda: lambda: time.now
 wait.sleep = time.sleep
-triggers.sleep = time.asleep
+for module in (triggers, fleet):
+    module.monotonic = lambda: time.now
+fleet.pause = time.pause
 results = []
 for deferrable in (False, True):
     job_id = str(7 + deferrable)

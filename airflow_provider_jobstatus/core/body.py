@@ -80,10 +80,14 @@ class BodyReader:
 
     :param encoding: value of ``Content-Encoding``.
     :param outline: what to read of a JSON body instead of keeping it.
+    :param max_bytes: size above which a body is an error, if it is kept whole.
     :raises ValueError: a coding that we do not know.
     """
 
-    def __init__(self, encoding: str, outline: Outline | None = None) -> None:
+    def __init__(
+        self, encoding: str, outline: Outline | None = None, max_bytes: int = MAX_BODY_BYTES
+    ) -> None:
+        self._max_bytes = max_bytes
         self._inflater = Inflater(encoding)
         self._outline = outline
         self._body = bytearray()
@@ -124,6 +128,6 @@ class BodyReader:
                 raise ValueError("the body is no whole JSON")
             return self._enough
         self._body += piece
-        if self._size > MAX_BODY_BYTES:
-            raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+        if self._size > self._max_bytes:
+            raise ValueError(f"the body is larger than {self._max_bytes} bytes")
         return False

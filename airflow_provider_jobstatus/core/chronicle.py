@@ -38,6 +38,10 @@ class Chronicle:
             if times & (times - 1) == 0:
                 self._log.warning("%s (the like %d times so far, of %d jobs)", news.text, times, self._jobs)
 
+    def warn(self, text: str) -> None:
+        """Write what concerns no single job."""
+        self._log.warning(text)
+
     def ended(self) -> None:
         """Count a job that has ended; of many, each tenth of them makes a line."""
         before, self._ended = self._ended, self._ended + 1

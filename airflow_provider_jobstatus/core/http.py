@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
 from airflow_provider_jobstatus.core.scan import Outline
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Request:
     :param body: bytes or None.
     :param stream: leave the body of a 2xx reply unread, for :attr:`Response.chunks`. Worker only.
     :param outline: makes what is read of a 2xx reply of JSON that may be too large to be held.
+    :param max_bytes: size above which a reply that is read whole is an error.
     :param anonymous: to a host that a reply has named: never to carry our credentials, wherever it goes, and
         not to be sent into the network (:class:`~airflow_provider_jobstatus.core.redirects.Peers`).
     """
@@ -45,6 +47,7 @@ class Request:
     body: bytes | None = None
     stream: bool = False
     outline: Callable[[], Outline] | None = None
+    max_bytes: int = MAX_BODY_BYTES
     anonymous: bool = False
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider_jobstatus.core.text import MAX_INT, STORED_TEXT_LIMIT, clean, storable
 
@@ -111,6 +111,43 @@ _PLAIN_TYPES: dict[str, tuple[type, ...]] = {
     "created_at": (str, NoneType),
     "completed_at": (str, NoneType),
 }
+
+
+class Listed(NamedTuple):
+    """
+    What a vendor's list tells of a job.
+
+    :param word: the vendor's.
+    :param progress: whole percent, or None.
+    """
+
+    word: str
+    progress: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """
+    What a vendor's list told.
+
+    :param jobs: by the key that names a job there. One that stands there twice is left out.
+    :param requests: how many it took.
+    """
+
+    jobs: Mapping[str, Listed]
+    requests: int = 1
+
+    @classmethod
+    def of(cls, entries: Iterable[tuple[str, Listed]], requests: int = 1) -> Listing:
+        """Return a listing of what stands in it once."""
+        jobs: dict[str, Listed] = {}
+        twice = set()
+        for key, listed in entries:
+            if jobs.setdefault(key, listed) is not listed:
+                twice.add(key)
+        for key in twice:
+            del jobs[key]
+        return cls(jobs, requests)
 
 
 class StatusTable:

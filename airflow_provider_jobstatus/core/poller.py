@@ -28,6 +28,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_jobstatus.core.course import Course
@@ -42,7 +43,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
-from airflow_provider_jobstatus.core.wait import SAME_POINT, JobEvent, News, Outcome, WaitPlan
+from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, SAME_POINT, JobEvent, News, Outcome, WaitPlan
 
 #: Seconds after the start of a wait in which a 404 may mean "not yet".
 NOT_FOUND_GRACE = 120.0
@@ -118,6 +119,20 @@ class JobPoller:
     def last_status(self) -> JobStatus | None:
         """What the vendor said last, if it ever said something usable."""
         return self._last_status
+
+    def align(self, point: float, now: float) -> None:
+        """
+        Ask at the points at which another poller asks about the same job, as often as this one.
+
+        :param point: of the other's grid, epoch seconds.
+        """
+        interval = self.plan.poll_interval
+        if self.plan.exponential_backoff or not point:
+            return
+        earliest = max(self.plan.first_poll_at - interval + SAME_POINT, self.plan.started_at + MIN_DEFERRAL)
+        steps = math.ceil((earliest - point) / interval)
+        self.plan = replace(self.plan, first_poll_at=point + steps * interval)
+        self._ask_again_at(max(self.plan.next_point(now), self.not_before))
 
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""

@@ -7,7 +7,7 @@ import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
@@ -20,11 +20,14 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.http import Request, Response
 
+K = TypeVar("K")
+
 #: Longest ``Retry-After`` that is obeyed, in seconds.
 MAX_RETRY_AFTER = 3600.0
 #: Deepest nesting that is parsed.
 MAX_JSON_DEPTH = 64
 
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # Possessive, and a string without an end is one token: a hostile body takes time in proportion to its size.
 _JSON_NESTING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
@@ -77,14 +80,27 @@ def expect_json(request: Request, response: Response, *statuses: int) -> dict[st
     :raises ApiError: another status.
     :raises UnexpectedResponse: no JSON object, a duplicate key, NaN, or deeper than :data:`MAX_JSON_DEPTH`.
     """
-    expect(request, response, *statuses)
+    return _expect_kind(dict, "object", request, expect(request, response, *statuses))
+
+
+def expect_list(request: Request, response: Response) -> list[Any]:
+    """
+    Return the JSON array of a reply with a 2xx status.
+
+    :raises ApiError: another status.
+    :raises UnexpectedResponse: as :func:`expect_json`.
+    """
+    return _expect_kind(list, "array", request, expect(request, response))
+
+
+def _expect_kind(kind: type[K], name: str, request: Request, response: Response) -> K:
     try:
         value = load_json(response.body)
     except ValueError as error:
-        kind = response.content_type or "no content type"
-        raise unexpected(request, f"answered no usable JSON ({kind}): {error}", response.status) from None
-    if not isinstance(value, dict):
-        raise unexpected(request, f"answered a JSON {type(value).__name__}, not an object", response.status)
+        sent = response.content_type or "no content type"
+        raise unexpected(request, f"answered no usable JSON ({sent}): {error}", response.status) from None
+    if not isinstance(value, kind):
+        raise unexpected(request, f"answered a JSON {type(value).__name__}, not an {name}", response.status)
     return value
 
 
@@ -98,7 +114,7 @@ def load_json(body: bytes | str) -> Any:
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
     if not raw.strip():
         raise ValueError("the body is empty")
-    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_DEPTH and _json_depth(raw) > MAX_JSON_DEPTH:
+    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_DEPTH and _deeper(raw):
         raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
     try:
         # As text: of bytes, the module json guesses UTF-16 and UTF-32 as well, and lets lone surrogates pass.
@@ -122,6 +138,20 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+
+
+def _deeper(raw: bytes) -> bool:
+    """Return whether JSON is nested deeper than :data:`MAX_JSON_DEPTH`."""
+    if b"\\" in raw:
+        return _json_depth(raw) > MAX_JSON_DEPTH
+    # Without escapes, each second piece between quotes is a string. What is left of a long list of small
+    # objects is many pairs of brackets, of which each pass takes away a whole level.
+    brackets = b"".join(raw.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    for _ in range(MAX_JSON_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return len(brackets) > 0 and _json_depth(raw) > MAX_JSON_DEPTH
 
 
 def _json_depth(raw: bytes) -> int:

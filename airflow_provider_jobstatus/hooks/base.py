@@ -8,6 +8,7 @@ a job's status, which word means what, and how to try a connection. This base tu
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -22,11 +23,13 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.auth import Auth, authorized
+from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, StatusTable
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing, StatusTable
 from airflow_provider_jobstatus.core.replies import unexpected
 from airflow_provider_jobstatus.core.text import clean, redact
+from airflow_provider_jobstatus.hooks.configuration import configured_rate
 from airflow_provider_jobstatus.hooks.connections import read_connection
 from airflow_provider_jobstatus.hooks.settings import COMMON_FIELDS, Settings
 
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.environment import CallLimits
 
 T = TypeVar("T")
+
+#: Largest list of jobs that is read, in bytes: an event loop can spare the time for no more.
+MAX_LIST_BYTES = 2 * 1024 * 1024
 
 
 class BatchJobHook(BaseHook):
@@ -62,6 +68,8 @@ class BatchJobHook(BaseHook):
     public_url: ClassVar[str]
     #: The vendor's status words.
     statuses: ClassVar[Mapping[str, JobState]]
+    #: What the vendor grants a key, in all processes together.
+    granted: ClassVar[Rate] = Rate()
     #: The extra's fields, besides those of every vendor; None for any.
     extra_fields: ClassVar[frozenset[str] | None] = None
     #: Epoch seconds, for a login that is signed.
@@ -101,6 +109,25 @@ class BatchJobHook(BaseHook):
         """The credential. :raises SettingsError: a field that it needs is missing."""
         return self.make_auth()
 
+    @property
+    def rate(self) -> Rate:
+        """
+        What the key may use: the connection's extra, else ``[jobstatus]`` of Airflow's configuration, else
+        what the vendor documents.
+        """
+        settings, usual = self.settings, configured_rate(self.conn_type, self.granted)
+        return Rate(
+            usual.per_second if settings.requests_per_second is None else settings.requests_per_second,
+            usual.burst if settings.burst is None else settings.burst,
+        )
+
+    @cached_property
+    def key_digest(self) -> str:
+        """The same for connections that hold the same key of the same vendor; tells nothing of it."""
+        settings = self.settings
+        key = (self.conn_type, settings.base_url, settings.login, settings.password)
+        return hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
+
     @cached_property
     def _words(self) -> StatusTable:
         return StatusTable(self.statuses).merged(self.settings.statuses)
@@ -121,6 +148,40 @@ class BatchJobHook(BaseHook):
     @abstractmethod
     def ping_flow(self) -> Flow[str]:
         """Make one harmless authenticated read, and say in a sentence what it showed."""
+
+    def list_place(self, job_id: str) -> tuple[str, str] | None:
+        """
+        Return the list in which the vendor shows a job, and the key by which it is named there.
+
+        Waits whose jobs stand in the same list read it together. None, the default, for no list.
+
+        :raises SettingsError: an id of the wrong form.
+        """
+        return None
+
+    def list_flow(self, name: str) -> Flow[Listing]:
+        """
+        Read a list of jobs.
+
+        :param name: from :meth:`list_place`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no list {name!r}")
+
+    def job_list_flow(self, name: str) -> Flow[Listing]:
+        """Read a list of jobs with credentials: ready for a transport."""
+        return self.with_credentials(self.list_flow(name))
+
+    def listed_status(self, job_id: str, listed: Listed) -> JobStatus:
+        """Return what a list tells of a job. Its end is to be confirmed by the job's own status."""
+        state = self.known_state(listed.word)
+        return JobStatus(
+            job_id,
+            self.conn_type,
+            JobState.RUNNING if state is None else state,
+            clean(listed.word, 80),
+            progress=listed.progress,
+            known=state is not None,
+        )
 
     def job_status_flow(self, job_id: str) -> Flow[JobStatus]:
         """Ask for a job's status with credentials: ready for a transport."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -74,3 +75,32 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def positive(value: object) -> float | None:
+    """
+    Return a number above 0, or None if it is not set.
+
+    :raises ValueError: says what it is instead, as the end of a sentence.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if isinstance(value, bool) or not 0 < number < math.inf:
+        raise ValueError(f"is {clean(value, 40)!r}, and no number above 0")
+    return number
+
+
+def positive_whole(value: object) -> int | None:
+    """
+    Return a whole number above 0, or None if it is not set.
+
+    :raises ValueError: as :func:`positive`.
+    """
+    number = positive(value)
+    if number is not None and not number.is_integer():
+        raise ValueError(f"is {clean(value, 40)!r}, and no whole number")
+    return None if number is None else int(number)

@@ -9,10 +9,11 @@ Sources, read 2026-11-21
     https://www.questionpro.com/api/communities/batch-details.html, .../send-survey.html,
     https://www.questionpro.com/api/error-codes.html, https://questionpro.com/api/limits.html
 Quirks
-    The vocabulary is open: the page shows "Delivery Successful" and lists no words, so that an unknown one
-    means "running". An answer may hold ``response.error`` even with 200. 429 has two meanings: too fast, or
-    the licence's calls are used up (error 1013), which no waiting mends. Error ids are texts on one page and
-    numbers on another. ``GET /apikey/regenerate`` would end the key: it is never called.
+    A key may make 300 calls in 60 s. The vocabulary is open: the page shows "Delivery Successful" and lists
+    no words, so that an unknown one means "running". An answer may hold ``response.error`` even with 200. 429
+    has two meanings: too fast, or the licence's calls are used up (error 1013), which no waiting mends. Error
+    ids are texts on one page and numbers on another. ``GET /apikey/regenerate`` would end the key: it is
+    never called.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
+from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import NotFound, RateLimited, RequestRejected, SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
@@ -48,6 +50,8 @@ class QuestionProHook(BatchJobHook):
     public_url = "https://api.questionpro.com/a/api/v2"
     statuses: ClassVar[dict[str, JobState]] = {"Delivery Successful": JobState.SUCCEEDED}
     extra_fields = frozenset()
+    # 300 calls in 60 s a key, by the page of limits; the rest is for workers and others.
+    granted = Rate(4.5, 10)
 
     def __init__(self, questionpro_conn_id: str = default_conn_name) -> None:
         super().__init__(questionpro_conn_id)

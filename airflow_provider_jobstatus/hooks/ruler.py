@@ -34,15 +34,17 @@ from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
 from airflow_provider_jobstatus.core.jobs import (
     JobState,
     JobStatus,
+    Listed,
+    Listing,
     row_counts,
     text_or_none,
     utc_time,
     whole_percent,
 )
-from airflow_provider_jobstatus.core.replies import expect, expect_json, load_json, unexpected
+from airflow_provider_jobstatus.core.replies import expect, expect_json, expect_list, unexpected
 from airflow_provider_jobstatus.core.rows import csv_rows
 from airflow_provider_jobstatus.core.tokens import Token, token_flow, token_slot
-from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.base import MAX_LIST_BYTES, BatchJobHook
 
 FailuresFormat = Literal["csv", "json"]
 
@@ -131,6 +133,31 @@ class RulerHook(BatchJobHook):
             completed_at=utc_time(reply.get("completedDateTime")),
         )
 
+    def list_place(self, job_id: str) -> tuple[str, str]:
+        """Return the site, quoted: each has a list; and the job."""
+        return self.split_job_id(job_id)[0], job_id_text(job_id).rpartition("/")[2]
+
+    def list_flow(self, name: str) -> Flow[Listing]:
+        """
+        Read a site's list of jobs: ``GET /{siteId}/batch/jobs``. No paging is documented.
+
+        Smallest reply relied on: ``[{"jobId": "j1", "status": "processing", "percentageProgress": 40}]``
+
+        :param name: the site, quoted.
+        """
+        request = self._list_request(name)
+        entries = expect_list(request, (yield request))
+        return Listing.of(
+            (job, Listed(word, whole_percent(entry.get("percentageProgress"))))
+            for entry in entries
+            if isinstance(entry, dict)
+            and isinstance(job := entry.get("jobId"), str)
+            and isinstance(word := entry.get("status"), str)
+        )
+
+    def _list_request(self, site: str) -> Request:
+        return self.request("GET", f"/{site}/batch/jobs", max_bytes=MAX_LIST_BYTES)
+
     def ping_flow(self) -> Flow[str]:
         """
         List the default site's jobs: ``GET /{siteId}/batch/jobs``.
@@ -141,7 +168,7 @@ class RulerHook(BatchJobHook):
         """
         site = self.settings.text("site_id")
         source = f"connection {self.conn_id!r}: extra 'site_id'"
-        request = self.request("GET", f"/{path_segment(site or 'no-such-site', 'site', source)}/batch/jobs")
+        request = self._list_request(path_segment(site or "no-such-site", "site", source))
         response = yield request
         try:
             expect(request, response)
@@ -150,8 +177,7 @@ class RulerHook(BatchJobHook):
                 raise
         else:
             # Any web server answers 200 to something.
-            if not _is_array(response.body):
-                raise unexpected(request, "answered no list of jobs")
+            expect_list(request, response)
         return f"Ruler accepts the credentials and lists the jobs of site {site}" if site else _NO_SITE
 
     def failures_flow(self, job_id: str, file_format: FailuresFormat = "csv") -> Flow[Response]:
@@ -213,10 +239,3 @@ class RulerHook(BatchJobHook):
 
 
 _NO_SITE = "Ruler accepts the credentials; no site was asked for, as extra 'site_id' is not set"
-
-
-def _is_array(body: bytes) -> bool:
-    try:
-        return isinstance(load_json(body), list)
-    except ValueError:
-        return False

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.replies import load_json
 from airflow_provider_jobstatus.core.text import clean
-from airflow_provider_jobstatus.hooks.fields import checked_url, credential_text, settings_error
+from airflow_provider_jobstatus.hooks.fields import (
+    checked_url,
+    credential_text,
+    positive,
+    positive_whole,
+    settings_error,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+N = TypeVar("N", int, float)
+
 #: Fields of the extra that every vendor's connection has.
-COMMON_FIELDS = frozenset({"statuses", "timeout", "verify", "allow_http"})
+COMMON_FIELDS = frozenset({"statuses", "timeout", "verify", "allow_http", "requests_per_second", "burst"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class Settings:
     :param statuses: vendor words that the user adds or changes.
     :param ca_file: file of certificate authorities, or None for the environment's.
     :param timeout: longest call, in seconds.
+    :param requests_per_second: that the key may send on average, or None for what is usual.
+    :param burst: requests at once after a time of rest, or None for what is usual.
     :param allow_http: whether a plain ``http`` address outside this machine is accepted.
     """
 
@@ -46,6 +55,8 @@ class Settings:
     statuses: Mapping[str, JobState] = field(default_factory=dict)
     ca_file: str | None = None
     timeout: float = 60.0
+    requests_per_second: float | None = None
+    burst: int | None = None
     allow_http: bool = False
 
     @classmethod
@@ -71,6 +82,8 @@ class Settings:
             statuses=reader.statuses(),
             ca_file=reader.ca_file(),
             timeout=reader.timeout(),
+            requests_per_second=reader.number("requests_per_second", positive),
+            burst=reader.number("burst", positive_whole),
             allow_http=allow_http,
         )
 
@@ -191,16 +204,14 @@ class _Reader:
         return value.strip()
 
     def timeout(self) -> float:
-        value = self.extra.get("timeout")
-        if value is None or value == "":
-            return Settings.timeout
+        seconds = self.number("timeout", positive)
+        return Settings.timeout if seconds is None else seconds
+
+    def number(self, key: str, check: Callable[[object], N | None]) -> N | None:
         try:
-            seconds = float(value)
-        except (TypeError, ValueError, OverflowError):
-            seconds = math.nan
-        if isinstance(value, bool) or not 0 < seconds < math.inf:
-            raise self.error("extra 'timeout'", f"is {clean(value, 40)!r}", "give seconds, such as 60")
-        return seconds
+            return check(self.extra.get(key))
+        except ValueError as problem:
+            raise self.error(f"extra {key!r}", str(problem), "give a number, such as 60") from None
 
     def base_url(self, public_url: str, allow_http: bool) -> str:
         host = (self._connection.host or "").strip()

@@ -29,14 +29,20 @@ from typing import Any, ClassVar
 from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected, SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
 from airflow_provider_jobstatus.core.replies import expect, expect_json, load_json, unexpected
 from airflow_provider_jobstatus.core.scan import Outline
+from airflow_provider_jobstatus.hooks.base import MAX_LIST_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk_login import TalkdeskLogin
 
 #: How often a signed address that has expired is asked for again.
 MAX_ADDRESSES = 3
+
+#: Jobs on a page of the list: the most that clients ask for.
+PAGE_SIZE = 200
+#: Pages of a list that are read; a longer one costs more than it saves.
+MAX_PAGES = 10
 
 #: Redirects that the page, the older page or working clients read as "done" wherever they point.
 _DONE = frozenset({300, 302, 303})
@@ -114,6 +120,47 @@ class TalkdeskHook(TalkdeskLogin):
             raise unexpected(
                 request, f"answered {response.status}, and not to the job's file", response.status
             )
+
+    def list_place(self, job_id: str) -> tuple[str, str]:
+        """Return the report type, quoted: each has a list; and the job."""
+        return self.split_job_id(job_id)[0], job_id_text(job_id).partition("/")[2]
+
+    def list_flow(self, name: str) -> Flow[Listing]:
+        """
+        Read the list of a report type's jobs: ``GET /data/reports/{type}/jobs?page=1&per_page=200``.
+
+        Smallest reply relied on, of each page:
+        ``{"_embedded": {"jobs": [{"id": "j1", "status": "processing"}]}}``
+
+        The list of Explore stands on no page; its path and its paging are read from clients, its form from
+        the page of the older API. A page that is not full is the last.
+
+        :param name: the report type, quoted.
+        :raises UnexpectedResponse: a page without jobs in that form, or more than :data:`MAX_PAGES`.
+        """
+        entries: list[tuple[str, Listed]] = []
+        for page in range(1, MAX_PAGES + 1):
+            request = self.request(
+                "GET",
+                f"/data/reports/{name}/jobs",
+                {"page": str(page), "per_page": str(PAGE_SIZE)},
+                max_bytes=MAX_LIST_BYTES,
+            )
+            reply = expect_json(request, (yield request))
+            embedded = reply.get("_embedded")
+            jobs = embedded.get("jobs") if isinstance(embedded, dict) else None
+            if not isinstance(jobs, list):
+                raise unexpected(request, "answered no list of jobs")
+            entries += [
+                (job["id"], Listed(job["status"]))
+                for job in jobs
+                if isinstance(job, dict)
+                and isinstance(job.get("id"), str)
+                and isinstance(job.get("status"), str)
+            ]
+            if len(jobs) < PAGE_SIZE:
+                return Listing.of(entries, page)
+        raise unexpected(request, f"answered a list of more than {MAX_PAGES} pages")
 
     def ping_flow(self) -> Flow[str]:
         """

@@ -18,6 +18,7 @@ import aiohttp
 import yarl
 
 from airflow_provider_jobstatus.core.body import BodyReader
+from airflow_provider_jobstatus.core.budget import MAX_CALLS
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers
@@ -33,6 +34,8 @@ from airflow_provider_jobstatus.transports.environment import (
 
 T = TypeVar("T")
 
+#: Seconds for which a connection is kept that nobody uses: longer than the usual time between two polls.
+KEEP_ALIVE = 90.0
 #: As http.client, which the blocking transport stands on; aiohttp before 3.13.4 has no limit of its own.
 MAX_HEADERS = 100
 
@@ -89,7 +92,9 @@ class AioClient:
                 f"the certificate authorities cannot be read ({reason(error)})", vendor="TLS"
             ) from None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, socket_factory=self._open_socket),
+            connector=aiohttp.TCPConnector(
+                ssl=tls, socket_factory=self._open_socket, limit=MAX_CALLS, keepalive_timeout=KEEP_ALIVE
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             # No .netrc; and aiohttp would refuse our own Authorization header beside it.
@@ -184,7 +189,7 @@ class AioClient:
                         headers[key] = f"{headers[key]}, {value}" if key in headers else value
                     check_length(headers)
                     coding = headers.get("content-encoding", "")
-                    reader = BodyReader(coding, request.outline_for(reply.status))
+                    reader = BodyReader(coding, request.outline_for(reply.status), request.max_bytes)
                     async for chunk in reply.content.iter_any():
                         if await _take_in(reader, chunk):
                             # What is left is not worth reading; the connection cannot be used again.

@@ -1,20 +1,20 @@
-"""One way to the vendor for all waits of a triggerer that use the same connection."""
+"""A connection, and the session on it, for all waits of a triggerer that use it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from time import monotonic
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk.exceptions import AirflowRuntimeError
 
+from airflow_provider_jobstatus.core.budget import Budget, Rate
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
-from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connections import aread_connection
 from airflow_provider_jobstatus.hooks.registry import hook_for
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: Seconds after which a connection is read again, in case somebody changed it.
 MAX_AGE = 600.0
 #: Seconds after which it is tried again if that brought nothing.
@@ -31,42 +33,32 @@ RETRY_AFTER = 60.0
 #: Longest time that a question waits for the connection, in seconds.
 READ_TIMEOUT = 60.0
 
-# Sessions and locks belong to one event loop. A triggerer has one.
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Access]] = WeakKeyDictionary()
+# By key, for as long as somebody uses it: two connections may hold the same key.
+_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, Budget]]
+_budgets = WeakKeyDictionary()
 
 
-@asynccontextmanager
-async def access(conn_id: str) -> AsyncIterator[Access]:
-    """
-    Join those who use a connection. The last who leaves closes its session.
-
-    :param conn_id: of the connection; it is read when it is first needed.
-    """
-    known = _shared.setdefault(asyncio.get_running_loop(), {})
-    shared = known.setdefault(conn_id, Access(conn_id))
-    shared.users += 1
-    try:
-        yield shared
-    finally:
-        shared.users -= 1
-        if shared.users == 0:
-            del known[conn_id]
-            await shared.close()
+def budget_of(hook: BatchJobHook) -> Budget:
+    """Return the budget of a hook's key, the same one for all who use that key."""
+    known = _budgets.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    budget = known.setdefault(hook.key_digest, Budget(hook.rate))
+    budget.rate = hook.rate
+    return budget
 
 
 class Access:
     """
     A connection as all waits of one event loop see it: read once, and again after a refusal and when it has
-    become old; one session, one token.
+    become old; one session, one token, one budget.
 
     :param conn_id: of the connection.
 
-    :ivar users: how many use it.
+    :ivar budget: of the key; shared with other connections that hold the same.
     """
 
     def __init__(self, conn_id: str) -> None:
-        self.users = 0
-        self._conn_id = conn_id
+        self.conn_id = conn_id
+        self.budget = Budget(Rate())
         self._lock = asyncio.Lock()
         self._hook: BatchJobHook | None = None
         self._read_at = 0.0
@@ -79,17 +71,18 @@ class Access:
         """Close every session."""
         await self._sessions.aclose()
 
-    async def ask(self, job_id: str) -> tuple[JobStatus | VendorError | SettingsError, BatchJobHook | None]:
-        """Return the job's status, or why there is none; and the hook that asked, if it came to that."""
-        hook = await self._current_hook()
-        if isinstance(hook, Exception):
-            return hook, None
+    @property
+    def hook(self) -> BatchJobHook | None:
+        """The hook by which to ask, or None if the connection must be read first."""
+        return self._hook if monotonic() - self._read_at <= MAX_AGE else None
+
+    async def run(self, hook: BatchJobHook, flow: Flow[T]) -> T | VendorError | SettingsError:
+        """Return what a conversation brings, or why it brings nothing."""
         try:
             client = await self._client(hook)
-            status: JobStatus = await client.run(hook.job_status_flow(job_id))
+            return await client.run(flow)
         except (VendorError, SettingsError) as error:
-            return error, hook
-        return status, hook
+            return error
 
     def forget(self, hook: BatchJobHook | None) -> None:
         """Read the connection again before the next question, unless somebody has since ``hook`` was made."""
@@ -105,9 +98,10 @@ class Access:
                     self._clients[key] = await self._sessions.enter_async_context(hook.aconnect())
         return self._clients[key]
 
-    async def _current_hook(self) -> BatchJobHook | VendorError | SettingsError:
-        if self._hook is not None and monotonic() - self._read_at <= MAX_AGE:
-            return self._hook
+    async def load(self) -> BatchJobHook | VendorError | SettingsError:
+        """Read the connection if need be, and return the hook by which to ask, or why there is none."""
+        if self.hook is not None:
+            return self.hook
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
         try:
@@ -121,7 +115,7 @@ class Access:
     async def _read(self) -> BatchJobHook | VendorError | SettingsError:
         """Read the connection. Settings that work are replaced by ones that can be used, and by no others."""
         try:
-            connection = await aread_connection(self._conn_id)
+            connection = await aread_connection(self.conn_id)
         except (SettingsError, AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
             # It could be read when the wait began: a secrets backend or the API server is away.
             return self._keep(self._unreadable(type(error).__name__))
@@ -133,6 +127,7 @@ class Access:
         self._read_at = monotonic()
         if self._hook is None or hook.settings != self._hook.settings:
             self._hook = hook
+            self.budget = budget_of(hook)
         return self._hook
 
     def _keep(self, error: VendorError | SettingsError) -> BatchJobHook | VendorError | SettingsError:
@@ -144,4 +139,4 @@ class Access:
         return self._hook
 
     def _unreadable(self, reason: str) -> TransportError:
-        return TransportError(f"connection {self._conn_id!r} cannot be read ({reason})", vendor="Airflow")
+        return TransportError(f"connection {self.conn_id!r} cannot be read ({reason})", vendor="Airflow")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from asyncio import sleep
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -13,17 +12,16 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_jobstatus.core.chronicle import Chronicle
 from airflow_provider_jobstatus.core.clock import steady_clock
 from airflow_provider_jobstatus.core.event import VERSION, pack
-from airflow_provider_jobstatus.core.goal import Goal, Queue
+from airflow_provider_jobstatus.core.goal import Goal
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.poller import JobPoller
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan
-from airflow_provider_jobstatus.triggers.access import Access, access
 from airflow_provider_jobstatus.triggers.display import Display
+from airflow_provider_jobstatus.triggers.fleet import fleet
+from airflow_provider_jobstatus.triggers.wait import Wait
 
 __all__ = ["VERSION", "BatchJobTrigger"]
 
-#: Calls of one trigger that are under way at once.
-MAX_CALLS = 32
 #: Arguments that are stored only if they are not the default, so that a triggerer of an earlier version knows
 #: all that it is given.
 _DEFAULTS: dict[str, Any] = {
@@ -34,10 +32,6 @@ _DEFAULTS: dict[str, Any] = {
     "fail_fast": False,
     "good_states": None,
 }
-
-
-class _DecidedError(Exception):
-    """The wait is over, though some jobs have not ended."""
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -155,22 +149,10 @@ class BatchJobTrigger(BaseTrigger):
             return [JobEvent(job_id, Outcome.BAD_SETTINGS, None, message) for job_id in job_ids]
         now = steady_clock()
         pollers = self._pollers(job_ids, now())
-        queue = Queue(pollers)
-        chronicle = Chronicle(self.log, len(pollers))
-        async with access(self.conn_id) as vendor, Display(self, pollers) as display:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    askers = [
-                        group.create_task(self._ask_in_turn(queue, vendor, now, chronicle, display))
-                        for _ in range(min(MAX_CALLS, len(pollers)))
-                    ]
-                for asker in askers:
-                    # One that was cancelled has left its job without an end, and the group does not tell.
-                    asker.result()
-            except* _DecidedError:
-                for poller in pollers:
-                    if poller.event is None:
-                        poller.leave()
+        if pollers:
+            async with fleet(self.conn_id) as shared, Display(self, pollers) as display:
+                chronicle = Chronicle(self.log, len(pollers))
+                await shared.serve(Wait(pollers, self._goal, chronicle, display, now() - monotonic()))
         return [poller.event for poller in pollers if poller.event is not None]
 
     def _pollers(self, job_ids: list[str], now: float) -> list[JobPoller]:
@@ -193,28 +175,6 @@ class BatchJobTrigger(BaseTrigger):
             own_plan = replace(plan, first_poll_at=plan.first_poll_at - early)
             pollers.append(JobPoller(job_id, own_plan, now, {"not_before": self.not_before}))
         return pollers
-
-    async def _ask_in_turn(
-        self, queue: Queue, vendor: Access, now: Callable[[], float], chronicle: Chronicle, display: Display
-    ) -> None:
-        """Ask about the job that is due first, again and again, until none is left."""
-        while queue:
-            poller = queue.pop()
-            await sleep(max(poller.next_poll_at - now(), 0.0))
-            if poller.may_ask(now()):
-                answer, hook = await vendor.ask(poller.job_id)
-                chronicle.tell(poller.observe(answer, now()))
-                display.changed()
-                if poller.reconnect:
-                    poller.reconnect = False
-                    vendor.forget(hook)
-            if poller.event is None:
-                # Whoever puts one back takes the first one out, so that none waits for those who sleep.
-                queue.push(poller)
-                continue
-            chronicle.ended()
-            if self._goal.decided_by(poller.event):
-                raise _DecidedError
 
     @property
     def _goal(self) -> Goal:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_provider_jobstatus.core import budget
 from airflow_provider_jobstatus.core.event import pack
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
@@ -23,7 +24,6 @@ from airflow_provider_jobstatus.exceptions import (
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors import wait as waiting
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.triggers import batch_job as triggers
 from tests.support.modes import MODES, TaskInstance, over_json, run
 from tests.support.times import FakeTime
 
@@ -45,13 +45,15 @@ TIMES = ("created_at", "completed_at")
 
 
 @pytest.fixture
-def vendor(sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def vendor(
+    sandbox: Sandbox, fake_time: FakeTime, without_lists: None, monkeypatch: pytest.MonkeyPatch
+) -> Sandbox:
     """The vendor, with a word more; and triggers that ask one question at a time, in one order."""
     connection = json.loads(sandbox.environment()["AIRFLOW_CONN_RULER_DEFAULT"])
     extra = connection["extra"] if isinstance(connection["extra"], dict) else json.loads(connection["extra"])
     connection["extra"] = {**extra, "statuses": {"stopped": "cancelled"}}
     monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(connection))
-    monkeypatch.setattr(triggers, "MAX_CALLS", 1)
+    monkeypatch.setattr(budget, "MAX_CALLS", 1)
     return sandbox
 
 

@@ -9,11 +9,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from structlog.testing import capture_logs
 
+from airflow_provider_jobstatus.core import budget
 from airflow_provider_jobstatus.core.chronicle import FEW, Chronicle
 from airflow_provider_jobstatus.core.wait import News
 from airflow_provider_jobstatus.exceptions import JobTimedOut, PollingFailed
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.triggers import batch_job as triggers
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 
@@ -92,10 +92,11 @@ def test_there_is_a_line_for_each_change_and_none_for_a_poll(
     sandbox: Sandbox,
     fake_time: FakeTime,
     lines: list[Any],
+    without_lists: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # One question after the other, or time would pass for all while one is answered.
-    monkeypatch.setattr(triggers, "MAX_CALLS", 1)
+    monkeypatch.setattr(budget, "MAX_CALLS", 1)
     ids = [f"site/job-{number}" for number in range(jobs)]
     for job_id in ids:
         sandbox.put_job("ruler", job_id, script=[at(1)] * 20 + [DOWN] * 5 + [at(2)] * 20 + ["complete"])
@@ -111,7 +112,7 @@ def test_there_is_a_line_for_each_change_and_none_for_a_poll(
 
 @pytest.mark.parametrize("mode", ["poke", "deferred"])
 def test_an_outage_of_many_jobs_is_a_few_lines(
-    mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+    mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any], without_lists: None
 ) -> None:
     ids = [f"site/job-{number}" for number in range(200)]
     for job_id in ids:

@@ -18,7 +18,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_jobstatus._compat import AirflowRescheduleException
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from tests.support.times import FakeTime
+from tests.support.times import WAITING, FakeTime
 
 MODES = ("poke", "reschedule", "deferred")
 
@@ -99,8 +99,14 @@ def stored_and_loaded(trigger: BaseTrigger) -> BaseTrigger:
 
 async def first_event(trigger: BaseTrigger) -> TriggerEvent:
     """Return the trigger's first event."""
-    async for event in trigger.run():
-        return event
+    task = asyncio.current_task()
+    assert task is not None
+    WAITING.add(task)
+    try:
+        async for event in trigger.run():
+            return event
+    finally:
+        WAITING.discard(task)
     raise AssertionError("the trigger ended without an event")
 
 

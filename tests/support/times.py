@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from airflow_provider_jobstatus.operators import download
 from airflow_provider_jobstatus.sensors import wait as sensors
 from airflow_provider_jobstatus.triggers import batch_job as triggers
+from airflow_provider_jobstatus.triggers import fleet
+
+#: Tasks in which triggers run: what a triggerer would cancel.
+WAITING: set[asyncio.Task[Any]] = set()
 
 
 class FakeTime:
@@ -35,7 +40,9 @@ class FakeTime:
         for module in (sensors, triggers):
             monkeypatch.setattr(module, "steady_clock", lambda: lambda: self.now)
         monkeypatch.setattr(sensors, "sleep", self.sleep)
-        monkeypatch.setattr(triggers, "sleep", self.asleep)
+        for module in (triggers, fleet):
+            monkeypatch.setattr(module, "monotonic", lambda: self.now)
+        monkeypatch.setattr(fleet, "pause", self.pause)
         monkeypatch.setattr(download.time, "sleep", self.sleep)
 
     def advance_to(self, moment: float) -> None:
@@ -49,12 +56,29 @@ class FakeTime:
         self.advance_to(self.now + seconds)
         self.woken.append(self.now)
 
-    async def asleep(self, seconds: float) -> None:
-        """Sleep in the triggerer, which ends a trigger that sleeps past its time-out."""
-        due = self.now + seconds
+    async def pause(self, wake: asyncio.Event, seconds: float | None) -> None:
+        """
+        Pause in the triggerer, which ends a trigger that waits past its time-out.
+
+        No time passes while an answer is under way.
+        """
         await asyncio.sleep(0)
+        fleets = fleet._fleets[asyncio.get_running_loop()].values()
+        while not wake.is_set() and (  # noqa: ASYNC110 - until other threads have answered
+            seconds is None or any(shared.busy for shared in fleets)
+        ):
+            await asyncio.sleep(0.0002)
+        if wake.is_set() or seconds is None:
+            return
+        due = self.now + seconds
         if self.limit is not None and due > self.limit:
             self.advance_to(self.limit)
-            raise asyncio.CancelledError
+            for task in WAITING:
+                task.cancel()
+            await wake.wait()
+        self.on_pause(seconds)
         self.advance_to(due)
         self.woken.append(due)
+
+    def on_pause(self, seconds: float) -> None:
+        """Called before time passes in the triggerer."""

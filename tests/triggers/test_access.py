@@ -6,7 +6,8 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -16,10 +17,12 @@ from airflow.sdk import Connection
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, TransportError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers import access as module
-from airflow_provider_jobstatus.triggers.access import MAX_AGE, RETRY_AFTER, Access, access
+from airflow_provider_jobstatus.triggers.access import MAX_AGE, RETRY_AFTER, Access
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from airflow_provider_jobstatus.triggers.fleet import fleet
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.times import FakeTime
@@ -130,16 +133,39 @@ async def until(happened: Callable[[], object]) -> None:
         await asyncio.sleep(0.001)
 
 
+@asynccontextmanager
+async def access(conn_id: str) -> AsyncIterator[Access]:
+    """Join those who wait on a connection, without waiting for a job."""
+    async with fleet(conn_id) as shared:
+        yield shared._access
+
+
+async def ask(shared: Access, job_id: str) -> tuple[object, BatchJobHook | None]:
+    """Return a job's status, or why there is none; and the hook that asked."""
+    hook = await shared.load()
+    if isinstance(hook, Exception):
+        return hook, None
+    return await shared.run(hook, hook.job_status_flow(job_id)), hook
+
+
 async def answers(shared: Access, *job_ids: str) -> list[object]:
     """Ask about jobs, all at once."""
-    return [state(answer) for answer, _ in await asyncio.gather(*map(shared.ask, job_ids))]
+    return [state(answer) for answer, _ in await ask_all(shared, *job_ids)]
+
+
+async def ask_all(shared: Access, *job_ids: str) -> list[tuple[object, BatchJobHook | None]]:
+    return await asyncio.gather(*(ask(shared, job_id) for job_id in job_ids))
 
 
 IDS = [f"site/job-{number}" for number in range(50)]
 
 
 def test_many_triggers_look_the_connection_up_once_log_in_once_and_share_a_session(
-    sandbox: Sandbox, fake_time: FakeTime, airflow: Airflow, sessions: list[aiohttp.ClientSession]
+    sandbox: Sandbox,
+    fake_time: FakeTime,
+    without_lists: None,
+    airflow: Airflow,
+    sessions: list[aiohttp.ClientSession],
 ) -> None:
     for job_id in IDS:
         sandbox.put_job("ruler", job_id, script=["processing", "complete"])
@@ -168,8 +194,8 @@ def test_waits_one_after_the_other_use_the_same_connection_to_the_vendor(
 
         async def both() -> None:
             async with access(CONN_ID) as first, access(CONN_ID) as second:
-                await first.ask("site/a")
-                await second.ask("site/b")
+                await ask(first, "site/a")
+                await ask(second, "site/b")
 
         asyncio.run(both())
 
@@ -203,7 +229,7 @@ def test_the_session_stays_until_the_last_wait_leaves(
         async def in_turn() -> None:
             async with access(CONN_ID) as shared:
                 async with access(CONN_ID):
-                    await shared.ask("site/a")
+                    await ask(shared, "site/a")
                 assert not sessions[0].closed
                 assert await answers(shared, "site/b") == [JobState.SUCCEEDED]
             assert sessions[0].closed
@@ -226,7 +252,7 @@ def test_a_wait_that_is_cancelled_midway_takes_nothing_from_the_others(
 
         async def wait(job_id: str) -> object:
             async with access(CONN_ID) as shared:
-                return state((await shared.ask(job_id))[0])
+                return state((await ask(shared, job_id))[0])
 
         async def both() -> object:
             if held == "lookup":
@@ -271,7 +297,7 @@ def test_a_wait_that_is_cancelled_alone_in_the_middle_of_a_lookup_lets_it_end(
         async def cancelled() -> None:
             airflow.may_answer.clear()
             async with access(CONN_ID) as shared:
-                asking = asyncio.create_task(shared.ask("site/a"))
+                asking = asyncio.create_task(ask(shared, "site/a"))
                 await until(lambda: airflow.lookups)
                 asking.cancel()
             airflow.may_answer.set()
@@ -290,7 +316,7 @@ def test_after_a_refusal_the_settings_are_read_again_once_however_many_were_refu
         async def rotated() -> list[object]:
             async with access(CONN_ID) as shared:
                 vendor.password = "the second password"
-                refused = await asyncio.gather(*map(shared.ask, IDS))
+                refused = await ask_all(shared, *IDS)
                 assert {state(answer) for answer, _ in refused} == {AccessDenied}
                 connect(monkeypatch, server, vendor.password)
                 for _, hook in refused:
@@ -298,7 +324,7 @@ def test_after_a_refusal_the_settings_are_read_again_once_however_many_were_refu
                 again = await answers(shared, *IDS)
                 # One whose refusal took its time: somebody has read them since.
                 shared.forget(refused[0][1])
-                await shared.ask("site/late")
+                await ask(shared, "site/late")
                 return again
 
         assert asyncio.run(rotated()) == [JobState.SUCCEEDED] * len(IDS)
@@ -335,7 +361,7 @@ def test_settings_that_work_outlive_a_lookup_that_brings_none(
 
         async def old() -> None:
             async with access(CONN_ID) as shared:
-                await shared.ask("site/a")
+                await ask(shared, "site/a")
                 if trouble == "away":
                     airflow.trouble = RuntimeError("the API server is away")
                 elif trouble == "unusable":

@@ -121,8 +121,7 @@ def test_a_key_that_is_rotated_while_it_waits_does_not_end_the_wait(
     sandbox.put_job("ruler", "site/job", script=["processing", "processing", "complete"])
 
     class Rotation(FakeTime):
-        async def asleep(self, seconds: float) -> None:
-            await super().asleep(seconds)
+        def on_pause(self, seconds: float) -> None:
             if questions(sandbox) == 1:
                 sandbox.change_settings("ruler", password="another-password")
                 sandbox.revoke_tokens("ruler")
@@ -142,8 +141,7 @@ def test_a_connection_that_is_away_for_a_while_does_not_end_the_wait(
     monkeypatch.delenv("AIRFLOW_CONN_RULER_DEFAULT")
 
     class Return(FakeTime):
-        async def asleep(self, seconds: float) -> None:
-            await super().asleep(seconds)
+        def on_pause(self, seconds: float) -> None:
             if self.now > fake_time.now + 60:
                 for name, value in sandbox.environment().items():
                     monkeypatch.setenv(name, value)

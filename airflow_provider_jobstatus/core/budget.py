@@ -1,0 +1,128 @@
+"""How much of a vendor a key may use: what all who ask with it must agree on, without I/O."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+
+from airflow_provider_jobstatus.core.errors import (
+    ApiError,
+    RateLimited,
+    ServerError,
+    TransportError,
+    VendorError,
+)
+
+#: Questions with one key that are under way at once.
+MAX_CALLS = 100
+#: Failures in a row, without one answer, after which the vendor counts as down.
+DOWN_AFTER = 8
+#: First and longest pause of a key after a 429 that names none, in seconds.
+PAUSES = (1.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """
+    What a vendor grants a key.
+
+    In any minute no more than ``burst + 60 * per_second`` requests are sent.
+
+    :param per_second: requests a second on average; None for no limit.
+    :param burst: requests at once after a time of rest.
+    """
+
+    per_second: float | None = None
+    burst: int = 10
+
+
+class Budget:
+    """
+    Says when the next request with a key may be sent.
+
+    Spreads requests evenly once the burst is spent; stays silent while the vendor wants it; and begins slowly
+    after an outage: one question at a time, and with each answer one more.
+
+    :param rate: what the vendor grants.
+
+    :ivar asking: questions under way. Whoever asks counts himself in and out.
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self.rate = rate
+        self.asking = 0
+        self._spent_until = 0.0
+        self._stopped_until = 0.0
+        self._stopped_by: ApiError | None = None
+        self._pauses = 0
+        self._failures = 0
+        self._window = MAX_CALLS
+
+    @property
+    def full(self) -> bool:
+        """Whether somebody has to be answered before the next may ask."""
+        return self.asking >= self._window
+
+    @property
+    def down(self) -> bool:
+        """Whether the vendor seems to be away: one who asks finds out for all."""
+        return self._failures >= DOWN_AFTER
+
+    def delay(self, now: float) -> float:
+        """Return the seconds until the rate allows one more request; 0 for now."""
+        if self.rate.per_second is None:
+            return 0.0
+        # The theoretical arrival time of the generic cell rate algorithm.
+        return max(self._spent_until - (self.rate.burst - 1) / self.rate.per_second - now, 0.0)
+
+    def take(self, now: float) -> None:
+        """Spend one request."""
+        if self.rate.per_second is not None:
+            self._spent_until = max(self._spent_until, now) + 1 / self.rate.per_second
+
+    def refusal(self, now: float) -> ApiError | None:
+        """Return what to tell those who want to ask while the vendor wants to be left alone, if it does."""
+        if self._stopped_by is None or now >= self._stopped_until:
+            return None
+        refusal = copy(self._stopped_by)
+        refusal.retry_after = self._stopped_until - now
+        return refusal
+
+    def observe(self, error: VendorError | None, now: float) -> None:
+        """
+        Take in how a request ended.
+
+        :param error: why it brought nothing, or None.
+        """
+        match error:
+            case RateLimited() if not error.spent:
+                self._slow_down()
+                self._stop(error, now, error.retry_after or self._next_pause())
+            case ServerError() | TransportError():
+                self._failures += 1
+                if self.down:
+                    self._slow_down()
+                if isinstance(error, ServerError) and error.retry_after:
+                    self._stop(error, now, error.retry_after)
+            case _:
+                # Also a refusal is an answer.
+                self._failures = self._pauses = 0
+                self._window = min(self._window + 1, MAX_CALLS)
+
+    def _slow_down(self) -> None:
+        self._window = 1
+
+    def _next_pause(self) -> float:
+        self._pauses += 1
+        shortest, longest = PAUSES
+        return min(shortest * 2.0 ** min(self._pauses - 1, 16), longest)
+
+    def _stop(self, error: ApiError, now: float, seconds: float) -> None:
+        if now + seconds <= self._stopped_until:
+            return
+        self._stopped_until = now + seconds
+        self._stopped_by = type(error)(
+            f"was not asked, as it wants no calls with this key for a while: it {error.reason}",
+            vendor=error.vendor,
+            status=error.status,
+        )

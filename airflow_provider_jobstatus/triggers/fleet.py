@@ -1,0 +1,332 @@
+"""
+All waits of a triggerer that use the same connection, and their one way to the vendor.
+
+One schedule asks about every job when its turn has come, whoever waits for it: a job is asked about once for
+all who wait for it, many jobs in a list of the vendor's by one request, and no more is asked than the key's
+budget allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from contextvars import Context
+from time import monotonic
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow_provider_jobstatus.core.budget import Budget
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
+from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.wait import SAME_POINT
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.triggers.access import Access
+from airflow_provider_jobstatus.triggers.jobs import Job, Timeline
+from airflow_provider_jobstatus.triggers.lists import Lists, SharedList
+from airflow_provider_jobstatus.triggers.wait import Wait
+
+#: Jobs that are dealt with before the event loop gets its turn.
+TURN = 50
+#: Seconds until it is seen that others who use the same key have made room.
+ROOM_CHECK = 0.1
+#: Seconds after a deadline up to which the last look may still wait for its turn.
+PATIENCE = 60.0
+
+# Sessions belong to one event loop. A triggerer has one.
+_fleets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Fleet]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def fleet(conn_id: str) -> AsyncIterator[Fleet]:
+    """
+    Join those who wait on a connection. The last who leaves closes its session.
+
+    :param conn_id: of the connection; it is read when it is first needed.
+    """
+    known = _fleets.setdefault(asyncio.get_running_loop(), {})
+    shared = known.setdefault(conn_id, Fleet(conn_id))
+    shared.users += 1
+    try:
+        yield shared
+    finally:
+        shared.users -= 1
+        if shared.users == 0:
+            del known[conn_id]
+            await shared.close()
+
+
+async def pause(wake: asyncio.Event, seconds: float | None) -> None:
+    """Return when woken, or after some seconds; None for never."""
+    if seconds is None:
+        await wake.wait()
+        return
+    alarm = asyncio.get_running_loop().call_later(seconds, wake.set)
+    try:
+        await wake.wait()
+    finally:
+        alarm.cancel()
+
+
+class Fleet:
+    """
+    The waits on one connection, and the schedule of their questions.
+
+    Questions run in tasks of the fleet, so that the end of one wait does not end what others are waiting for.
+
+    :param conn_id: of the connection.
+
+    :ivar users: how many wait.
+    :ivar asking: questions under way.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        self.users = 0
+        self.asking = 0
+        self._access = Access(conn_id)
+        self._timeline = Timeline()
+        self._jobs: dict[str, Job] = {}
+        self._lists = Lists()
+        self._wake = asyncio.Event()
+        self._tasks: dict[asyncio.Task[None], Iterable[Job] | None] = {}
+        self._loading = False
+        self._strained_since = 0
+        self._start(self._run())
+
+    async def serve(self, wait: Wait) -> None:
+        """Return when the wait is over. A fault of ours that ended it is raised."""
+        for poller in wait.pollers:
+            job = self._jobs.get(poller.job_id)
+            if job is None:
+                job = self._jobs[poller.job_id] = Job(poller.job_id)
+            else:
+                # Those who ask alike ask together.
+                first, theirs = job.members[0]
+                if first.plan.poll_interval == poller.plan.poll_interval:
+                    now = monotonic() + wait.offset
+                    poller.align(first.plan.first_poll_at - theirs.offset + wait.offset, now)
+            job.members.append((poller, wait))
+            self._put(job)
+        self._wake.set()
+        try:
+            await wait.over
+        finally:
+            for job_id in {poller.job_id for poller in wait.pollers}:
+                if (known := self._jobs.get(job_id)) is not None:
+                    known.members = [member for member in known.members if member[1] is not wait]
+                    self._put(known)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer of the vendor or of Airflow is under way."""
+        return self.asking > 0 or self._loading
+
+    async def close(self) -> None:
+        """End what is under way and close the session."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._access.close()
+
+    # -- the schedule
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            await pause(self._wake, self._dispatch())
+
+    def _dispatch(self) -> float | None:
+        """Do what is due, and return the seconds until there is more to do; None if that will be told."""
+        at = monotonic()
+        for _ in range(TURN):
+            job = self._timeline.first_ready(at)
+            if job is None:
+                due = self._timeline.next_due()
+                return None if due is None else max(due - at, 0.0)
+            hook = self._access.hook
+            if hook is None:
+                self._load()
+                return None
+            delay = self._look(job, hook, at)
+            if delay is not None:
+                return delay
+        return 0.0
+
+    def _look(self, job: Job, hook: BatchJobHook, at: float) -> float | None:
+        """Look at a job whose turn it is; or return the seconds until that may be done."""
+        for poller, wait in job.awaited(at):
+            wait.may_ask(poller, at)
+        if not self._members(job):
+            self._put(job)
+            return None
+        listed = self._lists.of(job, hook, at)
+        if listed is not None and listed.fresh(job.interval, at):
+            status = listed.running(job)
+            if status is not None:
+                self._tell(job, status, None, at)
+                return None
+            listed = None
+        elif listed is not None and listed.reading:
+            self._timeline.drop(job)
+            listed.hungry.append(job)
+            return None
+        budget = self._access.budget
+        if (refusal := budget.refusal(at)) is not None:
+            self._tell(job, refusal, None, at)
+            return None
+        if budget.full:
+            return ROOM_CHECK
+        if (delay := budget.delay(at)) > 0.0:
+            return self._in_line(job, hook, at, delay)
+        budget.take(at)
+        self._timeline.drop(job)
+        if listed is None:
+            self._start(self._ask(job, hook), [job])
+        else:
+            listed.reading = True
+            listed.hungry.append(job)
+            self._start(self._read(listed, hook), listed.hungry)
+        return None
+
+    def _in_line(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
+        """Let a job wait for its turn in the budget; not so long that its deadline passes without an end."""
+        if any(at + wait.offset > poller.plan.deadline_at + PATIENCE for poller, wait in job.members):
+            error = TransportError("was not asked in time, as its budget was used up", vendor=hook.conn_type)
+            self._tell(job, error, None, at)
+            return None
+        per_second = hook.rate.per_second
+        if per_second and at - job.due > job.interval / 2 and len(self._jobs) > 2 * self._strained_since:
+            self._strained_since = len(self._jobs)
+            job.members[0][1].warn(
+                f"{len(self._jobs)} jobs are waited for on connection {self._access.conn_id!r}, and its "
+                f"budget is {per_second:g} requests a second: each is looked at every "
+                f"{len(self._jobs) / per_second:.0f} s instead of every {job.interval:g} s"
+            )
+        return delay
+
+    def _members(self, job: Job) -> bool:
+        """Return whether somebody still waits for a job."""
+        job.members = [(poller, wait) for poller, wait in job.members if poller.event is None]
+        return bool(job.members)
+
+    def _put(self, job: Job) -> None:
+        """Put a job where it belongs from now on, or forget it if nobody waits for it."""
+        if self._members(job):
+            self._timeline.put(job, min(poller.next_poll_at - wait.offset for poller, wait in job.members))
+        else:
+            self._timeline.drop(job)
+            self._lists.leave(job)
+            if self._jobs.get(job.job_id) is job:
+                del self._jobs[job.job_id]
+
+    # -- questions
+
+    def _load(self) -> None:
+        if not self._loading:
+            self._loading = True
+            self._start(self._load_hook())
+
+    async def _load_hook(self) -> None:
+        try:
+            hook = await self._access.load()
+        finally:
+            self._loading = False
+        at = monotonic()
+        while isinstance(hook, Exception) and (job := self._timeline.first_ready(at)) is not None:
+            self._tell(job, hook, None, at)
+
+    async def _ask(self, job: Job, hook: BatchJobHook) -> None:
+        """Ask about one job, for all who wait for it."""
+        budget = self._access.budget
+        self.asking += 1
+        budget.asking += 1
+        try:
+            answer = await self._access.run(hook, hook.job_status_flow(job.job_id))
+        finally:
+            self.asking -= 1
+            budget.asking -= 1
+        at = monotonic()
+        self._observe(budget, answer, at)
+        job.by_itself, job.asked_at = False, at
+        self._tell(job, answer, hook, at)
+
+    async def _read(self, listed: SharedList, hook: BatchJobHook) -> None:
+        """Read a list, for all jobs in it."""
+        budget = self._access.budget
+        self.asking += 1
+        budget.asking += 1
+        try:
+            listing = await self._access.run(hook, hook.job_list_flow(listed.name))
+        finally:
+            self.asking -= 1
+            budget.asking -= 1
+            listed.reading = False
+            hungry, listed.hungry = listed.hungry, []
+            for job in hungry:
+                self._put(job)
+        at = monotonic()
+        self._observe(budget, listing, at)
+        if isinstance(listing, Exception):
+            listed.give_up(at, min((job.interval for job in hungry), default=0.0))
+            return
+        for _ in range(listing.requests - 1):
+            budget.take(at)
+        listed.take(listing, hook, at)
+        for job in listed.ended():
+            # Its own status says more, and is what counts. Once in its interval, should the two disagree.
+            if job.entry and job.awaited(at) and at - job.asked_at >= job.interval - SAME_POINT:
+                job.by_itself = True
+                self._timeline.put(job, at)
+
+    def _observe(self, budget: Budget, answer: Any, at: float) -> None:
+        """Let the budget know how a request ended; if it is hopeless for now, tell all who are in line."""
+        if isinstance(answer, SettingsError):
+            return
+        error = answer if isinstance(answer, VendorError) else None
+        budget.observe(error, at)
+        if error is None or not budget.down:
+            return
+        shared = TransportError(f"was not asked, as it does not answer: {error.reason}", vendor=error.vendor)
+        while (job := self._timeline.first_ready(at)) is not None:
+            self._tell(job, shared, None, at)
+
+    def _tell(
+        self,
+        job: Job,
+        answer: JobStatus | VendorError | SettingsError,
+        hook: BatchJobHook | None,
+        at: float,
+    ) -> None:
+        """
+        Tell all who wait for a job what is known of it.
+
+        :param hook: by which it was asked about.
+        """
+        for poller, wait in job.awaited(at):
+            wait.observe(poller, answer, at)
+            if poller.reconnect:
+                poller.reconnect = False
+                self._access.forget(hook)
+        self._put(job)
+
+    # -- tasks
+
+    def _start(self, work: Coroutine[Any, Any, None], jobs: Iterable[Job] | None = None) -> None:
+        """
+        Start a task.
+
+        :param jobs: whose waits end with a fault of ours in it; all by default.
+        """
+        # In a context of nobody's: what is logged there belongs to no wait.
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._tasks[task] = jobs
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        jobs = self._tasks.pop(task)
+        self._wake.set()
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            for job in list(self._jobs.values() if jobs is None else jobs):
+                for _, wait in job.members:
+                    wait.fail(fault)

@@ -1,0 +1,107 @@
+"""Jobs that are waited for, in the order in which it is their turn."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+from typing import TYPE_CHECKING
+
+from airflow_provider_jobstatus.core.wait import SAME_POINT
+
+if TYPE_CHECKING:
+    from airflow_provider_jobstatus.core.poller import JobPoller
+    from airflow_provider_jobstatus.hooks.base import BatchJobHook
+    from airflow_provider_jobstatus.triggers.lists import SharedList
+    from airflow_provider_jobstatus.triggers.wait import Wait
+
+
+class Job:
+    """
+    A job and all who wait for it: one answer serves them all.
+
+    :param job_id: as its waits name it.
+
+    :ivar members: a poller for each who waits, with its wait.
+    :ivar due: when to look at it next, by the fleet's clock.
+    :ivar entry: number of its place in the queue.
+    :ivar list: the vendor's list that shows it, if that may be used.
+    :ivar hook: by which that was found.
+    :ivar by_itself: whether the next look must be a question about this very job.
+    :ivar asked_at: when the last such question was answered.
+    """
+
+    __slots__ = ("asked_at", "by_itself", "due", "entry", "hook", "job_id", "list", "members")
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.members: list[tuple[JobPoller, Wait]] = []
+        self.due = 0.0
+        self.entry = 0
+        self.list: SharedList | None = None
+        self.hook: BatchJobHook | None = None
+        self.by_itself = False
+        self.asked_at = -1e9
+
+    @property
+    def interval(self) -> float:
+        """Seconds in which to look at it once."""
+        return min(poller.plan.poll_interval for poller, _ in self.members)
+
+    def awaited(self, at: float) -> list[tuple[JobPoller, Wait]]:
+        """Return those whose first look has come: an event before would lose their task to a race."""
+        return [
+            (poller, wait)
+            for poller, wait in self.members
+            if at + wait.offset >= poller.plan.first_poll_at - SAME_POINT
+        ]
+
+    def at_deadline(self, at: float) -> bool:
+        """Whether this look is somebody's last."""
+        return any(at + wait.offset >= poller.plan.deadline_at for poller, wait in self.members)
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody watches what a list does not tell."""
+        return any(poller.plan.stalled_after is not None for poller, _ in self.members)
+
+
+class Timeline:
+    """
+    Whose turn it is: who is due comes in the order of the points in time at which he became due, so that
+    those who had to wait are all late by the same time; and last looks and ends to be confirmed come first.
+    """
+
+    def __init__(self) -> None:
+        self._later: list[tuple[float, int, Job]] = []
+        self._ready: list[tuple[bool, float, int, Job]] = []
+        self._numbers = count(1)
+
+    def put(self, job: Job, due: float) -> None:
+        """Put a job where it belongs from now on."""
+        job.due, job.entry = due, next(self._numbers)
+        heapq.heappush(self._later, (due, job.entry, job))
+
+    @staticmethod
+    def drop(job: Job) -> None:
+        """Take a job out."""
+        job.entry = 0
+
+    def first_ready(self, at: float) -> Job | None:
+        """Return the job whose turn it is at a point in time, if any."""
+        while self._later and self._later[0][0] <= at:
+            due, entry, job = heapq.heappop(self._later)
+            if job.entry == entry:
+                waits = not (job.by_itself or job.at_deadline(at))
+                heapq.heappush(self._ready, (waits, due, entry, job))
+        while self._ready:
+            _, _, entry, job = self._ready[0]
+            if job.entry == entry:
+                return job
+            heapq.heappop(self._ready)
+        return None
+
+    def next_due(self) -> float | None:
+        """Return when the next job becomes due that is not yet."""
+        while self._later and self._later[0][2].entry != self._later[0][1]:
+            heapq.heappop(self._later)
+        return self._later[0][0] if self._later else None

@@ -1,0 +1,97 @@
+"""One trigger's wait, as the fleet of all waits on a connection sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from typing import Any
+
+from airflow_provider_jobstatus.core.chronicle import Chronicle
+from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.goal import Goal
+from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.poller import JobPoller
+from airflow_provider_jobstatus.triggers.display import Display
+
+
+class Wait:
+    """
+    Tells the pollers of one trigger what became of the questions, until the wait is over.
+
+    It is told from the tasks of the fleet, and writes where its trigger would: Airflow finds a trigger's log
+    by the context that it runs in.
+
+    :param pollers: of the trigger's jobs.
+    :param goal: when the wait is over, if not with the last job.
+    :param chronicle: what is written of it.
+    :param display: told that there may be news.
+    :param offset: epoch seconds less the fleet's own clock, as of the beginning of this wait.
+
+    :ivar over: done when the wait is over; fails if a fault of ours has ended it.
+    """
+
+    def __init__(
+        self,
+        pollers: Sequence[JobPoller],
+        goal: Goal,
+        chronicle: Chronicle,
+        display: Display,
+        offset: float,
+    ) -> None:
+        self.pollers = pollers
+        self.offset = offset
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._goal = goal
+        self._chronicle = chronicle
+        self._display = display
+        self._waiting = len(pollers)
+        self._context = copy_context()
+
+    def _guarded(self, step: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._context.run(step, *arguments)
+        except Exception as fault:  # noqa: BLE001 - handed to the trigger's outer boundary; others wait on
+            self.fail(fault)
+
+    def may_ask(self, poller: JobPoller, at: float) -> bool:
+        """
+        Return whether to ask about a job now; the wait for it may end instead.
+
+        :param at: by the fleet's clock, as all points in time here.
+        """
+        if poller.may_ask(at + self.offset):
+            return True
+        self._guarded(self._look_at, poller)
+        return False
+
+    def observe(self, poller: JobPoller, answer: JobStatus | VendorError | SettingsError, at: float) -> None:
+        """Take in what a question about a job brought."""
+        self._guarded(self._observe, poller, answer, at + self.offset)
+
+    def warn(self, text: str) -> None:
+        """Write a line into the trigger's log."""
+        self._context.run(self._chronicle.warn, text)
+
+    def fail(self, fault: BaseException) -> None:
+        """End the wait by a fault of ours."""
+        if not self.over.done():
+            self.over.set_exception(fault)
+
+    def _observe(self, poller: JobPoller, answer: Any, now: float) -> None:
+        self._chronicle.tell(poller.observe(answer, now))
+        self._look_at(poller)
+
+    def _look_at(self, poller: JobPoller) -> None:
+        self._display.changed()
+        if poller.event is None or self.over.done():
+            return
+        self._chronicle.ended()
+        self._waiting -= 1
+        if self._goal.decided_by(poller.event):
+            for other in self.pollers:
+                if other.event is None:
+                    other.leave()
+            self._waiting = 0
+        if not self._waiting:
+            self.over.set_result(None)
