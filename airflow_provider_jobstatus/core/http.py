@@ -10,7 +10,7 @@ a :class:`~airflow_provider_jobstatus.core.errors.VendorError`.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,6 +18,9 @@ from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
 from airflow_provider_jobstatus.core.scan import Outline
 
 T = TypeVar("T")
+
+#: What says that it is no larger is not worth an outline.
+SMALL_BYTES = 16 * 1024
 #: Any: a flow yields requests and token exchanges, and is sent a response for the first, a token for the
 #: second.
 Flow = Generator[Any, Any, T]
@@ -52,11 +55,30 @@ class Request:
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the same request with ``headers`` added."""
-        return replace(self, headers={**self.headers, **headers})
+        return Request(
+            self.vendor,
+            self.method,
+            self.url,
+            {**self.headers, **headers},
+            self.body,
+            self.stream,
+            self.outline,
+            self.max_bytes,
+            self.anonymous,
+        )
 
-    def outline_for(self, status: int) -> Outline | None:
-        """Return what to read of a reply's body, or None for all of it: an error is always read whole."""
-        return self.outline() if self.outline is not None and 200 <= status < 300 else None
+    def outline_for(self, status: int, headers: Mapping[str, str]) -> Outline | None:
+        """
+        Return what to read of a reply's body, or None for all of it: of an error, and of what is small.
+
+        :param headers: of the reply, names in lower case.
+        """
+        if self.outline is None or not 200 <= status < 300:
+            return None
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) <= SMALL_BYTES and "content-encoding" not in headers:
+            return None
+        return self.outline()
 
     @property
     def path(self) -> str:

@@ -16,6 +16,8 @@ MAX_ID_LENGTH = 500
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PART = re.compile(r"[!-~]+")
+# What ids are made of as a rule: nothing to check or to quote.
+_USUAL = re.compile(rf"[A-Za-z0-9_/-]{{1,{MAX_ID_LENGTH}}}")
 # A separator of paths, queries or escapes: an HTTP client or a proxy may read them as such, quoted or not.
 _FORBIDDEN = re.compile(r"[/?#%\\]")
 
@@ -32,6 +34,8 @@ def job_id_text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise SettingsError(f"job_id is a {type(value).__name__}; give a text such as '1234'")
     text = str(value).strip()
+    if _USUAL.fullmatch(text) and text not in ("None", "null"):
+        return text
     if not text or text in ("None", "null"):
         raise SettingsError(
             f"job_id is {text or 'empty'}: the task or template that it comes from gave none; give an id"
@@ -55,6 +59,8 @@ def path_segment(part: str, name: str, source: str = "job_id") -> str:
     :raises SettingsError: empty; more than letters, digits and punctuation of ASCII; a separator; a dot
         segment, which clients collapse.
     """
+    if _USUAL.fullmatch(part) and "/" not in part:
+        return part
     shown = repr(clean(part, 80))
     if not _PART.fullmatch(part):
         problem = "has a character that is no plain ASCII" if part else "is empty"

@@ -44,6 +44,8 @@ def clean(text: object, limit: int = TEXT_LIMIT) -> str:
     :param text: anything; what is not a string is shown as its ``str``.
     :param limit: the most characters to return; a cut text ends in ``...``.
     """
+    if isinstance(text, str) and len(text) <= limit and text.isascii() and text.isprintable():
+        return text.strip()
     # Cut before the regular expression runs, so that a huge text costs nothing. str() of a huge int raises.
     try:
         raw = hex(text) if isinstance(text, int) and abs(text) > MAX_INT else str(text)

@@ -188,12 +188,11 @@ class BatchJobHook(BaseHook):
         status = yield from self.with_credentials(self.status_flow(job_id))
         secrets = self.auth.secrets
         # A vendor may echo what we sent, also in the explanation of a failure.
-        return replace(
-            status,
-            job_id=job_id,
-            vendor_status=clean(redact(status.vendor_status, secrets), 80),
-            detail=None if status.detail is None else clean(redact(status.detail, secrets)),
-        )
+        word = clean(redact(status.vendor_status, secrets), 80)
+        detail = None if status.detail is None else clean(redact(status.detail, secrets))
+        if (job_id, word, detail) == (status.job_id, status.vendor_status, status.detail):
+            return status
+        return replace(status, job_id=job_id, vendor_status=word, detail=detail)
 
     def job_status(self, job_id: str) -> JobStatus:
         """

@@ -79,7 +79,6 @@ class AioClient:
         self._ca = ca
         self._mask = mask
         self._peers = Peers()
-        self._usual_headers = default_headers()
         # The environment's answers, by scheme and host: it is asked once.
         self._proxies: dict[tuple[str, str], str | None] = {}
 
@@ -96,6 +95,9 @@ class AioClient:
                 ssl=tls, socket_factory=self._open_socket, limit=MAX_CALLS, keepalive_timeout=KEEP_ALIVE
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers=default_headers(),
+            # aiohttp would name a content type of its own for a body.
+            skip_auto_headers=("Content-Type",),
             auto_decompress=False,
             # No .netrc; and aiohttp would refuse our own Authorization header beside it.
             trust_env=False,
@@ -174,12 +176,10 @@ class AioClient:
                 async with self._session.request(
                     request.method,
                     url,
-                    headers={**self._usual_headers, **request.headers},
+                    headers=request.headers,
                     data=request.body,
                     proxy=proxy,
                     allow_redirects=False,
-                    # aiohttp would name a content type of its own for a body.
-                    skip_auto_headers=("Content-Type",),
                 ) as reply:
                     if len(reply.headers) > MAX_HEADERS:
                         raise ValueError("the reply has too many headers")
@@ -189,7 +189,7 @@ class AioClient:
                         headers[key] = f"{headers[key]}, {value}" if key in headers else value
                     check_length(headers)
                     coding = headers.get("content-encoding", "")
-                    reader = BodyReader(coding, request.outline_for(reply.status), request.max_bytes)
+                    reader = BodyReader(coding, request.outline_for(reply.status, headers), request.max_bytes)
                     async for chunk in reply.content.iter_any():
                         if await _take_in(reader, chunk):
                             # What is left is not worth reading; the connection cannot be used again.

@@ -70,7 +70,7 @@ def status_of(body: bytes | object, job_id: str = JOB, **fields: Any) -> JobStat
 def outline_of(body: bytes, size: int = 65536) -> tuple[bytes, int]:
     """Return what the status flow's outline leaves of a body, and how much of the body it read."""
     request = next(aftercare().status_flow(JOB))
-    outline = request.outline_for(200)
+    outline = request.outline_for(200, {})
     for begin in range(0, len(body), size):
         if outline.feed(body[begin : begin + size]):
             return outline.json(), begin + size

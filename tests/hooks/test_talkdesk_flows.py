@@ -66,7 +66,7 @@ def status_of(body: bytes | object, status: int = 200, extra: Any = None, **head
     flow = talkdesk(extra=extra or {}).status_flow(JOB)
     request = next(flow)
     answer = reply(body, status, **headers)
-    reader = BodyReader("", request.outline_for(status))
+    reader = BodyReader("", request.outline_for(status, {}))
     any(reader.feed(answer.body))
     # It fails if the flow asks on: follows a redirect, or polls by itself.
     result: JobStatus = finish(
@@ -207,7 +207,7 @@ def test_a_report_of_any_size_in_place_of_a_status_is_done_and_is_not_held(total
     row = b'{"id": "1", "status": "failed", "job": {"status": "failed"}, "note": "' + b"x" * 1000 + b'"}'
     chunk = b",".join([row] * 64)
     request = next(talkdesk().status_flow(JOB))
-    reader = BodyReader("", request.outline_for(200))
+    reader = BodyReader("", request.outline_for(200, {}))
     tracemalloc.start()
     any(reader.feed(b'{"total": 99, "entries": [' if total_first else b'{"entries": ['))
     pieces, size = 0, 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_jobstatus.core import http
 from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
 from airflow_provider_jobstatus.core.errors import TransportError
 from airflow_provider_jobstatus.core.http import Flow, Response
@@ -25,6 +26,13 @@ from tests.transports.driving import TRANSPORTS, Drive, Failure, attempt, get
 BOTH = pytest.mark.parametrize("drive", TRANSPORTS.values(), ids=TRANSPORTS)
 NO_REPLY = Failure(TransportError)
 ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bodies of these tests are small, and what is small is read whole."""
+    monkeypatch.setattr(http, "SMALL_BYTES", -1)
+
 
 DONE = b'{"status":"done"}'
 NAMED = b'{"id":7,"status":"done"}'
@@ -116,6 +124,26 @@ BODIES: dict[str, tuple[Handler, Any]] = {
 @BOTH
 @pytest.mark.parametrize(("handler", "expected"), BODIES.values(), ids=BODIES)
 def test_the_outline_of_a_reply_is_its_body(drive: Drive, handler: Handler, expected: Any) -> None:
+    with RawServer(handler) as server:
+        assert attempt(drive, ask(server.url)) == expected
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        (says(reply(body=FIRST)), (200, FIRST)),
+        (says(coded("gzip", gzip.compress(FIRST))), (200, DONE)),
+        (says(chunked(FIRST)), (200, DONE)),
+        (short(FIRST[:20]), NO_REPLY),
+        (says(reply(body=b"[" + b" " * 16 * 1024 + FIRST + b"]")), (200, b"{}")),
+    ],
+    ids=["says how small it is", "compressed", "chunks", "cut short", "large"],
+)
+def test_what_says_that_it_is_small_is_read_whole(
+    drive: Drive, handler: Handler, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
     with RawServer(handler) as server:
         assert attempt(drive, ask(server.url)) == expected
 
