@@ -33,7 +33,7 @@ class Control:
         self.recorder = Recorder()
         self.answers = Answers()
         self.handshakes: deque[str] = deque()
-        self.random_faults = RandomFaults()
+        self.random_faults = RandomFaults(self.vendor_at)
         vendors: tuple[Vendor, ...] = (
             Aftercare(self.clock),
             QuestionPro(self.clock),
@@ -49,6 +49,11 @@ class Control:
         if name not in self.vendors:
             raise LookupError(f"There is no vendor {name!r} here, only {', '.join(self.vendors)}.")
         return self.vendors[name]
+
+    def vendor_at(self, path: str) -> Vendor | None:
+        """Return the vendor that has a path, if one has."""
+        vendors = self.vendors.values()
+        return next((each for each in vendors if path.startswith(tuple(each.prefixes))), None)
 
     def put_job(self, vendor: str, job_id: str, spec: Mapping[str, object]) -> JobView:
         """Make or replace a job."""
@@ -66,9 +71,8 @@ class Control:
         if not path.startswith("/") or "?" in path:
             raise ValueError("path must begin with a slash and have no query.")
         if isinstance(script, str):
-            vendors = self.vendors.values()
             # A stored file has a path of no vendor's; then the words do not matter.
-            vendor = next((each for each in vendors if path.startswith(tuple(each.prefixes))), None)
+            vendor = self.vendor_at(path)
             entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False)
         else:
             entries = read_script(script)
