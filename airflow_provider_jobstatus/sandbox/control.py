@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_jobstatus.sandbox.aftercare import Aftercare
 from airflow_provider_jobstatus.sandbox.clock import Clock
-from airflow_provider_jobstatus.sandbox.fault_script import read_faults
+from airflow_provider_jobstatus.sandbox.fault_script import read_faults, read_listed_words
 from airflow_provider_jobstatus.sandbox.questionpro import QuestionPro
 from airflow_provider_jobstatus.sandbox.random_faults import RandomFaults
 from airflow_provider_jobstatus.sandbox.recording import Recorder
@@ -58,7 +58,9 @@ class Control:
     def put_job(self, vendor: str, job_id: str, spec: Mapping[str, object]) -> JobView:
         """Make or replace a job."""
         stand_in = self.vendor(vendor)
-        script = spec.get("script") if isinstance(spec, Mapping) else None
+        script, listed = map(spec.get, ("script", "listed")) if isinstance(spec, Mapping) else (None, None)
+        if isinstance(listed, str):
+            spec = {**spec, "listed": read_listed_words(listed, stand_in)}
         if isinstance(script, str):
             entries = read_faults(script, stand_in, of_job=True)
             spec = {**spec, "script": [entry for entry in entries if entry.certificate is None]}

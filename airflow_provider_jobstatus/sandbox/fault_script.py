@@ -53,6 +53,15 @@ def read_faults(text: str, vendor: Vendor, *, of_job: bool) -> list[Entry]:
     return [_entry(each, vendor, voice, of_job) for each in instructions(text)]
 
 
+def read_listed_words(text: str, vendor: Vendor) -> list[str | None]:
+    """Read what lists are to show of a job, such as ``running*2,absent,done``.
+
+    :raises ValueError: The vendor has no such word.
+    """
+    voice = VOICES[vendor.name]
+    return [None if each == "absent" else voice.word(each) for each in instructions(text)]
+
+
 def _entry(instruction: str, vendor: Vendor, voice: Voice, of_job: bool) -> Entry:
     name, _, argument = instruction.partition(":")
     if instruction == "ok":
