@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_jobstatus.sandbox.aftercare import Aftercare
 from airflow_provider_jobstatus.sandbox.clock import Clock
 from airflow_provider_jobstatus.sandbox.fault_script import read_faults, read_listed_words
+from airflow_provider_jobstatus.sandbox.lists import Lister
 from airflow_provider_jobstatus.sandbox.questionpro import QuestionPro
 from airflow_provider_jobstatus.sandbox.random_faults import RandomFaults
 from airflow_provider_jobstatus.sandbox.recording import Recorder
@@ -73,9 +74,11 @@ class Control:
         if not path.startswith("/") or "?" in path:
             raise ValueError("path must begin with a slash and have no query.")
         if isinstance(script, str):
-            # A stored file has a path of no vendor's; then the words do not matter.
             vendor = self.vendor_at(path)
-            entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False)
+            lister = vendor if isinstance(vendor, Lister) and method.upper() == "GET" else None
+            voice = lister.list_voice(path) if lister else None
+            # A stored file has a path of no vendor's; then the words do not matter.
+            entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False, voice=voice)
         else:
             entries = read_script(script)
         self.answers.put(method, path, entries)
