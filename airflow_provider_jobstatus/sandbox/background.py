@@ -177,7 +177,8 @@ class Sandbox:
         :param rate: From 0 to 1.
         :param seed: Of the dice.
         :param refusals: Whether a 401 is among the faults; a path gets one at most.
-        :param max_retry_after: The longest ``Retry-After``, in seconds.
+        :param max_retry_after: The longest ``Retry-After``, in seconds. A vendor sends one only when its last
+            one has been over for ``PAUSE_APART`` seconds.
         """
         self._ask(
             lambda: self._control.random_faults.change(

@@ -11,7 +11,8 @@ from typing import Any
 
 from airflow_provider_jobstatus.sandbox.aftercare import Aftercare
 from airflow_provider_jobstatus.sandbox.clock import Clock
-from airflow_provider_jobstatus.sandbox.fault_script import read_faults
+from airflow_provider_jobstatus.sandbox.fault_script import read_faults, read_listed_words
+from airflow_provider_jobstatus.sandbox.lists import Lister
 from airflow_provider_jobstatus.sandbox.questionpro import QuestionPro
 from airflow_provider_jobstatus.sandbox.random_faults import RandomFaults
 from airflow_provider_jobstatus.sandbox.recording import Recorder
@@ -33,7 +34,7 @@ class Control:
         self.recorder = Recorder()
         self.answers = Answers()
         self.handshakes: deque[str] = deque()
-        self.random_faults = RandomFaults()
+        self.random_faults = RandomFaults(self.vendor_at)
         vendors: tuple[Vendor, ...] = (
             Aftercare(self.clock),
             QuestionPro(self.clock),
@@ -50,10 +51,17 @@ class Control:
             raise LookupError(f"There is no vendor {name!r} here, only {', '.join(self.vendors)}.")
         return self.vendors[name]
 
+    def vendor_at(self, path: str) -> Vendor | None:
+        """Return the vendor that has a path, if one has."""
+        vendors = self.vendors.values()
+        return next((each for each in vendors if path.startswith(tuple(each.prefixes))), None)
+
     def put_job(self, vendor: str, job_id: str, spec: Mapping[str, object]) -> JobView:
         """Make or replace a job."""
         stand_in = self.vendor(vendor)
-        script = spec.get("script") if isinstance(spec, Mapping) else None
+        script, listed = map(spec.get, ("script", "listed")) if isinstance(spec, Mapping) else (None, None)
+        if isinstance(listed, str):
+            spec = {**spec, "listed": read_listed_words(listed, stand_in)}
         if isinstance(script, str):
             entries = read_faults(script, stand_in, of_job=True)
             spec = {**spec, "script": [entry for entry in entries if entry.certificate is None]}
@@ -66,10 +74,11 @@ class Control:
         if not path.startswith("/") or "?" in path:
             raise ValueError("path must begin with a slash and have no query.")
         if isinstance(script, str):
-            vendors = self.vendors.values()
+            vendor = self.vendor_at(path)
+            lister = vendor if isinstance(vendor, Lister) and method.upper() == "GET" else None
+            voice = lister.list_voice(path) if lister else None
             # A stored file has a path of no vendor's; then the words do not matter.
-            vendor = next((each for each in vendors if path.startswith(tuple(each.prefixes))), None)
-            entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False)
+            entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False, voice=voice)
         else:
             entries = read_script(script)
         self.answers.put(method, path, entries)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.faults import FAULTS
+from airflow_provider_jobstatus.sandbox.faults_of_lists import LIST_FAULTS
 from airflow_provider_jobstatus.sandbox.script import Entry
 from airflow_provider_jobstatus.sandbox.vendor import Vendor
 from airflow_provider_jobstatus.sandbox.voices import VOICES, Voice
@@ -20,12 +21,13 @@ WITH_ARGUMENTS = {
     "status:200:WORD": "the vendor's own answer with this word: running, done, failed, partial or cancelled "
     "stand for the vendor's word for it, any other is sent as it is",
 }
+ALL_FAULTS = FAULTS | LIST_FAULTS
 _INSTRUCTION = re.compile(r"([^*]+?)(?:\*([1-9][0-9]{0,3}))?", re.DOTALL)
 
 
 def list_faults() -> dict[str, str]:
     """Return every instruction and what it does."""
-    return WITH_ARGUMENTS | {name: fault.tells for name, fault in FAULTS.items()}
+    return WITH_ARGUMENTS | {name: fault.tells for name, fault in ALL_FAULTS.items()}
 
 
 def instructions(text: str) -> Iterator[str]:
@@ -41,16 +43,26 @@ def instructions(text: str) -> Iterator[str]:
             yield match[1]
 
 
-def read_faults(text: str, vendor: Vendor, *, of_job: bool) -> list[Entry]:
+def read_faults(text: str, vendor: Vendor, *, of_job: bool, voice: Voice | None = None) -> list[Entry]:
     """Read a fault script.
 
     :param vendor: Whose words it speaks.
     :param of_job: Whether the entries are for a job, whose own answer a word changes; else they are for a
         path, and a word makes the smallest whole reply.
+    :param voice: How the vendor puts it there, if not as in the reply to a status request.
     :raises ValueError: It has an unknown instruction.
     """
-    voice = VOICES[vendor.name]
+    voice = voice or VOICES[vendor.name]
     return [_entry(each, vendor, voice, of_job) for each in instructions(text)]
+
+
+def read_listed_words(text: str, vendor: Vendor) -> list[str | None]:
+    """Read what lists are to show of a job, such as ``running*2,absent,done``.
+
+    :raises ValueError: The vendor has no such word.
+    """
+    voice = VOICES[vendor.name]
+    return [None if each == "absent" else voice.word(each) for each in instructions(text)]
 
 
 def _entry(instruction: str, vendor: Vendor, voice: Voice, of_job: bool) -> Entry:
@@ -59,9 +71,9 @@ def _entry(instruction: str, vendor: Vendor, voice: Voice, of_job: bool) -> Entr
         return Entry()
     if name == "status":
         return _status(argument, vendor, voice, of_job)
-    if instruction not in FAULTS:
+    if instruction not in ALL_FAULTS:
         raise ValueError(f"script: there is no instruction {instruction!r}, only {', '.join(list_faults())}.")
-    return FAULTS[instruction].make(voice)
+    return ALL_FAULTS[instruction].make(voice)
 
 
 def _status(argument: str, vendor: Vendor, voice: Voice, of_job: bool) -> Entry:

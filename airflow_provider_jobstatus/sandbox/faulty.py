@@ -117,7 +117,9 @@ def echo(voice: Voice) -> Entry:
 
 
 def cut(body: bytes) -> bytes:
-    """Cut a reply in the middle of the word that it says."""
+    """Cut a reply in the middle of the word that it says first, or of all it says."""
+    if b'"status": "' not in body:  # an empty list
+        return body[: len(body) // 2]
     begin = body.index(b'"status"') + len(b'"status": "')
     return body[: (begin + body.index(b'"', begin)) // 2]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -17,6 +18,9 @@ WEIGHTS = {"500": 3, "503": 3, "429": 3, "reset": 3, "truncated": 3, "stall": 3,
 #: Longest ``Retry-After`` unless told otherwise, and longest stall, in seconds.
 MAX_RETRY_AFTER = 15
 MAX_STALL = 1.0
+#: For so many seconds after its last ``Retry-After`` is over, a vendor refuses without one. A client may take
+#: it as a wish for its whole key, and would hardly get to ask a vendor that has such wishes all the time.
+PAUSE_APART = 20.0
 #: Whose connection is gone so many seconds after an answer never heard it: a killed process, whose question
 #: was still waiting here. Others keep their connection for longer.
 HEARD = 0.5
@@ -52,11 +56,16 @@ class _Wish:
 class RandomFaults:
     """Replaces answers of the API and of the logins by faults, at a rate of nothing until told otherwise.
 
-    What happens to the n-th request of a path depends on nothing but the seed, so that a run can be repeated,
-    however the requests of different jobs mix.
+    Which fault the n-th request of a path meets depends on nothing but the seed, so that a run can be
+    repeated, however the requests of different jobs mix; only whether a 429 or 503 has a ``Retry-After``
+    depends on the vendor's last one as well (``PAUSE_APART``). Early calls are recorded by path: which client
+    a wish for a whole key has reached cannot be seen from here.
+
+    :param vendor_of: Returns the vendor that a path belongs to.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, vendor_of: Callable[[str], object]) -> None:
+        self._vendor_of = vendor_of
         self._rate = 0.0
         self._seed = 0
         self._refusals = True
@@ -66,6 +75,7 @@ class RandomFaults:
         self._faults: Counter[str] = Counter()
         self._refused: set[str] = set()
         self._wishes: dict[str, _Wish] = {}
+        self._pauses_over: dict[object, float] = {}  # vendor -> when its last Retry-After is over
         self._early: list[EarlyCall] = []
 
     def change(self, *, rate: float, seed: int, refusals: bool, max_retry_after: int) -> None:
@@ -106,7 +116,7 @@ class RandomFaults:
         if kind == "401" and (path in self._refused or not self._refusals):
             kind = "500"
         self._faults[kind] += 1
-        entry = self._entry(kind, path, dice, now)
+        entry = self._entry(kind, path, self._vendor_of(request.raw_path), dice, now)
         if path in self._wishes:
             told, transport = self._wishes[path], request.transport
             asyncio.get_running_loop().call_later(HEARD, self._forget_unheard, path, told, transport)
@@ -121,11 +131,12 @@ class RandomFaults:
         if (transport is None or transport.is_closing()) and self._wishes.get(path) is told:
             del self._wishes[path]
 
-    def _entry(self, kind: str, path: str, dice: random.Random, now: float) -> Entry:
+    def _entry(self, kind: str, path: str, vendor: object, dice: random.Random, now: float) -> Entry:
         match kind:
-            case "503" | "429":
+            case "503" | "429" if now - self._pauses_over.get(vendor, 0.0) >= PAUSE_APART:
                 seconds = dice.randint(1, self._max_retry_after)
                 self._wishes[path] = _Wish(now, now + seconds)
+                self._pauses_over[vendor] = now + seconds
                 return Entry(http=int(kind), headers={"Retry-After": str(seconds)})
             case "reset":
                 return Entry(disconnect=True)

@@ -20,8 +20,10 @@ from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.clock import Clock
 from airflow_provider_jobstatus.sandbox.fields import Fields
+from airflow_provider_jobstatus.sandbox.lists import ListVoice, Page
 from airflow_provider_jobstatus.sandbox.ruler_csv import UploadRefused, file_part, read_upload, template
 from airflow_provider_jobstatus.sandbox.ruler_jobs import RulerJob, read_job, uploaded_job
+from airflow_provider_jobstatus.sandbox.ruler_list import list_page, list_voice
 from airflow_provider_jobstatus.sandbox.script import play
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView, Origin
 
@@ -192,16 +194,16 @@ class Ruler:
 
         return await play(request, entry, usual) if entry else await usual()
 
-    async def _list(self, request: web.Request) -> web.StreamResponse:
+    def list_voice(self, path: str) -> ListVoice | None:
+        """Return how it puts things at this path, if it lists jobs there."""
+        return list_voice(path, self._page)
+
+    def _page(self, request: web.Request, shown: Mapping[str, object] | None = None) -> Page:
         self._authorize(request)
-        now = self._clock.now()
-        items = []
-        for (site, job_id), job in self._jobs.items():
-            if site == request.match_info["site_id"]:
-                body = job.status(now)
-                same = {key: body[key] for key in ("status", "percentageProgress", "failureReason")}
-                items.append({"jobId": job_id, "jobType": "revenue"} | same)
-        return web.json_response(items)
+        return list_page(self._jobs, request.match_info["site_id"], self._clock.now(), shown)
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self._page(request).entries)
 
     async def _failures(self, request: web.Request) -> web.StreamResponse:
         job = self._job(request)

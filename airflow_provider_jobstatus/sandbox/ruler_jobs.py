@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from airflow_provider_jobstatus.sandbox.fields import Fields
+from airflow_provider_jobstatus.sandbox.lists import Listed, read_listed
 from airflow_provider_jobstatus.sandbox.ruler_csv import (
     DEMO_HEADER,
     Rejected,
@@ -34,6 +36,7 @@ STATUS_KEYS = (
     "completedDateTime",
     "failureReason",
 )
+LISTED_KEYS = ("status", "percentageProgress", "failureReason")
 
 
 @dataclass(kw_only=True)
@@ -49,6 +52,7 @@ class RulerJob:
     :param failures: The text of the failures file; none makes one up.
     :param upload: The upload that has made the job, if one has.
     :param script: Answers to successive status requests.
+    :param listed: What lists show of it.
     :param created_at: When the job was made, in epoch seconds.
     :param waits_for_poll: Whether it is made anew at the first status request.
     """
@@ -62,6 +66,7 @@ class RulerJob:
     failures: str | None = None
     upload: Upload | None = None
     script: Script = field(default_factory=lambda: Script(repeat_last=True))
+    listed: Listed = field(default_factory=Listed)
     created_at: float
     waits_for_poll: bool = False
     polls: int = 0
@@ -82,11 +87,14 @@ class RulerJob:
                 self._ended_at = now
         return entry
 
-    def status(self, now: float) -> dict[str, object]:
-        """Return the body of a status answer: what the script has shown last, else what the time says."""
+    def status(self, now: float, differs: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
+        """Return the body of a status answer: what the script has shown last, else what the time says.
+
+        :param differs: Keys that take these values instead.
+        """
         # Before the first poll, a scripted job is where its script begins.
         shown = self._shown or next((entry for entry in self.script.entries if entry.fields), None)
-        overrides: Mapping[str, object] = shown.fields if shown else {}
+        overrides = {**(shown.fields if shown else {}), **differs}
         word, processed, ended_at = self._by_time(now)
         if "status" in overrides:
             word, processed, ended_at = self._by_word(overrides["status"], now)
@@ -107,7 +115,7 @@ class RulerJob:
             "completedDateTime": None if ended_at is None else _naive_utc(ended_at),
             "failureReason": self.failure_reason if word == "failed" else None,
         }
-        return body | dict(overrides)
+        return body | overrides
 
     def failures_file(self, now: float, kind: str) -> str | None:
         """Return the rejected rows as ``csv`` or ``json``, or none if there are none to be had yet."""
@@ -182,6 +190,7 @@ def read_job(spec: Mapping[str, object], now: float) -> RulerJob:
         failure_reason=reason,
         failures=given.text("failures_csv"),
         script=Script(read_script(given.take("script", []), keys=STATUS_KEYS), repeat_last=True),
+        listed=read_listed(given, LISTED_KEYS),
         created_at=now,
         waits_for_poll=given.flag("start_on_first_poll"),
     )

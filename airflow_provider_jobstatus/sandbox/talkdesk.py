@@ -16,8 +16,10 @@ from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.clock import Clock
 from airflow_provider_jobstatus.sandbox.fields import Fields
+from airflow_provider_jobstatus.sandbox.lists import ListVoice
 from airflow_provider_jobstatus.sandbox.storage import Storage
 from airflow_provider_jobstatus.sandbox.talkdesk_jobs import TalkdeskJob, read_forms, read_job
+from airflow_provider_jobstatus.sandbox.talkdesk_list import list_voice
 from airflow_provider_jobstatus.sandbox.talkdesk_reports import CODES, REPORTS, Reports, read_limits
 from airflow_provider_jobstatus.sandbox.talkdesk_tokens import TOKEN_PATH, TokenDesk, read_client
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView, Origin
@@ -65,6 +67,10 @@ class Talkdesk:
             key = {"private_key": private_key, "key_id": key_id, "algorithm": algorithm}
             return connection | {"extra": extra | key}
         return connection | {"password": client.client_secret, "extra": extra}
+
+    def list_voice(self, path: str) -> ListVoice | None:
+        """Return how it puts things at this path, if it lists jobs there."""
+        return list_voice(path, self._reports.page)
 
     def put_job(self, job_id: str, spec: Mapping[str, object]) -> JobView:
         """Make or replace the job ``<report type>/<job id>``."""

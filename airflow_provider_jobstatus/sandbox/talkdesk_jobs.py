@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from airflow_provider_jobstatus.sandbox.fields import Fields
 from airflow_provider_jobstatus.sandbox.files import Content, StoredFile
+from airflow_provider_jobstatus.sandbox.lists import Listed, read_listed
 from airflow_provider_jobstatus.sandbox.timeline import Timeline, read_timeline
 
 FORMATS = ("csv", "json", "json_bulk")
@@ -75,6 +76,7 @@ class TalkdeskJob:
     :param job_id: Its id.
     :param document: The keys of the answer that do not change.
     :param timeline: Its status.
+    :param listed: What lists show of it.
     :param rows: Rows of the report.
     :param note_bytes: How long the last column of each row is: large reports are made sooner of long rows.
     :param file_text: The report's text, instead of made-up rows.
@@ -86,6 +88,7 @@ class TalkdeskJob:
     job_id: str
     document: Mapping[str, object]
     timeline: Timeline
+    listed: Listed = field(default_factory=Listed)
     rows: int
     note_bytes: int = 0
     file_text: str | None = None
@@ -170,6 +173,7 @@ def read_job(kind: str, job_id: str, spec: Mapping[str, object], now: float) -> 
             "timespan": given.take("timespan", timespan),
         },
         timeline=read_timeline(given, now, seconds=SECONDS, ends=ENDS, keys=STATUS_KEYS),
+        listed=read_listed(given, STATUS_KEYS),
         rows=given.whole("rows", 40) or 0,
         note_bytes=given.whole("note_bytes", 0) or 0,
         file_text=given.text("file_text"),

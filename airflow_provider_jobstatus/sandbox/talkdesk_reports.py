@@ -30,6 +30,7 @@ from airflow_provider_jobstatus.sandbox.talkdesk_jobs import (
     as_json,
     executed_job,
 )
+from airflow_provider_jobstatus.sandbox.talkdesk_list import LIST_KEYS, ReportPage, list_page
 from airflow_provider_jobstatus.sandbox.talkdesk_tokens import TokenDesk
 from airflow_provider_jobstatus.sandbox.vendor import Origin
 
@@ -60,18 +61,20 @@ READ, WRITE = "data-reports:read", "data-reports:write"
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Numbers and the one form that no single job has of its own.
+    """Numbers, and the forms that no single job has of its own.
 
     :param url_lifetime_seconds: How long a signed URL is good.
     :param execute_form: Whether an execute request gets the job ``flat`` or ``nested`` under ``job``.
     :param execute_seconds: How long the job takes that it makes.
     :param execute_rows: How many rows its report has.
+    :param list_key: What a list calls its jobs.
     """
 
     url_lifetime_seconds: float = 60.0
     execute_form: str = "flat"
     execute_seconds: float = 10.0
     execute_rows: int = 40
+    list_key: str = "jobs"
 
 
 def read_limits(given: Fields, limits: Limits) -> Limits:
@@ -81,6 +84,7 @@ def read_limits(given: Fields, limits: Limits) -> Limits:
         execute_form=given.choice("execute_form", ("flat", "nested"), limits.execute_form),
         execute_seconds=given.number("execute_seconds", limits.execute_seconds),
         execute_rows=given.whole("execute_rows", limits.execute_rows) or 0,
+        list_key=given.choice("list_key", LIST_KEYS, limits.list_key),
     )
 
 
@@ -162,24 +166,16 @@ class Reports:
             return web.Response(status=status, headers=headers)
         return web.json_response(self._document(job), status=status, headers=headers)
 
-    async def _list(self, request: web.Request) -> web.StreamResponse:
+    def page(self, request: web.Request, shown: Mapping[str, object] | None = None) -> ReportPage:
+        """Return the page of a list that is asked for."""
         kind = self._authorize(request, READ)
-        page, per_page = _number(request, "page", 1), _number(request, "per_page", 20)
-        if page < 1 or not 1 <= per_page <= 200:
-            raise web.HTTPBadRequest(text="page begins at 1, per_page goes from 1 to 200.")
         jobs = [job for job in self.jobs.values() if job.kind == kind]
-        shown = jobs[(page - 1) * per_page : page * per_page]
-        now = self._clock.now()
-        return web.json_response(
-            {
-                "total": len(jobs),
-                "page": page,
-                "per_page": per_page,
-                "count": len(shown),
-                "_embedded": {"jobs": [job.status(now, job.forms(self.forms)) for job in shown]},
-                "_links": {"self": {"href": f"{LINKS}{REPORTS}{kind}/jobs"}},
-            }
-        )
+        address, key = f"{LINKS}{REPORTS}{kind}/jobs", self.limits.list_key
+        return list_page(request, jobs, self._clock.now(), self.forms, shown, address=address, key=key)
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        page = self.page(request)
+        return web.json_response(page.reply(page.entries))
 
     async def _execute(self, request: web.Request) -> web.StreamResponse:
         kind = self._authorize(request, WRITE)
@@ -225,8 +221,3 @@ class Reports:
         job.deleted = True
         self._storage.remove(f"/reports/{job.file_path}")
         return web.Response(status=204)
-
-
-def _number(request: web.Request, key: str, default: int) -> int:
-    text = request.query.get(key, str(default))
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

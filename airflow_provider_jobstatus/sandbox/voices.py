@@ -36,7 +36,7 @@ class Voice:
             raise ValueError(f"script: this vendor has no word for {word!r}.")
         return self.words.get(word, word)
 
-    def reply(self, request: web.Request, status: object, job_id: object = None) -> dict[str, Any]:
+    def reply(self, request: web.Request, status: object, job_id: object = None) -> Any:
         """Return the smallest reply to a question for a status.
 
         :param status: What it says; with ``MISSING`` nothing.

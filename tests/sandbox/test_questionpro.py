@@ -181,6 +181,17 @@ def test_calls_are_throttled_when_asked_for_and_again_free_after_the_window(sand
     assert sandbox.settings("questionpro")["throttled"] == 4
 
 
+def test_a_window_of_time_goes_along_with_the_clock_and_counts_what_was_answered(sandbox: Sandbox) -> None:
+    sandbox.change_settings("questionpro", requests_per_window=2)
+    statuses = []
+    for seconds in (0, 40, 10, 15, 10, 30):
+        sandbox.advance_clock(seconds)
+        statuses.append(ask(sandbox, "batches/1001").status_code)
+    # At 0, 40, 50, 65, 75 and 105 seconds: the first call leaves the window at 60, the next one at 100.
+    assert statuses == [200, 200, 429, 200, 429, 200]
+    assert sandbox.settings("questionpro")["throttled"] == 2
+
+
 def test_a_spent_licence_is_a_429_of_another_kind_that_waiting_does_not_cure(sandbox: Sandbox) -> None:
     sandbox.change_settings("questionpro", licence_calls_left=1)
     assert ask(sandbox, "batches/1001").status_code == 200

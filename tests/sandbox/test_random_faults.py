@@ -6,12 +6,13 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 
 import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.random_faults import HEARD
+from airflow_provider_jobstatus.sandbox.random_faults import HEARD, PAUSE_APART
 
 PATH = "/a/api/v2/micropanel/batches/7"
 
@@ -19,8 +20,8 @@ PATH = "/a/api/v2/micropanel/batches/7"
 class Client:
     """Asks for one job's status, on one connection for as long as the sandbox lets it."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._address = f"{sandbox.api_url}{PATH}"
+    def __init__(self, sandbox: Sandbox, path: str = PATH) -> None:
+        self._address = f"{sandbox.api_url}{path}"
         self._session = requests.Session()
         self._session.headers["api-key"] = sandbox.connection("questionpro")["password"]
 
@@ -100,6 +101,56 @@ def test_a_call_before_its_time_is_recorded_and_one_after_it_is_not(sandbox: San
     [early] = sandbox.fault_report()["early"]
     assert early["path"] == f"GET {PATH}"
     assert early["told_at"] <= early["at"] < early["due"] <= early["told_at"] + 15
+
+
+class Waits:
+    """Asks at both vendors and keeps what each refusal says of waiting, and when it came."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.told: list[tuple[float, int, str | None]] = []
+
+    def ask(self, path: str) -> None:
+        at = self._sandbox.health()["now"]
+        try:
+            reply = requests.get(f"{self._sandbox.api_url}{path}", timeout=9)
+        except requests.ConnectionError:
+            return
+        if reply.status_code in (429, 503):
+            self.told.append((at, reply.status_code, reply.headers.get("Retry-After")))
+
+
+def test_a_vendor_asks_for_a_pause_only_a_while_after_its_last_one_whichever_path_is_asked(
+    sandbox: Sandbox,
+) -> None:
+    sandbox.random_faults(1.0, seed=3, refusals=False)
+    waits = Waits(sandbox)
+    for number in range(40):
+        waits.ask(f"/a/api/v2/micropanel/batches/{number}")
+        sandbox.advance_clock(5)
+    pauses = [(at, int(seconds)) for at, _, seconds in waits.told if seconds is not None]
+    assert 2 <= len(pauses) < len(waits.told)
+    assert all(later - at >= seconds + PAUSE_APART for (at, seconds), (later, _) in pairwise(pauses))
+    faults = sandbox.fault_report()["faults"]
+    assert faults["429"] + faults["503"] == len(waits.told), "with a pause or without, it is the same fault"
+
+
+def test_a_pause_at_one_vendor_is_none_at_another(sandbox: Sandbox, client: Client) -> None:
+    sandbox.random_faults(1.0, seed=3, refusals=False)
+    client.ask_until_told_to_wait()
+    waits = Waits(sandbox)
+    while not waits.told:
+        waits.ask("/v1/s/batch/jobs")
+    assert waits.told[0][2] is not None
+
+
+def test_a_refusal_without_a_pause_binds_nobody(sandbox: Sandbox, client: Client) -> None:
+    sandbox.random_faults(1.0, seed=3, refusals=False)
+    with closing(Client(sandbox, "/a/api/v2/micropanel/batches/8")) as other:
+        other.ask_until_told_to_wait()
+    client.ask_until_told_to_wait()
+    client.ask(1)
+    assert sandbox.fault_report()["early"] == []
 
 
 def test_what_was_told_to_one_who_is_gone_binds_nobody(sandbox: Sandbox, client: Client) -> None:
