@@ -45,6 +45,7 @@ INTERNAL = {
     "triggers.fleet",
     "triggers.jobs",
     "triggers.lists",
+    "triggers.questions",
     "triggers.wait",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)

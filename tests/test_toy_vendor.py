@@ -67,7 +67,7 @@ for module in (wait, triggers):
 wait.sleep = time.sleep
 for module in (triggers, fleet):
     module.monotonic = lambda: time.now
-fleet.pause = time.pause
+fleet.set_alarm = time.alarm
 results = []
 for deferrable in (False, True):
     job_id = str(7 + deferrable)

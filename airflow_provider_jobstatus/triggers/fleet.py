@@ -9,14 +9,13 @@ budget allows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+import math
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context
 from time import monotonic
-from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_jobstatus.core.budget import Budget
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.wait import SAME_POINT
@@ -24,6 +23,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.triggers.access import Access
 from airflow_provider_jobstatus.triggers.jobs import Job, Timeline
 from airflow_provider_jobstatus.triggers.lists import Lists, SharedList
+from airflow_provider_jobstatus.triggers.questions import Questions, fail
 from airflow_provider_jobstatus.triggers.wait import Wait
 
 #: Jobs that are dealt with before the event loop gets its turn.
@@ -56,16 +56,9 @@ async def fleet(conn_id: str) -> AsyncIterator[Fleet]:
             await shared.close()
 
 
-async def pause(wake: asyncio.Event, seconds: float | None) -> None:
-    """Return when woken, or after some seconds; None for never."""
-    if seconds is None:
-        await wake.wait()
-        return
-    alarm = asyncio.get_running_loop().call_later(seconds, wake.set)
-    try:
-        await wake.wait()
-    finally:
-        alarm.cancel()
+def set_alarm(seconds: float, ring: Callable[[], None], context: Context) -> asyncio.TimerHandle:
+    """Have ``ring`` called once some seconds have passed; returns what can be cancelled."""
+    return asyncio.get_running_loop().call_later(seconds, ring, context=context)
 
 
 class Fleet:
@@ -77,21 +70,23 @@ class Fleet:
     :param conn_id: of the connection.
 
     :ivar users: how many wait.
-    :ivar asking: questions under way.
     """
 
     def __init__(self, conn_id: str) -> None:
         self.users = 0
-        self.asking = 0
         self._access = Access(conn_id)
         self._timeline = Timeline()
         self._jobs: dict[str, Job] = {}
         self._lists = Lists()
-        self._wake = asyncio.Event()
-        self._tasks: dict[asyncio.Task[None], Iterable[Job] | None] = {}
+        self._questions = Questions(self._access, self._question_ended)
         self._loading = False
         self._strained_since = 0
-        self._start(self._run())
+        # What is logged in a context of nobody's belongs to no wait.
+        self._context = Context()
+        self._alarm: asyncio.TimerHandle | None = None
+        #: When the schedule goes on by itself, and whether it could before, if there were room.
+        self._alarm_at = math.inf
+        self._in_line = False
 
     async def serve(self, wait: Wait) -> None:
         """Return when the wait is over. A fault of ours that ended it is raised."""
@@ -107,7 +102,6 @@ class Fleet:
                     poller.align(first.plan.first_poll_at - theirs.offset + wait.offset, now)
             job.members.append((poller, wait))
             self._put(job)
-        self._wake.set()
         try:
             await wait.over
         finally:
@@ -119,22 +113,33 @@ class Fleet:
     @property
     def busy(self) -> bool:
         """Whether an answer of the vendor or of Airflow is under way."""
-        return self.asking > 0 or self._loading
+        return self._questions.under_way > 0
 
     async def close(self) -> None:
         """End what is under way and close the session."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._questions.close()
+        self._set_alarm(None)
         await self._access.close()
 
     # -- the schedule
 
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            await pause(self._wake, self._dispatch())
+    def _turn(self) -> None:
+        """Do what is due, and set the alarm for what comes next."""
+        self._alarm_at, self._in_line = -math.inf, False
+        try:
+            seconds = self._dispatch()
+        except BaseException as fault:
+            fail(self._jobs.values(), fault)
+            raise
+        self._set_alarm(seconds)
+
+    def _set_alarm(self, seconds: float | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_at = None, math.inf
+        if seconds is not None:
+            self._alarm_at = monotonic() + seconds
+            self._alarm = set_alarm(seconds, self._turn, self._context)
 
     def _dispatch(self) -> float | None:
         """Do what is due, and return the seconds until there is more to do; None if that will be told."""
@@ -155,9 +160,7 @@ class Fleet:
 
     def _look(self, job: Job, hook: BatchJobHook, at: float) -> float | None:
         """Look at a job whose turn it is; or return the seconds until that may be done."""
-        for poller, wait in job.awaited(at):
-            wait.may_ask(poller, at)
-        if not self._members(job):
+        if not all(wait.may_ask(poller, at) for poller, wait in job.awaited(at)) and not job.open:
             self._put(job)
             return None
         listed = self._lists.of(job, hook, at)
@@ -176,20 +179,21 @@ class Fleet:
             self._tell(job, refusal, None, at)
             return None
         if budget.full:
+            self._in_line = True
             return ROOM_CHECK
         if (delay := budget.delay(at)) > 0.0:
-            return self._in_line(job, hook, at, delay)
+            return self._postpone(job, hook, at, delay)
         budget.take(at)
         self._timeline.drop(job)
         if listed is None:
-            self._start(self._ask(job, hook), [job])
+            self._questions.start(self._ask(job, hook), [job])
         else:
             listed.reading = True
             listed.hungry.append(job)
-            self._start(self._read(listed, hook), listed.hungry)
+            self._questions.start(self._read(listed, hook), listed.hungry)
         return None
 
-    def _in_line(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
+    def _postpone(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
         """Let a job wait for its turn in the budget; not so long that its deadline passes without an end."""
         if any(at + wait.offset > poller.plan.deadline_at + PATIENCE for poller, wait in job.members):
             error = TransportError("was not asked in time, as its budget was used up", vendor=hook.conn_type)
@@ -205,91 +209,81 @@ class Fleet:
             )
         return delay
 
-    def _members(self, job: Job) -> bool:
-        """Return whether somebody still waits for a job."""
-        job.members = [(poller, wait) for poller, wait in job.members if poller.event is None]
-        return bool(job.members)
-
     def _put(self, job: Job) -> None:
         """Put a job where it belongs from now on, or forget it if nobody waits for it."""
-        if self._members(job):
-            self._timeline.put(job, min(poller.next_poll_at - wait.offset for poller, wait in job.members))
+        if job.open:
+            self._schedule(job, min([poller.next_poll_at - wait.offset for poller, wait in job.members]))
         else:
             self._timeline.drop(job)
             self._lists.leave(job)
             if self._jobs.get(job.job_id) is job:
                 del self._jobs[job.job_id]
 
+    def _schedule(self, job: Job, due: float) -> None:
+        self._timeline.put(job, due)
+        if due < self._alarm_at:
+            self._set_alarm(max(due - monotonic(), 0.0))
+
     # -- questions
 
     def _load(self) -> None:
         if not self._loading:
             self._loading = True
-            self._start(self._load_hook())
+            self._questions.start(self._load_hook(), self._jobs.values())
 
     async def _load_hook(self) -> None:
         try:
             hook = await self._access.load()
         finally:
             self._loading = False
+            self._set_alarm(0.0)
         at = monotonic()
         while isinstance(hook, Exception) and (job := self._timeline.first_ready(at)) is not None:
             self._tell(job, hook, None, at)
 
     async def _ask(self, job: Job, hook: BatchJobHook) -> None:
         """Ask about one job, for all who wait for it."""
-        budget = self._access.budget
-        self.asking += 1
-        budget.asking += 1
-        try:
-            answer = await self._access.run(hook, hook.job_status_flow(job.job_id))
-        finally:
-            self.asking -= 1
-            budget.asking -= 1
+        answer = await self._questions.ask(hook, hook.job_status_flow(job.job_id))
         at = monotonic()
-        self._observe(budget, answer, at)
         job.by_itself, job.asked_at = False, at
         self._tell(job, answer, hook, at)
+        if isinstance(answer, Exception):
+            self._spread(answer, at)
 
     async def _read(self, listed: SharedList, hook: BatchJobHook) -> None:
         """Read a list, for all jobs in it."""
-        budget = self._access.budget
-        self.asking += 1
-        budget.asking += 1
         try:
-            listing = await self._access.run(hook, hook.job_list_flow(listed.name))
+            listing = await self._questions.ask(hook, hook.job_list_flow(listed.name))
         finally:
-            self.asking -= 1
-            budget.asking -= 1
             listed.reading = False
             hungry, listed.hungry = listed.hungry, []
             for job in hungry:
                 self._put(job)
         at = monotonic()
-        self._observe(budget, listing, at)
         if isinstance(listing, Exception):
+            self._spread(listing, at)
             listed.give_up(at, min((job.interval for job in hungry), default=0.0))
             return
         for _ in range(listing.requests - 1):
-            budget.take(at)
+            self._access.budget.take(at)
         listed.take(listing, hook, at)
         for job in listed.ended():
             # Its own status says more, and is what counts. Once in its interval, should the two disagree.
             if job.entry and job.awaited(at) and at - job.asked_at >= job.interval - SAME_POINT:
                 job.by_itself = True
-                self._timeline.put(job, at)
+                self._schedule(job, at)
 
-    def _observe(self, budget: Budget, answer: Any, at: float) -> None:
-        """Let the budget know how a request ended; if it is hopeless for now, tell all who are in line."""
-        if isinstance(answer, SettingsError):
-            return
-        error = answer if isinstance(answer, VendorError) else None
-        budget.observe(error, at)
-        if error is None or not budget.down:
-            return
-        shared = TransportError(f"was not asked, as it does not answer: {error.reason}", vendor=error.vendor)
-        while (job := self._timeline.first_ready(at)) is not None:
-            self._tell(job, shared, None, at)
+    def _spread(self, error: Exception, at: float) -> None:
+        """Tell all who are in line why somebody got no answer, if the vendor is away for all of them."""
+        if self._access.budget.down and isinstance(error, VendorError):
+            reason = f"was not asked, as others got no answer: {error.reason}"
+            shared = TransportError(reason, vendor=error.vendor)
+            while (job := self._timeline.first_ready(at)) is not None:
+                self._tell(job, shared, None, at)
+
+    def _question_ended(self) -> None:
+        if self._in_line:
+            self._set_alarm(0.0)
 
     def _tell(
         self,
@@ -309,24 +303,3 @@ class Fleet:
                 poller.reconnect = False
                 self._access.forget(hook)
         self._put(job)
-
-    # -- tasks
-
-    def _start(self, work: Coroutine[Any, Any, None], jobs: Iterable[Job] | None = None) -> None:
-        """
-        Start a task.
-
-        :param jobs: whose waits end with a fault of ours in it; all by default.
-        """
-        # In a context of nobody's: what is logged there belongs to no wait.
-        task = asyncio.get_running_loop().create_task(work, context=Context())
-        self._tasks[task] = jobs
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        jobs = self._tasks.pop(task)
-        self._wake.set()
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            for job in list(self._jobs.values() if jobs is None else jobs):
-                for _, wait in job.members:
-                    wait.fail(fault)

@@ -43,6 +43,13 @@ class Job:
         self.asked_at = -1e9
 
     @property
+    def open(self) -> bool:
+        """Whether somebody still waits for it. Those who do not any more are let go."""
+        if any(poller.event is not None for poller, _ in self.members):
+            self.members = [(poller, wait) for poller, wait in self.members if poller.event is None]
+        return bool(self.members)
+
+    @property
     def interval(self) -> float:
         """Seconds in which to look at it once."""
         return min(poller.plan.poll_interval for poller, _ in self.members)
@@ -52,7 +59,7 @@ class Job:
         return [
             (poller, wait)
             for poller, wait in self.members
-            if at + wait.offset >= poller.plan.first_poll_at - SAME_POINT
+            if at + wait.offset >= min(poller.plan.first_poll_at, poller.plan.deadline_at) - SAME_POINT
         ]
 
     def at_deadline(self, at: float) -> bool:

@@ -42,7 +42,7 @@ class FakeTime:
         monkeypatch.setattr(sensors, "sleep", self.sleep)
         for module in (triggers, fleet):
             monkeypatch.setattr(module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(fleet, "pause", self.pause)
+        monkeypatch.setattr(fleet, "set_alarm", self.alarm)
         monkeypatch.setattr(download.time, "sleep", self.sleep)
 
     def advance_to(self, moment: float) -> None:
@@ -56,29 +56,31 @@ class FakeTime:
         self.advance_to(self.now + seconds)
         self.woken.append(self.now)
 
-    async def pause(self, wake: asyncio.Event, seconds: float | None) -> None:
+    def alarm(self, seconds: float, ring: Callable[[], None], context: Any) -> asyncio.Task[None]:
+        """Set an alarm in the triggerer."""
+        return asyncio.get_running_loop().create_task(self._ring(seconds, ring))
+
+    async def _ring(self, seconds: float, ring: Callable[[], None]) -> None:
         """
-        Pause in the triggerer, which ends a trigger that waits past its time-out.
+        Let time pass, and call. A trigger that waits past its time-out is ended, as the triggerer does.
 
         No time passes while an answer is under way.
         """
         await asyncio.sleep(0)
         fleets = fleet._fleets[asyncio.get_running_loop()].values()
-        while not wake.is_set() and (  # noqa: ASYNC110 - until other threads have answered
-            seconds is None or any(shared.busy for shared in fleets)
-        ):
+        while seconds and any(shared.busy for shared in fleets):  # noqa: ASYNC110 - other threads answer
             await asyncio.sleep(0.0002)
-        if wake.is_set() or seconds is None:
-            return
         due = self.now + seconds
         if self.limit is not None and due > self.limit:
             self.advance_to(self.limit)
             for task in WAITING:
                 task.cancel()
-            await wake.wait()
-        self.on_pause(seconds)
-        self.advance_to(due)
-        self.woken.append(due)
+            return
+        if seconds:
+            self.on_pause(seconds)
+            self.advance_to(due)
+            self.woken.append(due)
+        ring()
 
     def on_pause(self, seconds: float) -> None:
         """Called before time passes in the triggerer."""

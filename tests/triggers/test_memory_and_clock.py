@@ -22,6 +22,7 @@ from airflow_provider_jobstatus.triggers import fleet
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
+from tests.support.times import FakeTime
 
 #: Enough to tell; ten thousand take five times as much, and as long.
 JOBS = 2_000
@@ -96,12 +97,7 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
     began = 1_793_491_200.0
     wall, monotonic, slept = [began], [1000.0], [0.0]
 
-    async def pause(wake: asyncio.Event, seconds: float | None) -> None:
-        (shared,) = fleet._fleets[asyncio.get_running_loop()].values()
-        while not wake.is_set() and (seconds is None or shared.busy):  # noqa: ASYNC110 - of other threads
-            await asyncio.sleep(0.0002)
-        if wake.is_set() or seconds is None:
-            return
+    def advance(seconds: float) -> None:
         for clock_hand in (wall, monotonic, slept):
             clock_hand[0] += seconds
         if slept[0] > 100 and abs(wall[0] - began) < 1000:
@@ -110,7 +106,7 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
     monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: wall[0], monotonic=lambda: monotonic[0]))
     for module in (triggers, fleet):
         monkeypatch.setattr(module, "monotonic", lambda: monotonic[0])
-    monkeypatch.setattr(fleet, "pause", pause)
+    monkeypatch.setattr(fleet, "set_alarm", FakeTime(advance).alarm)
     sandbox.put_job("ruler", "site/job", script=["processing"])
     waiting = BatchJobTrigger(
         "ruler_default",
