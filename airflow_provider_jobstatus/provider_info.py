@@ -24,6 +24,19 @@ _COMMON_FIELDS: dict[str, Any] = {
         "description": "Seconds that one call may take as a whole. Default 60.",
         "schema": {"type": ["number", "null"], "minimum": 1, "default": 60},
     },
+    "requests_per_second": {
+        "label": "Requests a second",
+        "description": (
+            "That each triggerer sends with this key on average. Default: what the vendor documents, else no "
+            "limit."
+        ),
+        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+    },
+    "burst": {
+        "label": "Requests at once",
+        "description": "That may be sent at once after a time of rest. Default 10.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
     "verify": {
         "label": "CA file",
         "description": (
@@ -86,8 +99,25 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": _ANY_VENDOR[0], "python-modules": [f"{_PACKAGE}.triggers.batch_job"]}
         ],
         "connection-types": [_AFTERCARE, _QUESTIONPRO, _RULER, _TALKDESK],
+        "config": {"jobstatus": _CONFIGURATION},
     }
 
+
+_CONFIGURATION: dict[str, Any] = {
+    "description": "Waits for batch jobs at vendors.",
+    "options": {
+        "budgets": {
+            "description": (
+                "What each triggerer may send with a key, by connection type, as JSON. A connection's own "
+                "extra counts more."
+            ),
+            "version_added": "0.2.0",
+            "type": "string",
+            "example": '{"questionpro": {"requests_per_second": 2.2, "burst": 10}}',
+            "default": "",
+        },
+    },
+}
 
 _AFTERCARE: dict[str, Any] = {
     "connection-type": "aftercare",

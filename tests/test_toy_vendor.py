@@ -57,7 +57,7 @@ import sys
 from airflow_provider_jobstatus.sensors import wait
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers import batch_job as triggers
-from airflow_provider_jobstatus.triggers import fleet
+from airflow_provider_jobstatus.triggers import fleet, questions
 from tests.support.modes import TaskInstance, run_deferred
 from tests.support.times import FakeTime
 
@@ -65,7 +65,7 @@ time = FakeTime()
 for module in (wait, triggers):
     module.steady_clock = lambda: lambda: time.now
 wait.sleep = time.sleep
-for module in (triggers, fleet):
+for module in (triggers, fleet, questions):
     module.monotonic = lambda: time.now
 fleet.set_alarm = time.alarm
 results = []

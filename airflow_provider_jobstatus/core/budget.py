@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 
 from airflow_provider_jobstatus.core.errors import (
@@ -84,7 +83,12 @@ class Budget:
         """Return what to tell those who want to ask while the vendor wants to be left alone, if it does."""
         if self._stopped_by is None or now >= self._stopped_until:
             return None
-        refusal = copy(self._stopped_by)
+        error = self._stopped_by
+        refusal = type(error)(
+            f"was not asked, as it wants no calls with this key for a while: it {error.reason}",
+            vendor=error.vendor,
+            status=error.status,
+        )
         refusal.retry_after = self._stopped_until - now
         return refusal
 
@@ -120,9 +124,4 @@ class Budget:
     def _stop(self, error: ApiError, now: float, seconds: float) -> None:
         if now + seconds <= self._stopped_until:
             return
-        self._stopped_until = now + seconds
-        self._stopped_by = type(error)(
-            f"was not asked, as it wants no calls with this key for a while: it {error.reason}",
-            vendor=error.vendor,
-            status=error.status,
-        )
+        self._stopped_until, self._stopped_by = now + seconds, error

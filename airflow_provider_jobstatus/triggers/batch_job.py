@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from time import monotonic
 from typing import Any
+from zlib import crc32
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -168,10 +169,12 @@ class BatchJobTrigger(BaseTrigger):
             fail_stalled=self.fail_stalled,
         )
         pollers = []
-        spread = max(self.first_poll_at - self.started_at - MIN_DEFERRAL, 0.0)
-        for number, job_id in enumerate(job_ids, 1):
+        spread = min(max(self.first_poll_at - self.started_at - MIN_DEFERRAL, 0.0), self.poll_interval)
+        # By the ids: the same at each restart, and another for each of many waits that are deferred at once.
+        share = crc32("\n".join(job_ids).encode("utf-8", "surrogatepass")) / 2**32
+        for number, job_id in enumerate(job_ids):
             # Not all at once, now and at each later point of the grid.
-            early = (1 - number / len(job_ids)) * min(self.poll_interval, spread)
+            early = (1 - (number + share) / len(job_ids)) * spread
             own_plan = replace(plan, first_poll_at=plan.first_poll_at - early)
             pollers.append(JobPoller(job_id, own_plan, now, {"not_before": self.not_before}))
         return pollers

@@ -9,10 +9,12 @@ budget allows.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context
+from functools import partial
 from time import monotonic
 from weakref import WeakKeyDictionary
 
@@ -22,9 +24,11 @@ from airflow_provider_jobstatus.core.wait import SAME_POINT
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.triggers.access import Access
 from airflow_provider_jobstatus.triggers.jobs import Job, Timeline
-from airflow_provider_jobstatus.triggers.lists import Lists, SharedList
-from airflow_provider_jobstatus.triggers.questions import Questions, fail
+from airflow_provider_jobstatus.triggers.lists import MAX_PAUSE, Lists, SharedList
+from airflow_provider_jobstatus.triggers.questions import Questions
 from airflow_provider_jobstatus.triggers.wait import Wait
+
+log = logging.getLogger(__name__)
 
 #: Jobs that are dealt with before the event loop gets its turn.
 TURN = 50
@@ -102,6 +106,8 @@ class Fleet:
                     poller.align(first.plan.first_poll_at - theirs.offset + wait.offset, now)
             job.members.append((poller, wait))
             self._put(job)
+            if (hook := self._access.hook) is not None:
+                self._lists.place(job, hook)
         try:
             await wait.over
         finally:
@@ -129,7 +135,7 @@ class Fleet:
         try:
             seconds = self._dispatch()
         except BaseException as fault:
-            fail(self._jobs.values(), fault)
+            self._fail(fault)
             raise
         self._set_alarm(seconds)
 
@@ -171,7 +177,7 @@ class Fleet:
                 return None
             listed = None
         elif listed is not None and listed.reading:
-            self._timeline.drop(job)
+            self._hold(job)
             listed.hungry.append(job)
             return None
         budget = self._access.budget
@@ -184,13 +190,13 @@ class Fleet:
         if (delay := budget.delay(at)) > 0.0:
             return self._postpone(job, hook, at, delay)
         budget.take(at)
-        self._timeline.drop(job)
+        self._hold(job)
         if listed is None:
-            self._questions.start(self._ask(job, hook), [job])
+            self._questions.start(self._ask(job, hook), job.fail, budget)
         else:
             listed.reading = True
             listed.hungry.append(job)
-            self._questions.start(self._read(listed, hook), listed.hungry)
+            self._questions.start(self._read(listed, hook), partial(self._list_failed, listed), budget)
         return None
 
     def _postpone(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
@@ -211,13 +217,18 @@ class Fleet:
 
     def _put(self, job: Job) -> None:
         """Put a job where it belongs from now on, or forget it if nobody waits for it."""
-        if job.open:
+        if job.open and not job.under_way:
             self._schedule(job, min([poller.next_poll_at - wait.offset for poller, wait in job.members]))
-        else:
+        elif not job.open:
             self._timeline.drop(job)
             self._lists.leave(job)
             if self._jobs.get(job.job_id) is job:
                 del self._jobs[job.job_id]
+
+    def _hold(self, job: Job) -> None:
+        """Leave a job out of the schedule until what is under way has come."""
+        self._timeline.drop(job)
+        job.under_way = True
 
     def _schedule(self, job: Job, due: float) -> None:
         self._timeline.put(job, due)
@@ -229,7 +240,7 @@ class Fleet:
     def _load(self) -> None:
         if not self._loading:
             self._loading = True
-            self._questions.start(self._load_hook(), self._jobs.values())
+            self._questions.start(self._load_hook(), self._fail)
 
     async def _load_hook(self) -> None:
         try:
@@ -238,12 +249,19 @@ class Fleet:
             self._loading = False
             self._set_alarm(0.0)
         at = monotonic()
-        while isinstance(hook, Exception) and (job := self._timeline.first_ready(at)) is not None:
-            self._tell(job, hook, None, at)
+        if isinstance(hook, BatchJobHook):
+            for job in self._jobs.values():
+                self._lists.place(job, hook)
+            return
+        while (ready := self._timeline.first_ready(at)) is not None:
+            self._tell(ready, hook, None, at)
 
     async def _ask(self, job: Job, hook: BatchJobHook) -> None:
         """Ask about one job, for all who wait for it."""
-        answer = await self._questions.ask(hook, hook.job_status_flow(job.job_id))
+        try:
+            answer = await self._questions.ask(hook, hook.job_status_flow(job.job_id))
+        finally:
+            job.under_way = False
         at = monotonic()
         job.by_itself, job.asked_at = False, at
         self._tell(job, answer, hook, at)
@@ -258,6 +276,7 @@ class Fleet:
             listed.reading = False
             hungry, listed.hungry = listed.hungry, []
             for job in hungry:
+                job.under_way = False
                 self._put(job)
         at = monotonic()
         if isinstance(listing, Exception):
@@ -272,6 +291,17 @@ class Fleet:
             if job.entry and job.awaited(at) and at - job.asked_at >= job.interval - SAME_POINT:
                 job.by_itself = True
                 self._schedule(job, at)
+
+    def _list_failed(self, listed: SharedList, fault: BaseException) -> None:
+        """Do without a list that a fault of ours, or of somebody's own hook, makes unreadable."""
+        log.error(
+            "The list %r cannot be read: each job is asked about by itself", listed.name, exc_info=fault
+        )
+        listed.give_up(monotonic(), MAX_PAUSE)
+
+    def _fail(self, fault: BaseException) -> None:
+        for job in self._jobs.values():
+            job.fail(fault)
 
     def _spread(self, error: Exception, at: float) -> None:
         """Tell all who are in line why somebody got no answer, if the vendor is away for all of them."""

@@ -26,11 +26,12 @@ class Job:
     :ivar entry: number of its place in the queue.
     :ivar list: the vendor's list that shows it, if that may be used.
     :ivar hook: by which that was found.
+    :ivar under_way: whether an answer that tells of it is under way.
     :ivar by_itself: whether the next look must be a question about this very job.
     :ivar asked_at: when the last such question was answered.
     """
 
-    __slots__ = ("asked_at", "by_itself", "due", "entry", "hook", "job_id", "list", "members")
+    __slots__ = ("asked_at", "by_itself", "due", "entry", "hook", "job_id", "list", "members", "under_way")
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -39,6 +40,7 @@ class Job:
         self.entry = 0
         self.list: SharedList | None = None
         self.hook: BatchJobHook | None = None
+        self.under_way = False
         self.by_itself = False
         self.asked_at = -1e9
 
@@ -48,6 +50,11 @@ class Job:
         if any(poller.event is not None for poller, _ in self.members):
             self.members = [(poller, wait) for poller, wait in self.members if poller.event is None]
         return bool(self.members)
+
+    def fail(self, fault: BaseException) -> None:
+        """End the waits for it by a fault of ours."""
+        for _, wait in self.members:
+            wait.fail(fault)
 
     @property
     def interval(self) -> float:

@@ -87,7 +87,8 @@ class SharedList:
             seen[job] = before if same and before else (entry, hook.listed_status(job.job_id, entry))
         self._seen, self._read_at = seen, at
         self._share = min(listing.requests / READS, 1.0)
-        if len(seen) < WORTH_FROM or len(listing.jobs) > WORTH_RATIO * len(seen):
+        useful = sum(status.known for _, status in seen.values())
+        if useful < WORTH_FROM or len(listing.jobs) > WORTH_RATIO * useful:
             self.give_up(at, MAX_PAUSE / 6)
         else:
             self._failures = 0
@@ -120,8 +121,7 @@ class Lists:
 
         Not at a deadline, nor for who watches what a list does not tell.
         """
-        if job.hook is not hook:
-            self._place(job, hook)
+        self.place(job, hook)
         if job.list is None or job.by_itself or not job.list.usable(at) or job.at_deadline(at):
             return None
         return job.list
@@ -134,7 +134,10 @@ class Lists:
             if not listed and not listed.reading:
                 self._lists.pop(listed.name, None)
 
-    def _place(self, job: Job, hook: BatchJobHook) -> None:
+    def place(self, job: Job, hook: BatchJobHook) -> None:
+        """Put a job into the list that shows it, by what a hook says."""
+        if job.hook is hook and not (job.list and job.watched):
+            return
         self.leave(job)
         job.hook = hook
         try:

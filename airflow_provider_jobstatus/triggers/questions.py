@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,8 +13,8 @@ from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 if TYPE_CHECKING:
+    from airflow_provider_jobstatus.core.budget import Budget
     from airflow_provider_jobstatus.triggers.access import Access
-    from airflow_provider_jobstatus.triggers.jobs import Job
 
 T = TypeVar("T")
 
@@ -35,28 +35,32 @@ class Questions:
         self.under_way = 0
         self._access = access
         self._on_end = on_end
-        self._tasks: dict[asyncio.Task[None], Iterable[Job]] = {}
+        self._tasks: dict[asyncio.Task[None], tuple[Callable[[BaseException], None], Budget | None]] = {}
 
-    def start(self, work: Coroutine[Any, Any, None], jobs: Iterable[Job]) -> None:
+    def start(
+        self,
+        work: Coroutine[Any, Any, None],
+        on_fault: Callable[[BaseException], None],
+        budget: Budget | None = None,
+    ) -> None:
         """
         Start a task.
 
-        :param jobs: whose waits end with a fault of ours in it.
+        :param on_fault: told of a fault of ours in it.
+        :param budget: in which it counts while it lasts.
         """
         # What is logged in a context of nobody's belongs to no wait.
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self.under_way += 1
-        self._tasks[task] = jobs
+        if budget is not None:
+            budget.asking += 1
+        self._tasks[task] = on_fault, budget
         task.add_done_callback(self._ended)
 
     async def ask(self, hook: BatchJobHook, flow: Flow[T]) -> T | VendorError | SettingsError:
         """Return what a conversation brings, or why it brings nothing."""
         budget = self._access.budget
-        budget.asking += 1
-        try:
-            answer = await self._access.run(hook, flow)
-        finally:
-            budget.asking -= 1
+        answer = await self._access.run(hook, flow)
         if not isinstance(answer, SettingsError):
             budget.observe(answer if isinstance(answer, VendorError) else None, monotonic())
         return answer
@@ -69,15 +73,10 @@ class Questions:
             await asyncio.wait(self._tasks)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        jobs = self._tasks.pop(task)
+        on_fault, budget = self._tasks.pop(task)
         self.under_way -= 1
+        if budget is not None:
+            budget.asking -= 1
         if not task.cancelled() and (fault := task.exception()) is not None:
-            fail(jobs, fault)
+            on_fault(fault)
         self._on_end()
-
-
-def fail(jobs: Iterable[Job], fault: BaseException) -> None:
-    """End the waits for jobs by a fault of ours."""
-    for job in jobs:
-        for _, wait in job.members:
-            wait.fail(fault)

@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
 from airflow_provider_jobstatus.core.tokens import DEFAULT_TOKEN_LIFE, Exchange, Token
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 
@@ -612,3 +612,65 @@ def test_every_sample_has_a_source() -> None:
         for path in SAMPLES.iterdir()
         if path.name != "SOURCES.md" and f"`{path.name}`" not in sources
     ] == []
+
+
+# The list
+
+
+def listing_of(body: bytes | object, status: int = 200) -> Listing:
+    result = finish(ruler().list_flow("site-1"), reply(body, status))
+    assert isinstance(result, Listing)
+    return result
+
+
+def test_a_job_stands_in_the_list_of_its_site() -> None:
+    assert ruler().list_place("site-1/rev-1") == ("site-1", "rev-1")
+    assert ruler(extra={"site_id": "site-2"}).list_place("rev-1") == ("site-2", "rev-1")
+
+
+def test_the_list_is_one_get() -> None:
+    request = next(ruler().list_flow("site-1"))
+    assert (request.method, request.url) == ("GET", f"{BASE}/site-1/batch/jobs")
+
+
+def test_the_list_tells_word_and_progress_of_each_job() -> None:
+    listing = listing_of(sample("jobs.json"))
+    assert listing == Listing({"rev-101": Listed("complete", 100), "opp-7": Listed("processing", 32)})
+
+
+def test_what_the_list_tells_of_a_job_is_its_status_but_for_the_counts() -> None:
+    status = ruler().listed_status("site-1/opp-7", Listed("processing", 32))
+    assert status == JobStatus("site-1/opp-7", "ruler", JobState.RUNNING, "processing", progress=32)
+
+
+def test_a_word_that_nobody_knows_is_said_to_be_unknown() -> None:
+    assert not ruler().listed_status("site-1/a", Listed("mystery")).known
+    known = ruler(extra={"statuses": {"mystery": "failed"}}).listed_status("site-1/a", Listed("Mystery "))
+    assert (known.known, known.state) == (True, JobState.FAILED)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, 7, "rev-1", [], {}, {"jobId": "a"}, {"status": "complete"}, {"jobId": 7, "status": "complete"},
+     {"jobId": "a", "status": None}, {"jobId": "a", "status": ["complete"]}],
+    ids=str,
+)  # fmt: skip
+def test_an_entry_that_is_none_is_left_out(entry: object) -> None:
+    assert listing_of([entry, {"jobId": "b", "status": "pending"}]).jobs == {"b": Listed("pending")}
+
+
+def test_a_job_that_stands_there_twice_is_left_out() -> None:
+    twice = [{"jobId": "a", "status": "processing"}, {"jobId": "b", "status": "pending"}]
+    assert listing_of([*twice, {"jobId": "a", "status": "complete"}]).jobs == {"b": Listed("pending")}
+    assert listing_of([*twice, twice[0]]).jobs == {"b": Listed("pending")}
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", {"jobs": []}, None, "text", 7, b"[{}"], ids=str)
+def test_what_is_no_list_is_refused(body: Any) -> None:
+    with pytest.raises(UnexpectedResponse):
+        listing_of(body)
+
+
+def test_a_list_that_is_refused_says_so() -> None:
+    with pytest.raises(AccessDenied):
+        listing_of(b"", 403)

@@ -22,8 +22,8 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.hooks.talkdesk import MAX_ADDRESSES, TalkdeskHook
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
+from airflow_provider_jobstatus.hooks.talkdesk import MAX_ADDRESSES, MAX_PAGES, PAGE_SIZE, TalkdeskHook
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 API = "https://api.talkdeskapp.com"
@@ -512,3 +512,59 @@ def test_a_ping_that_is_answered_at_all_is_accepted(status: int) -> None:
 def test_a_ping_that_is_refused_says_so(status: int, error: type[VendorError]) -> None:
     with pytest.raises(error):
         finish(talkdesk().ping_flow(), reply(sample("error.json"), status))
+
+
+# The list
+
+
+def page(*jobs: object) -> Response:
+    return reply({"_embedded": {"jobs": list(jobs)}})
+
+
+def full_page(number: int) -> Response:
+    return page(*({"id": f"{number}-{entry}", "status": "processing"} for entry in range(PAGE_SIZE)))
+
+
+def test_a_job_stands_in_the_list_of_its_report_type() -> None:
+    assert talkdesk().list_place(JOB) == ("calls", "0f9c")
+
+
+def test_the_list_tells_the_word_of_each_job() -> None:
+    listing = finish(talkdesk().list_flow("calls"), reply(sample("jobs.json")))
+    assert listing == Listing({"0f9c": Listed("processing"), "1a2b": Listed("DONE")})
+    assert talkdesk().listed_status("calls/1a2b", listing.jobs["1a2b"]).state is JobState.SUCCEEDED
+
+
+def test_the_list_is_read_page_by_page_until_one_is_not_full() -> None:
+    flow = talkdesk().list_flow("calls")
+    urls = [next(flow).url]
+    urls += [flow.send(full_page(number)).url for number in (1, 2)]
+    assert urls == [f"{API}/data/reports/calls/jobs?page={number}&per_page=200" for number in (1, 2, 3)]
+    with pytest.raises(StopIteration) as stop:
+        flow.send(page({"id": "last", "status": "created"}))
+    assert (len(stop.value.value.jobs), stop.value.value.requests) == (2 * PAGE_SIZE + 1, 3)
+
+
+def test_a_list_without_end_is_given_up() -> None:
+    with pytest.raises(UnexpectedResponse, match="more than 10 pages"):
+        finish(talkdesk().list_flow("calls"), *map(full_page, range(MAX_PAGES)))
+
+
+def test_jobs_of_a_page_that_comes_again_are_left_out() -> None:
+    listing = finish(talkdesk().list_flow("calls"), full_page(1), full_page(1), page())
+    assert listing == Listing({}, 3)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", {}, {"_embedded": []}, {"_embedded": {}}, {"_embedded": {"jobs": {}}}, {"executions": []}],
+    ids=str,
+)
+def test_what_is_no_list_is_refused(body: Any) -> None:
+    with pytest.raises(UnexpectedResponse):
+        finish(talkdesk().list_flow("calls"), reply(body))
+
+
+def test_entries_that_are_none_are_left_out() -> None:
+    answer = page(None, 7, [], {"id": "a"}, {"id": 7, "status": "done"}, {"id": "b", "status": "created"})
+    assert finish(talkdesk().list_flow("calls"), answer).jobs == {"b": Listed("created")}

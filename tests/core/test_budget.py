@@ -1,0 +1,162 @@
+"""What a key may use of a vendor: rate, pauses, outages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_jobstatus.core.budget import DOWN_AFTER, MAX_CALLS, PAUSES, Budget, Rate
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    ApiError,
+    NotFound,
+    RateLimited,
+    ServerError,
+    TransportError,
+    VendorError,
+)
+
+NOW = 1000.0
+
+
+def error(kind: type[VendorError], wait: float | None = None, **more: Any) -> VendorError:
+    made = kind("answered so", vendor="toy", status=429)
+    if isinstance(made, ApiError):
+        made.retry_after = wait
+    for name, value in more.items():
+        setattr(made, name, value)
+    return made
+
+
+def spend(budget: Budget, seconds: float, now: float = NOW) -> list[float]:
+    """Send as fast as the budget lets, and return when."""
+    sent, until = [], now + seconds
+    while now < until:
+        if (delay := budget.delay(now)) > 0:
+            now += delay
+            continue
+        budget.take(now)
+        sent.append(now)
+    return sent
+
+
+def test_without_a_limit_nobody_waits() -> None:
+    budget = Budget(Rate())
+    for _ in range(1000):
+        assert budget.delay(NOW) == 0
+        budget.take(NOW)
+
+
+def test_a_burst_goes_at_once_and_the_rest_evenly() -> None:
+    sent = spend(Budget(Rate(2.0, burst=3)), 3.0)
+    assert sent == pytest.approx([NOW, NOW, NOW, *(NOW + 0.5 * number for number in range(1, 6))])
+
+
+def test_rest_earns_no_more_than_the_burst() -> None:
+    budget = Budget(Rate(2.0, burst=3))
+    spend(budget, 10.0)
+    assert [moment - NOW for moment in spend(budget, 0.4, NOW + 1000)] == [1000.0] * 3
+
+
+@given(st.floats(0.01, 50), st.integers(1, 50), st.lists(st.floats(0, 30), max_size=20))
+def test_no_minute_has_more_than_its_share(per_second: float, burst: int, rests: list[float]) -> None:
+    budget, now, sent = Budget(Rate(per_second, burst)), NOW, list[float]()
+    for rest in rests:
+        now += rest
+        for _ in range(20):
+            now += budget.delay(now)
+            budget.take(now)
+            sent.append(now)
+    most = burst + 60 * per_second
+    for begin, moment in enumerate(sent):
+        in_a_minute = sum(moment <= other < moment + 60 - 1e-6 for other in sent[begin:])
+        assert in_a_minute <= most + 1
+
+
+def test_retry_after_stops_the_key_and_nobody_else_asks_why() -> None:
+    budget = Budget(Rate())
+    budget.observe(error(RateLimited, 30.0), NOW)
+
+    refusal = budget.refusal(NOW + 10)
+    assert isinstance(refusal, RateLimited)
+    assert refusal.retry_after == 20.0
+    assert "was not asked" in str(refusal)
+    # The same words for as long as it lasts, so that a wait writes one line.
+    assert str(budget.refusal(NOW + 29)) == str(refusal)
+    assert budget.refusal(NOW + 30) is None
+
+
+def test_a_shorter_wish_does_not_end_a_longer_one() -> None:
+    budget = Budget(Rate())
+    budget.observe(error(RateLimited, 30.0), NOW)
+    budget.observe(error(ServerError, 5.0), NOW + 1)
+    assert budget.refusal(NOW + 29) is not None
+
+
+def test_503_with_retry_after_stops_the_key_and_is_an_outage() -> None:
+    budget = Budget(Rate())
+    budget.observe(error(ServerError, 30.0), NOW)
+    assert isinstance(budget.refusal(NOW + 1), ServerError)
+
+
+def test_429_without_a_time_stops_the_key_for_ever_longer() -> None:
+    budget = Budget(Rate())
+    now, pauses = NOW, []
+    for _ in range(8):
+        budget.observe(error(RateLimited), now)
+        refusal = budget.refusal(now)
+        assert refusal is not None
+        assert refusal.retry_after is not None
+        pauses.append(refusal.retry_after)
+        now += refusal.retry_after
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert (pauses[0], pauses[-1]) == PAUSES
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, error(NotFound), error(AccessDenied), error(RateLimited, spent=True), error(NotFound, 9.0)],
+)
+def test_other_answers_stop_nobody(answer: VendorError | None) -> None:
+    budget = Budget(Rate())
+    budget.observe(answer, NOW)
+    assert budget.refusal(NOW) is None
+    assert not budget.full
+
+
+def test_after_an_outage_it_begins_with_one_question_and_doubles() -> None:
+    budget = Budget(Rate())
+    for _ in range(DOWN_AFTER):
+        assert not budget.down
+        budget.observe(error(TransportError), NOW)
+    assert budget.down
+    budget.asking = 1
+    assert budget.full
+
+    rounds = []
+    asking = 1
+    while asking < MAX_CALLS:
+        # All who asked are answered; then as many ask as may.
+        for _ in range(asking):
+            budget.observe(None, NOW)
+        assert not budget.down
+        budget.asking = 0
+        while not budget.full:
+            budget.asking += 1
+        asking = budget.asking
+        rounds.append(asking)
+    assert rounds == [2, 4, 8, 16, 32, 64, MAX_CALLS]
+
+
+def test_a_failure_among_answers_is_no_outage() -> None:
+    budget = Budget(Rate())
+    for _ in range(100):
+        for _ in range(DOWN_AFTER - 1):
+            budget.observe(error(ServerError), NOW)
+        budget.observe(None, NOW)
+    assert not budget.down
+    budget.asking = MAX_CALLS - 1
+    assert not budget.full
