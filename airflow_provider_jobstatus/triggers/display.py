@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk.exceptions import AirflowRuntimeError
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 KEY = "progress"
 #: Least time between two writes of one wait, in seconds.
 MIN_PAUSE = 60.0
+#: Least time between two writes of all waits together, in seconds: each is a request to Airflow's API server.
+MIN_PAUSE_OF_ALL = 0.5
 #: Failed writes after which a wait writes no more.
 MAX_FAILURES = 3
 #: Before, a call to Airflow from a thread of the triggerer may be answered with another one's reply.
@@ -43,6 +45,9 @@ class Display:
     :param pollers: of its jobs.
     """
 
+    #: How many there are.
+    shown: ClassVar[int] = 0
+
     def __init__(self, trigger: BaseTrigger, pollers: Sequence[JobPoller]) -> None:
         self._write = _writer(trigger)
         self._pollers = pollers
@@ -51,11 +56,13 @@ class Display:
 
     async def __aenter__(self) -> Self:
         if self._write is not None:
+            Display.shown += 1
             self._task = asyncio.create_task(self._show(self._write))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
+            Display.shown -= 1
             self._task.cancel()
             # Whatever it ended with is no matter of the wait.
             await asyncio.wait([self._task])
@@ -81,7 +88,7 @@ class Display:
                     failures += 1
                     log.info("The progress of a wait cannot be shown now: %s", type(error).__name__)
             # Also after a look that brought nothing new: each asks every poller.
-            await sleep(MIN_PAUSE)
+            await sleep(max(MIN_PAUSE, MIN_PAUSE_OF_ALL * Display.shown))
 
 
 def summary(pollers: Sequence[JobPoller]) -> dict[str, Any]:

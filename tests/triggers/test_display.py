@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -261,3 +262,22 @@ def test_nothing_is_written_where_airflow_mixes_up_replies(
         assert (module._writer(trigger("job-0")) is not None) == writes
     finally:
         module._safe.cache_clear()
+
+
+def test_the_more_wait_the_more_seldom_each_writes(page: Page, pauses: Pauses) -> None:
+    async def show(count: int) -> None:
+        async with AsyncExitStack() as shown:
+            for _ in range(count):
+                waiting = pollers()
+                saw(waiting[0], 1)
+                display = await shown.enter_async_context(Display(trigger("job-0"), waiting))
+                display.changed()
+            await until(lambda: len(pauses.asked) == count)
+
+    asyncio.run(show(1))
+    assert pauses.asked == [MIN_PAUSE]
+    pauses.asked.clear()
+    asyncio.run(show(400))
+    # Two a second, all together.
+    assert pauses.asked == [200.0] * 400
+    assert Display.shown == 0
