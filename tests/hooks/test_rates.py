@@ -1,0 +1,88 @@
+"""What a key may use: by its connection, by Airflow's configuration, by the vendor's page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider_jobstatus.core.budget import Rate
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.hooks import configuration
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
+from airflow_provider_jobstatus.hooks.ruler import RulerHook
+
+BUDGETS = "AIRFLOW__JOBSTATUS__BUDGETS"
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """The configuration is read once a process."""
+    configuration._options.cache_clear()
+    yield
+    configuration._options.cache_clear()
+
+
+def hook(kind: type[BatchJobHook], key: str = "key-of-mine", **extra: Any) -> BatchJobHook:
+    connection = Connection(
+        conn_id="mine", conn_type=kind.conn_type, password=key, extra=json.dumps(extra)
+    )
+    return kind.from_connection(connection)
+
+
+def test_questionpro_is_asked_less_than_300_times_a_minute_by_all_means() -> None:
+    rate = hook(QuestionProHook).rate
+    assert rate.per_second is not None
+    # Something is left for the workers' first looks, and for others with the same key.
+    assert 250 <= rate.burst + 60 * rate.per_second <= 280
+
+
+def test_where_no_page_names_a_limit_there_is_none() -> None:
+    assert hook(RulerHook).rate == Rate()
+
+
+def test_the_connection_counts_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BUDGETS, '{"questionpro": {"requests_per_second": 3, "burst": 5}}')
+    assert hook(QuestionProHook, requests_per_second=2).rate == Rate(2.0, 5)
+    assert hook(QuestionProHook, burst="7").rate == Rate(3.0, 7)
+    assert hook(RulerHook, requests_per_second="0.5").rate == Rate(0.5, 10)
+
+
+def test_the_configuration_counts_more_than_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BUDGETS, '{"questionpro": {"requests_per_second": 0.25}}')
+    assert hook(QuestionProHook).rate == Rate(0.25, QuestionProHook.granted.burst)
+    assert hook(RulerHook).rate == Rate()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no JSON", "[]", "7", '{"questionpro": 7}', '{"questionpro": {"requests_per_second": 0}}',
+     '{"questionpro": {"burst": 1.5}}', '{"questionpro": {"requests_per_second": "fast"}}'],
+)  # fmt: skip
+def test_a_configuration_that_is_none_has_no_effect(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BUDGETS, text)
+    assert hook(QuestionProHook).rate == QuestionProHook.granted
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "fast", "nan", 1e400, [], {}])
+def test_a_rate_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(SettingsError, match="extra 'requests_per_second' is "):
+        hook(RulerHook, requests_per_second=value if value != 1e400 else "1e400")
+
+
+@pytest.mark.parametrize("value", [0, 1.5, "many"])
+def test_a_burst_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(SettingsError, match="extra 'burst' is "):
+        hook(RulerHook, burst=value)
+
+
+def test_a_key_is_known_by_what_it_is_and_not_by_its_connection() -> None:
+    digest = hook(RulerHook).key_digest
+    assert digest == hook(RulerHook, site_id="another").key_digest
+    assert digest != hook(RulerHook, "another-key").key_digest
+    assert digest != hook(QuestionProHook).key_digest
+    assert "key-of-mine" not in digest
