@@ -86,6 +86,8 @@ CASES = {
     "ruler failures as json": Case(
         RulerHook, "/v1/demo-site/batch/r/failures", lambda hook: hook.failures_flow("demo-site/r", "json")
     ),
+    "ruler list": Case(RulerHook, "/v1/demo-site/batch/jobs", lambda hook: hook.list_flow("demo-site")),
+    "talkdesk list": Case(TalkdeskHook, "/data/reports/calls/jobs", lambda hook: hook.list_flow("calls")),
     "talkdesk status": Case(TalkdeskHook, "/data/reports/calls/jobs/t", status("calls/t")),
     "talkdesk ping": Case(TalkdeskHook, f"/data/reports/calls/jobs/{NOBODY}", ping),
     "talkdesk login": Case(TalkdeskHook, "/oauth/token", status("calls/t"), "POST"),
@@ -211,10 +213,11 @@ def test_a_redirect_to_the_vendors_own_origin_takes_no_cookie_and_is_not_followe
 
 
 def test_every_flow_of_every_hook_is_tried() -> None:
-    logins = {"login_flow", "signed_login_flow", "job_status_flow"}  # tried by the status
+    # Tried by the status, and by the list.
+    logins = {"login_flow", "signed_login_flow", "job_status_flow", "job_list_flow"}
     for hook in (RulerHook, TalkdeskHook, AftercareHook, QuestionProHook):
         offered = {name for name in dir(hook) if name.endswith("_flow") and not name.startswith("_")} - logins
-        known = {"status_flow", "ping_flow", "failures_flow", "file_flow"}
+        known = {"status_flow", "list_flow", "ping_flow", "failures_flow", "file_flow"}
         assert offered <= known, f"a new flow of {hook.__name__} belongs into CASES"
 
 

@@ -41,6 +41,7 @@ INTERNAL = {
     "sensors.wait",
     "sensors.worker",
     "triggers.access",
+    "triggers.alarm",
     "triggers.display",
     "triggers.fleet",
     "triggers.jobs",

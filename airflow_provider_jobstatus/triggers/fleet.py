@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from contextvars import Context
 from functools import partial
 from time import monotonic
 from weakref import WeakKeyDictionary
@@ -23,6 +21,7 @@ from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.wait import SAME_POINT
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.triggers.access import Access
+from airflow_provider_jobstatus.triggers.alarm import Alarm
 from airflow_provider_jobstatus.triggers.jobs import Job, Timeline
 from airflow_provider_jobstatus.triggers.lists import MAX_PAUSE, Lists, SharedList
 from airflow_provider_jobstatus.triggers.questions import Questions
@@ -49,7 +48,7 @@ async def fleet(conn_id: str) -> AsyncIterator[Fleet]:
     :param conn_id: of the connection; it is read when it is first needed.
     """
     known = _fleets.setdefault(asyncio.get_running_loop(), {})
-    shared = known.setdefault(conn_id, Fleet(conn_id))
+    shared = known.get(conn_id) or known.setdefault(conn_id, Fleet(conn_id))
     shared.users += 1
     try:
         yield shared
@@ -58,11 +57,6 @@ async def fleet(conn_id: str) -> AsyncIterator[Fleet]:
         if shared.users == 0:
             del known[conn_id]
             await shared.close()
-
-
-def set_alarm(seconds: float, ring: Callable[[], None], context: Context) -> asyncio.TimerHandle:
-    """Have ``ring`` called once some seconds have passed; returns what can be cancelled."""
-    return asyncio.get_running_loop().call_later(seconds, ring, context=context)
 
 
 class Fleet:
@@ -85,11 +79,8 @@ class Fleet:
         self._questions = Questions(self._access, self._question_ended)
         self._loading = False
         self._strained_since = 0
-        # What is logged in a context of nobody's belongs to no wait.
-        self._context = Context()
-        self._alarm: asyncio.TimerHandle | None = None
-        #: When the schedule goes on by itself, and whether it could before, if there were room.
-        self._alarm_at = math.inf
+        self._alarm = Alarm(self._turn)
+        #: Whether somebody waits for room in the budget.
         self._in_line = False
 
     async def serve(self, wait: Wait) -> None:
@@ -124,28 +115,21 @@ class Fleet:
     async def close(self) -> None:
         """End what is under way and close the session."""
         await self._questions.close()
-        self._set_alarm(None)
+        self._alarm.set(None)
         await self._access.close()
 
     # -- the schedule
 
     def _turn(self) -> None:
         """Do what is due, and set the alarm for what comes next."""
-        self._alarm_at, self._in_line = -math.inf, False
+        self._alarm.hold()
+        self._in_line = False
         try:
             seconds = self._dispatch()
         except BaseException as fault:
             self._fail(fault)
             raise
-        self._set_alarm(seconds)
-
-    def _set_alarm(self, seconds: float | None) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm, self._alarm_at = None, math.inf
-        if seconds is not None:
-            self._alarm_at = monotonic() + seconds
-            self._alarm = set_alarm(seconds, self._turn, self._context)
+        self._alarm.set(seconds)
 
     def _dispatch(self) -> float | None:
         """Do what is due, and return the seconds until there is more to do; None if that will be told."""
@@ -232,8 +216,7 @@ class Fleet:
 
     def _schedule(self, job: Job, due: float) -> None:
         self._timeline.put(job, due)
-        if due < self._alarm_at:
-            self._set_alarm(max(due - monotonic(), 0.0))
+        self._alarm.no_later_than(due)
 
     # -- questions
 
@@ -247,7 +230,7 @@ class Fleet:
             hook = await self._access.load()
         finally:
             self._loading = False
-            self._set_alarm(0.0)
+            self._alarm.set(0.0)
         at = monotonic()
         if isinstance(hook, BatchJobHook):
             for job in self._jobs.values():
@@ -313,7 +296,7 @@ class Fleet:
 
     def _question_ended(self) -> None:
         if self._in_line:
-            self._set_alarm(0.0)
+            self._alarm.set(0.0)
 
     def _tell(
         self,

@@ -55,9 +55,6 @@ ANSWERS: dict[str, str | dict[str, str]] = {
     # Its vocabulary is open.
     "mystery": {"questionpro": "running", "": BROKEN},
     # Its reply may be too large to be parsed: the status is read, and what stands beside it is not.
-    "nan": {"aftercare": "succeeded", "": BROKEN},
-    "infinity": {"aftercare": "succeeded", "": BROKEN},
-    "huge-number": {"aftercare": "succeeded", "": BROKEN},
 }
 
 #: They end with a time-out of the call, in real time: tried seldom, and with a short time-out.

@@ -28,9 +28,7 @@ def fresh() -> Iterator[None]:
 
 
 def hook(kind: type[BatchJobHook], key: str = "key-of-mine", **extra: Any) -> BatchJobHook:
-    connection = Connection(
-        conn_id="mine", conn_type=kind.conn_type, password=key, extra=json.dumps(extra)
-    )
+    connection = Connection(conn_id="mine", conn_type=kind.conn_type, password=key, extra=json.dumps(extra))
     return kind.from_connection(connection)
 
 

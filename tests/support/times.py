@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_jobstatus.operators import download
 from airflow_provider_jobstatus.sensors import wait as sensors
+from airflow_provider_jobstatus.triggers import alarm, fleet, questions
 from airflow_provider_jobstatus.triggers import batch_job as triggers
-from airflow_provider_jobstatus.triggers import fleet, questions
 
 #: Tasks in which triggers run: what a triggerer would cancel.
 WAITING: set[asyncio.Task[Any]] = set()
@@ -40,9 +40,9 @@ class FakeTime:
         for module in (sensors, triggers):
             monkeypatch.setattr(module, "steady_clock", lambda: lambda: self.now)
         monkeypatch.setattr(sensors, "sleep", self.sleep)
-        for module in (triggers, fleet, questions):
+        for module in (triggers, alarm, fleet, questions):
             monkeypatch.setattr(module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(fleet, "set_alarm", self.alarm)
+        monkeypatch.setattr(alarm, "call_later", self.alarm)
         # The first poll comes exactly at `first_poll_at`, not spread over the time before.
         monkeypatch.setattr(triggers, "crc32", lambda _: 2**32)
         monkeypatch.setattr(download.time, "sleep", self.sleep)

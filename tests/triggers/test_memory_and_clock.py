@@ -17,8 +17,8 @@ import pytest
 from airflow_provider_jobstatus.core import clock
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.triggers import alarm, fleet, questions
 from airflow_provider_jobstatus.triggers import batch_job as triggers
-from airflow_provider_jobstatus.triggers import fleet, questions
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
@@ -104,9 +104,9 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
             wall[0] += step
 
     monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: wall[0], monotonic=lambda: monotonic[0]))
-    for module in (triggers, fleet, questions):
+    for module in (triggers, alarm, fleet, questions):
         monkeypatch.setattr(module, "monotonic", lambda: monotonic[0])
-    monkeypatch.setattr(fleet, "set_alarm", FakeTime(advance).alarm)
+    monkeypatch.setattr(alarm, "call_later", FakeTime(advance).alarm)
     monkeypatch.setattr(triggers, "crc32", lambda _: 2**32)
     sandbox.put_job("ruler", "site/job", script=["processing"])
     waiting = BatchJobTrigger(
