@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 from zlib import crc32
@@ -157,10 +156,20 @@ class BatchJobTrigger(BaseTrigger):
         return [poller.event for poller in pollers if poller.event is not None]
 
     def _pollers(self, job_ids: list[str], now: float) -> list[JobPoller]:
-        plan = WaitPlan(
+        return [
+            JobPoller(job_id, self._plan(first_poll_at), now, {"not_before": self.not_before})
+            for job_id, first_poll_at in zip(
+                job_ids,
+                first_polls(job_ids, self.started_at, self.first_poll_at, self.poll_interval),
+                strict=True,
+            )
+        ]
+
+    def _plan(self, first_poll_at: float) -> WaitPlan:
+        return WaitPlan(
             poll_interval=self.poll_interval,
             started_at=self.started_at,
-            first_poll_at=self.first_poll_at,
+            first_poll_at=first_poll_at,
             deadline_at=self.deadline_at,
             max_outage=self.max_outage,
             exponential_backoff=self.exponential_backoff,
@@ -168,19 +177,24 @@ class BatchJobTrigger(BaseTrigger):
             stalled_after=self.stalled_after,
             fail_stalled=self.fail_stalled,
         )
-        pollers = []
-        spread = min(max(self.first_poll_at - self.started_at - MIN_DEFERRAL, 0.0), self.poll_interval)
-        # By the ids: the same at each restart, and another for each of many waits that are deferred at once.
-        share = crc32("\n".join(job_ids).encode("utf-8", "surrogatepass")) / 2**32
-        for number, job_id in enumerate(job_ids):
-            # Not all at once, now and at each later point of the grid.
-            early = (1 - (number + share) / len(job_ids)) * spread
-            own_plan = replace(plan, first_poll_at=plan.first_poll_at - early)
-            pollers.append(JobPoller(job_id, own_plan, now, {"not_before": self.not_before}))
-        return pollers
 
     @property
     def _goal(self) -> Goal:
         if self.good_states is None:
             return Goal(self.wait_for, self.fail_fast)
         return Goal(self.wait_for, self.fail_fast, frozenset(map(JobState, self.good_states)))
+
+
+def first_polls(job_ids: list[str], started_at: float, latest: float, interval: float) -> list[float]:
+    """
+    Return when to ask about each job first: spread over one interval, so that neither now nor at any later
+    point of their grids all are asked about at once.
+
+    By the ids: the same after each restart, and another for each of many waits that are deferred at once.
+
+    :param started_at: of the wait; no job is asked about in the first seconds after a deferral.
+    :param latest: when the first poll of a job alone would be due, without others.
+    """
+    earliest = latest - min(max(latest - started_at - MIN_DEFERRAL, 0.0), interval)
+    share = crc32("\n".join(job_ids).encode("utf-8", "surrogatepass")) / 2**32
+    return [earliest + (number + share) / len(job_ids) * interval for number in range(len(job_ids))]

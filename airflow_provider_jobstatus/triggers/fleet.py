@@ -95,7 +95,7 @@ class Fleet:
                 if first.plan.poll_interval == poller.plan.poll_interval:
                     now = monotonic() + wait.offset
                     poller.align(first.plan.first_poll_at - theirs.offset + wait.offset, now)
-            job.members.append((poller, wait))
+            job.add(poller, wait)
             self._put(job)
             if (hook := self._access.hook) is not None:
                 self._lists.place(job, hook)
@@ -150,9 +150,10 @@ class Fleet:
 
     def _look(self, job: Job, hook: BatchJobHook, at: float) -> float | None:
         """Look at a job whose turn it is; or return the seconds until that may be done."""
-        if not all(wait.may_ask(poller, at) for poller, wait in job.awaited(at)) and not job.open:
-            self._put(job)
-            return None
+        for poller, wait in job.awaited(at):
+            if not wait.may_ask(poller, at) and not job.open:
+                self._put(job)
+                return None
         listed = self._lists.of(job, hook, at)
         if listed is not None and listed.fresh(job.interval, at):
             status = listed.running(job)
@@ -176,11 +177,12 @@ class Fleet:
         budget.take(at)
         self._hold(job)
         if listed is None:
-            self._questions.start(self._ask(job, hook), job.fail, budget)
+            self._questions.start(partial(self._ask, job, hook), job.fail, budget)
         else:
             listed.reading = True
             listed.hungry.append(job)
-            self._questions.start(self._read(listed, hook), partial(self._list_failed, listed), budget)
+            read, failed = partial(self._read, listed, hook), partial(self._list_failed, listed)
+            self._questions.start(read, failed, budget)
         return None
 
     def _postpone(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
@@ -201,9 +203,11 @@ class Fleet:
 
     def _put(self, job: Job) -> None:
         """Put a job where it belongs from now on, or forget it if nobody waits for it."""
-        if job.open and not job.under_way:
-            self._schedule(job, min([poller.next_poll_at - wait.offset for poller, wait in job.members]))
-        elif not job.open:
+        if job.open:
+            if not job.under_way:
+                due, last = job.next_look()
+                self._schedule(job, due, urgent=last)
+        else:
             self._timeline.drop(job)
             self._lists.leave(job)
             if self._jobs.get(job.job_id) is job:
@@ -214,8 +218,8 @@ class Fleet:
         self._timeline.drop(job)
         job.under_way = True
 
-    def _schedule(self, job: Job, due: float) -> None:
-        self._timeline.put(job, due)
+    def _schedule(self, job: Job, due: float, *, urgent: bool) -> None:
+        self._timeline.put(job, due, urgent=urgent)
         self._alarm.no_later_than(due)
 
     # -- questions
@@ -223,7 +227,7 @@ class Fleet:
     def _load(self) -> None:
         if not self._loading:
             self._loading = True
-            self._questions.start(self._load_hook(), self._fail)
+            self._questions.start(self._load_hook, self._fail)
 
     async def _load_hook(self) -> None:
         try:
@@ -269,11 +273,17 @@ class Fleet:
         for _ in range(listing.requests - 1):
             self._access.budget.take(at)
         listed.take(listing, hook, at)
-        for job in listed.ended():
-            # Its own status says more, and is what counts. Once in its interval, should the two disagree.
-            if job.entry and job.awaited(at) and at - job.asked_at >= job.interval - SAME_POINT:
-                job.by_itself = True
-                self._schedule(job, at)
+        for job, status in listed.shown():
+            if job.under_way or not job.awaited(at):
+                continue
+            if status.state.terminal or not status.known:
+                # Its own status says more, and is what counts. Once in its interval, should the two disagree.
+                if at - job.asked_at >= job.interval - SAME_POINT:
+                    job.by_itself = True
+                    self._schedule(job, at, urgent=True)
+            elif at < job.due <= at + listed.window(job.interval) and not job.at_deadline(job.due):
+                # It would look at what was just read when its turn comes: now, it costs no turn of its own.
+                self._tell(job, status, None, job.due)
 
     def _list_failed(self, listed: SharedList, fault: BaseException) -> None:
         """Do without a list that a fault of ours, or of somebody's own hook, makes unreadable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,18 @@ class Job:
     :ivar asked_at: when the last such question was answered.
     """
 
-    __slots__ = ("asked_at", "by_itself", "due", "entry", "hook", "job_id", "list", "members", "under_way")
+    __slots__ = (
+        "_all_awaited",
+        "asked_at",
+        "by_itself",
+        "due",
+        "entry",
+        "hook",
+        "job_id",
+        "list",
+        "members",
+        "under_way",
+    )
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
@@ -43,13 +55,30 @@ class Job:
         self.under_way = False
         self.by_itself = False
         self.asked_at = -1e9
+        self._all_awaited = False
+
+    def add(self, poller: JobPoller, wait: Wait) -> None:
+        """Take in one more who waits for it."""
+        self.members.append((poller, wait))
+        self._all_awaited = False
 
     @property
     def open(self) -> bool:
         """Whether somebody still waits for it. Those who do not any more are let go."""
-        if any(poller.event is not None for poller, _ in self.members):
-            self.members = [(poller, wait) for poller, wait in self.members if poller.event is None]
+        for poller, _ in self.members:
+            if poller.event is not None:
+                self.members = [member for member in self.members if member[0].event is None]
+                break
         return bool(self.members)
+
+    def next_look(self) -> tuple[float, bool]:
+        """Return when to look at it next, by the fleet's clock, and whether that is somebody's last look."""
+        due, last = math.inf, False
+        for poller, wait in self.members:
+            if poller.next_poll_at - wait.offset < due:
+                due = poller.next_poll_at - wait.offset
+                last = poller.next_poll_at >= poller.plan.deadline_at
+        return due, last
 
     def fail(self, fault: BaseException) -> None:
         """End the waits for it by a fault of ours."""
@@ -63,11 +92,15 @@ class Job:
 
     def awaited(self, at: float) -> list[tuple[JobPoller, Wait]]:
         """Return those whose first look has come: an event before would lose their task to a race."""
-        return [
+        if self._all_awaited:
+            return self.members
+        awaited = [
             (poller, wait)
             for poller, wait in self.members
             if at + wait.offset >= min(poller.plan.first_poll_at, poller.plan.deadline_at) - SAME_POINT
         ]
+        self._all_awaited = len(awaited) == len(self.members)
+        return awaited
 
     def at_deadline(self, at: float) -> bool:
         """Whether this look is somebody's last."""
@@ -86,14 +119,18 @@ class Timeline:
     """
 
     def __init__(self) -> None:
-        self._later: list[tuple[float, int, Job]] = []
+        self._later: list[tuple[float, int, Job, bool]] = []
         self._ready: list[tuple[bool, float, int, Job]] = []
         self._numbers = count(1)
 
-    def put(self, job: Job, due: float) -> None:
-        """Put a job where it belongs from now on."""
+    def put(self, job: Job, due: float, *, urgent: bool) -> None:
+        """
+        Put a job where it belongs from now on.
+
+        :param urgent: to be asked about before others that are due.
+        """
         job.due, job.entry = due, next(self._numbers)
-        heapq.heappush(self._later, (due, job.entry, job))
+        heapq.heappush(self._later, (due, job.entry, job, urgent))
 
     @staticmethod
     def drop(job: Job) -> None:
@@ -103,10 +140,9 @@ class Timeline:
     def first_ready(self, at: float) -> Job | None:
         """Return the job whose turn it is at a point in time, if any."""
         while self._later and self._later[0][0] <= at:
-            due, entry, job = heapq.heappop(self._later)
+            due, entry, job, urgent = heapq.heappop(self._later)
             if job.entry == entry:
-                waits = not (job.by_itself or job.at_deadline(at))
-                heapq.heappush(self._ready, (waits, due, entry, job))
+                heapq.heappush(self._ready, (not urgent, due, entry, job))
         while self._ready:
             _, _, entry, job = self._ready[0]
             if job.entry == entry:

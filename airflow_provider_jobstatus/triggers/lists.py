@@ -68,7 +68,7 @@ class SharedList:
 
     def fresh(self, interval: float, at: float) -> bool:
         """Return whether what was read last is as good as a new look at a job with this interval."""
-        return at - self._read_at <= interval * self._share
+        return at - self._read_at <= self.window(interval)
 
     def running(self, job: Job) -> JobStatus | None:
         """Return what the list says of a job that runs, or None if the job itself must be asked about."""
@@ -93,11 +93,14 @@ class SharedList:
         else:
             self._failures = 0
 
-    def ended(self) -> Iterator[Job]:
-        """Yield the jobs that must be asked about themselves, by what the list says of them."""
-        for job, (_, status) in self._seen.items():
-            if status.state.terminal or not status.known:
-                yield job
+    def window(self, interval: float) -> float:
+        """Return for how many seconds what was read is good, for jobs with this interval."""
+        return interval * self._share
+
+    def shown(self) -> Iterator[tuple[Job, JobStatus]]:
+        """Yield each job in the list, and what the list says of it."""
+        for job, (_, status) in list(self._seen.items()):
+            yield job, status
 
     def give_up(self, at: float, pause: float) -> None:
         """
@@ -121,7 +124,8 @@ class Lists:
 
         Not at a deadline, nor for who watches what a list does not tell.
         """
-        self.place(job, hook)
+        if job.hook is not hook:
+            self.place(job, hook)
         if job.list is None or job.by_itself or not job.list.usable(at) or job.at_deadline(at):
             return None
         return job.list

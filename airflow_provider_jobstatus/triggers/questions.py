@@ -1,10 +1,11 @@
-"""Questions to the vendor that are under way, each in a task of its own."""
+"""Questions to the vendor that are under way."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,42 +20,63 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(slots=True, eq=False)
+class Question:
+    """
+    One question.
+
+    :param work: asks, and does what the answer wants done.
+    :param on_fault: told of a fault of ours in it.
+    :param budget: in which it counts while it lasts.
+    """
+
+    work: Callable[[], Coroutine[Any, Any, None]]
+    on_fault: Callable[[BaseException], None]
+    budget: Budget | None
+
+
 class Questions:
     """
     Runs questions, and lets the key's budget know of each.
 
-    The tasks are nobody's, so that the end of one wait does not end what others are waiting for.
+    They run in tasks that are nobody's, so that the end of one wait does not end what others are waiting for.
+    A task whose question has ended takes the next: to start one for each would cost as much as a tenth of the
+    question.
 
     :param access: way to the vendor.
     :param on_end: called when one has ended.
 
-    :ivar under_way: how many are being answered, by the vendor or by Airflow.
     """
 
     def __init__(self, access: Access, on_end: Callable[[], None]) -> None:
-        self.under_way = 0
         self._access = access
         self._on_end = on_end
-        self._tasks: dict[asyncio.Task[None], tuple[Callable[[BaseException], None], Budget | None]] = {}
+        self._asked: set[Question] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: list[asyncio.Future[Question]] = []
+
+    @property
+    def under_way(self) -> int:
+        """How many are being answered, by the vendor or by Airflow."""
+        return len(self._asked)
 
     def start(
         self,
-        work: Coroutine[Any, Any, None],
+        work: Callable[[], Coroutine[Any, Any, None]],
         on_fault: Callable[[BaseException], None],
         budget: Budget | None = None,
     ) -> None:
-        """
-        Start a task.
-
-        :param on_fault: told of a fault of ours in it.
-        :param budget: in which it counts while it lasts.
-        """
-        # What is logged in a context of nobody's belongs to no wait.
-        task = asyncio.get_running_loop().create_task(work, context=Context())
-        self.under_way += 1
+        """Start a :class:`Question`."""
+        question = Question(work, on_fault, budget)
+        self._asked.add(question)
         if budget is not None:
             budget.asking += 1
-        self._tasks[task] = on_fault, budget
+        if self._idle:
+            self._idle.pop().set_result(question)
+            return
+        # What is logged in a context of nobody's belongs to no wait.
+        task = asyncio.get_running_loop().create_task(self._run(question), context=Context())
+        self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     async def ask(self, hook: BatchJobHook, flow: Flow[T]) -> T | VendorError | SettingsError:
@@ -71,12 +93,34 @@ class Questions:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        # One that had no time to begin counts no more, either: others may share its budget.
+        for question in list(self._asked):
+            self._end(question)
+
+    async def _run(self, question: Question) -> None:
+        """Answer questions, one after the other."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await question.work()
+            except BaseException as fault:
+                if isinstance(fault, Exception):
+                    question.on_fault(fault)
+                raise
+            finally:
+                self._end(question)
+                self._on_end()
+            following = loop.create_future()
+            self._idle.append(following)
+            question = await following
+
+    def _end(self, question: Question) -> None:
+        self._asked.discard(question)
+        if question.budget is not None:
+            question.budget.asking -= 1
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        on_fault, budget = self._tasks.pop(task)
-        self.under_way -= 1
-        if budget is not None:
-            budget.asking -= 1
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            on_fault(fault)
-        self._on_end()
+        self._tasks.discard(task)
+        # The fault has been told to whom it concerns.
+        if not task.cancelled():
+            task.exception()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import copy_context
-from typing import Any
 
 from airflow_provider_jobstatus.core.chronicle import Chronicle
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.goal import Goal
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
+from airflow_provider_jobstatus.core.wait import JobEvent
 from airflow_provider_jobstatus.triggers.display import Display
 
 
@@ -48,12 +48,6 @@ class Wait:
         self._waiting = len(pollers)
         self._context = copy_context()
 
-    def _guarded(self, step: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self._context.run(step, *arguments)
-        except Exception as fault:  # noqa: BLE001 - handed to the trigger's outer boundary; others wait on
-            self.fail(fault)
-
     def may_ask(self, poller: JobPoller, at: float) -> bool:
         """
         Return whether to ask about a job now; the wait for it may end instead.
@@ -62,12 +56,21 @@ class Wait:
         """
         if poller.may_ask(at + self.offset):
             return True
-        self._guarded(self._look_at, poller)
+        if poller.event is not None:
+            self._context.run(self._ended, poller.event)
         return False
 
     def observe(self, poller: JobPoller, answer: JobStatus | VendorError | SettingsError, at: float) -> None:
         """Take in what a question about a job brought."""
-        self._guarded(self._observe, poller, answer, at + self.offset)
+        try:
+            news = poller.observe(answer, at + self.offset)
+            if news is not None:
+                self._context.run(self._chronicle.tell, news)
+            self._display.changed()
+            if poller.event is not None:
+                self._context.run(self._ended, poller.event)
+        except Exception as fault:  # noqa: BLE001 - handed to the trigger's outer boundary; others wait on
+            self.fail(fault)
 
     def warn(self, text: str) -> None:
         """Write a line into the trigger's log."""
@@ -78,17 +81,12 @@ class Wait:
         if not self.over.done():
             self.over.set_exception(fault)
 
-    def _observe(self, poller: JobPoller, answer: Any, now: float) -> None:
-        self._chronicle.tell(poller.observe(answer, now))
-        self._look_at(poller)
-
-    def _look_at(self, poller: JobPoller) -> None:
-        self._display.changed()
-        if poller.event is None or self.over.done():
+    def _ended(self, event: JobEvent) -> None:
+        if self.over.done():
             return
         self._chronicle.ended()
         self._waiting -= 1
-        if self._goal.decided_by(poller.event):
+        if self._goal.decided_by(event):
             for other in self.pollers:
                 if other.event is None:
                     other.leave()

@@ -18,6 +18,12 @@ from airflow_provider_jobstatus.triggers import batch_job as triggers
 WAITING: set[asyncio.Task[Any]] = set()
 
 
+def even_first_polls(job_ids: list[str], started_at: float, latest: float, interval: float) -> list[float]:
+    """The first poll of the last job comes exactly at ``latest``, those of the others evenly before."""
+    early = min(max(latest - started_at - 5.0, 0.0), interval)
+    return [latest - (1 - number / len(job_ids)) * early for number in range(1, len(job_ids) + 1)]
+
+
 class FakeTime:
     """
     A clock that a sleep moves on at once.
@@ -43,8 +49,7 @@ class FakeTime:
         for module in (triggers, alarm, fleet, questions):
             monkeypatch.setattr(module, "monotonic", lambda: self.now)
         monkeypatch.setattr(alarm, "call_later", self.alarm)
-        # The first poll comes exactly at `first_poll_at`, not spread over the time before.
-        monkeypatch.setattr(triggers, "crc32", lambda _: 2**32)
+        monkeypatch.setattr(triggers, "first_polls", even_first_polls)
         monkeypatch.setattr(download.time, "sleep", self.sleep)
 
     def advance_to(self, moment: float) -> None:

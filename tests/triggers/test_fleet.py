@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
-from zlib import crc32
 
 import pytest
 
@@ -23,9 +22,10 @@ from airflow_provider_jobstatus.triggers import fleet
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.triggers.lists import READS, WORTH_FROM
 from tests.support.modes import first_event, stored_and_loaded
-from tests.support.times import FakeTime
+from tests.support.times import FakeTime, even_first_polls
 
 INTERVAL = 60.0
+FIRST_POLLS = triggers.first_polls
 #: Jobs that are at work at once.
 QUICK_START: dict[str, dict[str, float]] = {
     "ruler": {"pending_seconds": 0},
@@ -37,7 +37,13 @@ MANY = 40
 @pytest.fixture(autouse=True)
 def spread(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
     """First polls are spread as they truly are."""
-    monkeypatch.setattr(triggers, "crc32", crc32)
+    monkeypatch.setattr(triggers, "first_polls", FIRST_POLLS)
+
+
+@pytest.fixture
+def at_their_points(spread: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First polls come exactly when the trigger's arguments say."""
+    monkeypatch.setattr(triggers, "first_polls", even_first_polls)
 
 
 def waiting(time: FakeTime, conn_id: str, *job_ids: str, **arguments: Any) -> BatchJobTrigger:
@@ -264,7 +270,9 @@ def test_all_who_wait_for_a_job_share_its_questions(
     assert len(asked) == len(script)
 
 
-def test_a_shared_answer_ends_no_wait_in_its_first_seconds(sandbox: Sandbox, fake_time: FakeTime) -> None:
+def test_a_shared_answer_ends_no_wait_in_its_first_seconds(
+    sandbox: Sandbox, fake_time: FakeTime, at_their_points: None
+) -> None:
     sandbox.put_job("ruler", "site/job", script=["complete"])
     began = fake_time.now
     young = waiting(
@@ -399,7 +407,9 @@ def test_connections_with_the_same_key_share_its_budget(
     assert min(later - earlier for earlier, later in pairwise(asked)) > 0.9
 
 
-def test_after_an_outage_the_first_finds_out_for_all(sandbox: Sandbox, fake_time: FakeTime) -> None:
+def test_after_an_outage_the_first_finds_out_for_all(
+    sandbox: Sandbox, fake_time: FakeTime, at_their_points: None
+) -> None:
     ids = [f"job-{number}" for number in range(200)]
     for job_id in ids:
         sandbox.put_job("aftercare", job_id, script="status:500*2,status:200:done")

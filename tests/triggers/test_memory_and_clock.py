@@ -22,7 +22,7 @@ from airflow_provider_jobstatus.triggers import batch_job as triggers
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
-from tests.support.times import FakeTime
+from tests.support.times import FakeTime, even_first_polls
 
 #: Enough to tell; ten thousand take five times as much, and as long.
 JOBS = 2_000
@@ -107,7 +107,7 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
     for module in (triggers, alarm, fleet, questions):
         monkeypatch.setattr(module, "monotonic", lambda: monotonic[0])
     monkeypatch.setattr(alarm, "call_later", FakeTime(advance).alarm)
-    monkeypatch.setattr(triggers, "crc32", lambda _: 2**32)
+    monkeypatch.setattr(triggers, "first_polls", even_first_polls)
     sandbox.put_job("ruler", "site/job", script=["processing"])
     waiting = BatchJobTrigger(
         "ruler_default",
