@@ -53,6 +53,7 @@ class Budget:
         self._spent_until = 0.0
         self._stopped_until = 0.0
         self._stopped_by: ApiError | None = None
+        self._strained_by = 0
         self._pauses = 0
         self._failures = 0
         self._window = MAX_CALLS
@@ -78,6 +79,21 @@ class Budget:
         """Spend one request."""
         if self.rate.per_second is not None:
             self._spent_until = max(self._spent_until, now) + 1 / self.rate.per_second
+
+    def strain(self, jobs: int, interval: float) -> str | None:
+        """
+        Say that there is more to ask than may be asked; once, and again if it is twice as much.
+
+        :param jobs: that are to be looked at.
+        :param interval: in seconds, in which each should be.
+        """
+        if self.rate.per_second is None or jobs <= 2 * self._strained_by:
+            return None
+        self._strained_by = jobs
+        return (
+            f"{jobs} jobs are waited for, and the budget is {self.rate.per_second:g} requests a second: each is "
+            f"looked at every {jobs / self.rate.per_second:.0f} s instead of every {interval:g} s"
+        )
 
     def refusal(self, now: float) -> ApiError | None:
         """Return what to tell those who want to ask while the vendor wants to be left alone, if it does."""

@@ -78,7 +78,6 @@ class Fleet:
         self._lists = Lists()
         self._questions = Questions(self._access, self._question_ended)
         self._loading = False
-        self._strained_since = 0
         self._alarm = Alarm(self._turn)
         #: Whether somebody waits for room in the budget.
         self._in_line = False
@@ -191,14 +190,10 @@ class Fleet:
             error = TransportError("was not asked in time, as its budget was used up", vendor=hook.conn_type)
             self._tell(job, error, None, at)
             return None
-        per_second = hook.rate.per_second
-        if per_second and at - job.due > job.interval / 2 and len(self._jobs) > 2 * self._strained_since:
-            self._strained_since = len(self._jobs)
-            job.members[0][1].warn(
-                f"{len(self._jobs)} jobs are waited for on connection {self._access.conn_id!r}, and its "
-                f"budget is {per_second:g} requests a second: each is looked at every "
-                f"{len(self._jobs) / per_second:.0f} s instead of every {job.interval:g} s"
-            )
+        if at - job.due > job.interval / 2:
+            strain = self._access.budget.strain(len(self._jobs), job.interval)
+            if strain is not None:
+                job.members[0][1].warn(f"connection {self._access.conn_id!r}: {strain}")
         return delay
 
     def _put(self, job: Job) -> None:

@@ -378,8 +378,8 @@ def test_a_fleet_too_large_for_its_budget_is_served_evenly_and_says_so_once(
     assert (min(turns.values()), max(turns.values())) >= (13, 13)
     assert max(turns.values()) <= 16
     assert warned == [
-        "60 jobs are waited for on connection 'questionpro_default', and its budget is 0.5 requests a "
-        "second: each is looked at every 120 s instead of every 10 s"
+        "connection 'questionpro_default': 60 jobs are waited for, and the budget is 0.5 requests a second: "
+        "each is looked at every 120 s instead of every 10 s"
     ]
     # The last looks come first, and no wait outlives its deadline by more than a minute or so.
     assert max(asked) <= 1800 + fleet.PATIENCE + 4
