@@ -69,6 +69,7 @@ BAD_ARGUMENTS: list[tuple[str, str, Any]] = [
     *[("sensor", "allowed_states", value) for value in ("done", ("running",), (None,), 5, [["failed"]])],
     *[("sensor", "skipped_states", value) for value in ("Failed", ("succeeded",))],
     *[("sensor", "deferrable", value) for value in ("false", None, 1)],
+    *[("sensor", "adaptive", value) for value in ("false", None, 1)],
     *[("sensor", "conn_id", value) for value in (None, "", " ", 5)],
     ("sensor", "job_id", ["site/a", None]),
     ("sensor", "job_id", ["{{ one }}", "None"]),

@@ -32,7 +32,7 @@ class Course:
     def see(self, status: JobStatus, now: float) -> bool:
         """Take in a look, and return whether the status, progress or counts are others than before."""
         seen = [status.vendor_status, status.progress, status.counts and [*status.counts.values()]]
-        self._now_at = _share(status)
+        self._now_at = share_done(status)
         if self._first is None and self._now_at is not None:
             self._first = (now, self._now_at)
         if seen == self._seen:
@@ -60,7 +60,7 @@ class Course:
         return f", about {_duration(left)} left"
 
 
-def _share(status: JobStatus) -> float | None:
+def share_done(status: JobStatus) -> float | None:
     counts = status.counts or {}
     total, processed = counts.get("total"), counts.get("processed")
     if total and processed is not None:

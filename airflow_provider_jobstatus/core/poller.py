@@ -8,7 +8,7 @@ come, tell it what came back, stop when it has an :attr:`JobPoller.event`. What 
 answer                          before the deadline                             after it
 ==============================  ==============================================  =====================
 terminal state                  finished                                        finished
-running                         next point of the grid                          timed out
+running                         next point of the grid, or when it may end      timed out
 running, unchanged for          stalled, or next point of the grid              timed out
 ``stalled_after``               with a warning
 401, 403, first time            new settings and token, again after 1 s         refused
@@ -31,6 +31,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_jobstatus.core.chance import Durations, Pace
 from airflow_provider_jobstatus.core.course import Course
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
@@ -41,6 +42,7 @@ from airflow_provider_jobstatus.core.errors import (
     SettingsError,
     VendorError,
 )
+from airflow_provider_jobstatus.core.forecast import next_look, seconds_taken
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, SAME_POINT, JobEvent, News, Outcome, WaitPlan
@@ -63,7 +65,9 @@ class JobPoller:
     :param memory: what :meth:`memory` of an earlier poller of the same wait returned; and ``"status"``, what
         that one saw last, as a plain dict, if that is to be known.
     :param jitter: returns a random number from 0 to 1.
+    :param durations: of jobs of this kind; it is told how long this one took, and an adaptive plan uses it.
 
+    :ivar durations: as given; its owner may set it later.
     :ivar event: how the wait ended, or None while it goes on.
     :ivar next_poll_at: when to ask next, epoch seconds.
     :ivar not_before: the vendor asked not to be called before, epoch seconds.
@@ -78,8 +82,10 @@ class JobPoller:
         "_last_error",
         "_last_status",
         "_outage_began_at",
+        "_pace",
         "_refused_before",
         "_unknown_words",
+        "durations",
         "event",
         "job_id",
         "next_poll_at",
@@ -95,11 +101,13 @@ class JobPoller:
         now: float,
         memory: Mapping[str, Any] | None = None,
         jitter: Callable[[], float] = random.random,
+        durations: Durations | None = None,
     ) -> None:
         self.job_id = job_id
         self.plan = plan
         self.event: JobEvent | None = None
         self.reconnect = False
+        self.durations = durations
         self._jitter = jitter
         self._last_status: JobStatus | None = None
         self._last_error: VendorError | None = None
@@ -109,6 +117,7 @@ class JobPoller:
         with suppress(ValueError):  # of another version
             self._last_status = JobStatus.from_dict(memory.get("status"))
         self._course = Course(memory.get("course"))
+        self._pace = Pace(memory.get("pace")) if plan.adaptive else None
         self._failures = int(memory.get("failures", 0))
         self._outage_began_at = memory.get("outage_began_at")
         self.not_before = memory.get("not_before", 0.0)
@@ -143,6 +152,8 @@ class JobPoller:
             known["outage_began_at"] = self._outage_began_at
         if self.plan.stalled_after is not None:
             known["course"] = self._course.memory()
+        if self._pace is not None and (looks := self._pace.memory()):
+            known["pace"] = looks
         return known
 
     def leave(self) -> None:
@@ -178,6 +189,7 @@ class JobPoller:
     def _saw(self, status: JobStatus, now: float) -> News | None:
         recovered = self._last_error
         changed = self._course.see(status, now)
+        seen_running = self._last_status is not None
         self._last_status = status
         self._last_error = None
         self._refused_before = False
@@ -185,10 +197,13 @@ class JobPoller:
         self._failures = 0
         if status.state.terminal:
             self.event = JobEvent(self.job_id, Outcome.FINISHED, status)
+            self._tell_duration(status, now, seen_running)
         elif now >= self.plan.deadline_at:
             self._time_out()
-        else:
+        elif self._pace is None:
             self._ask_again_at(self.plan.next_point(now))
+        else:
+            self._ask_again_at(next_look(self.plan, self._pace, self.durations, status, now))
         if not status.known and status.vendor_status not in self._unknown_words:
             self._unknown_words |= {status.vendor_status}
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
@@ -200,6 +215,13 @@ class JobPoller:
         if self.event is None:
             return self._news("changed", f"{status.describe()}{self._course.estimate(now)}", warning=False)
         return None
+
+    def _tell_duration(self, status: JobStatus, now: float, seen_running: bool) -> None:
+        if self.durations is None:
+            return
+        seconds = seconds_taken(status, self.plan.started_at, now, seen_running=seen_running)
+        if seconds is not None:
+            self.durations.add(seconds)
 
     def _stall(self, now: float) -> News | None:
         limit = self.plan.stalled_after

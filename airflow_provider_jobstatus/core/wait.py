@@ -116,6 +116,7 @@ class WaitPlan:
     :param max_wait: longest interval that doubling leads to, or None.
     :param stalled_after: how long a running job may show the same word, progress and counts; None for ever.
     :param fail_stalled: whether that ends the wait, or only warns.
+    :param adaptive: look also between two points of the grid, when a job is likely to end.
     """
 
     poll_interval: float
@@ -127,6 +128,7 @@ class WaitPlan:
     max_wait: float | None = None
     stalled_after: float | None = None
     fail_stalled: bool = False
+    adaptive: bool = False
 
     def next_point(self, now: float) -> float:
         """Return the first point of the grid after ``now``."""

@@ -61,6 +61,9 @@ class BatchJobSensor(BaseSensorOperator):
     :param stalled_after: seconds or timedelta that a running job may show the same status, progress and
         counts. Default: for ever. A triggerer that takes over counts anew.
     :param if_stalled: what to do then: ``"warn"``, or ``"fail"`` as at a time-out.
+    :param adaptive: look more often when a job is likely to end, by its progress, or its age and how long
+        others took; at other times only every ``poke_interval``, which may then be some five times as long
+        for as many requests. Pauses are no shorter than a 25th of it, or one second.
 
     :return: a dict a job: ``{"job_id", "vendor", "state", "vendor_status", "detail", "progress", "counts",
         "created_at", "completed_at"}``; for a list of ids a list in the same order. Times are ISO 8601 with
@@ -97,6 +100,7 @@ class BatchJobSensor(BaseSensorOperator):
         fail_fast: bool = False,
         stalled_after: timedelta | float | None = None,
         if_stalled: IfStalled = "warn",
+        adaptive: bool = False,
         **kwargs: Any,
     ) -> None:
         arguments.connection_id("conn_id", conn_id)
@@ -104,6 +108,7 @@ class BatchJobSensor(BaseSensorOperator):
         arguments.flag("deferrable", deferrable)
         arguments.choice("wait_for", wait_for, get_args(WaitFor))
         arguments.flag("fail_fast", fail_fast)
+        arguments.flag("adaptive", adaptive)
         arguments.choice("if_stalled", if_stalled, get_args(IfStalled))
         if fail_fast and wait_for == "any":
             raise BadSettings("fail_fast is True and wait_for 'any'; a failed job does not end such a wait")
@@ -118,6 +123,8 @@ class BatchJobSensor(BaseSensorOperator):
             kwargs["timeout"] = arguments.seconds("timeout", timeout)
         longest = None if max_wait is None else arguments.seconds("max_wait", max_wait)
         super().__init__(poke_interval=interval, max_wait=longest, **kwargs)
+        if adaptive and self.exponential_backoff:
+            raise BadSettings("adaptive and exponential_backoff both say when to look next; leave one out")
         if self.timeout < interval:
             raise BadSettings(
                 f"timeout is {self.timeout:g} s and poke_interval {interval:g} s, so the wait ends before "
@@ -137,6 +144,7 @@ class BatchJobSensor(BaseSensorOperator):
             None if stalled_after is None else arguments.seconds("stalled_after", stalled_after)
         )
         self.if_stalled: IfStalled = if_stalled
+        self.adaptive = adaptive
 
     def execute(self, context: Context) -> Any:
         """Look once, and wait for what has not ended yet."""

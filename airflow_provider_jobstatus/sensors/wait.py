@@ -30,6 +30,8 @@ MAX_MISSES = 10
 #: Jobs that are refused with 403, and no other seen, until that counts as said of the credentials. One job
 #: may be somebody else's.
 FORBIDDEN_ALIKE = 3
+#: Seconds between the first polls of two jobs in the triggerer, where they need not fill the poll interval.
+SPREAD = 0.25
 
 
 class WorkerWait:
@@ -81,7 +83,7 @@ class WorkerWait:
             if poller.may_ask(self._now()) and poller.not_before <= self._now():
                 self._look(poller, vendor)
             if poller.event is None and self._sensor.deferrable:
-                self._defer(poller.not_before)
+                self._defer(poller)
             if self._decided(poller, pollers):
                 return
         waiting = [poller for poller in pollers if poller.event is None]
@@ -148,15 +150,22 @@ class WorkerWait:
             max_wait=None if sensor.max_wait is None else sensor.max_wait.total_seconds(),
             stalled_after=sensor.stalled_after,
             fail_stalled=sensor.if_stalled == "fail",
+            adaptive=sensor.adaptive,
         )
 
-    def _defer(self, not_before: float) -> NoReturn:
+    def _defer(self, poller: JobPoller) -> NoReturn:
         from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble
         from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 
         sensor, plan, now = self._sensor, self._plan, self._now()
         # The first look may have taken its time.
-        plan = replace(plan, first_poll_at=max(plan.first_poll_at, now + MIN_DEFERRAL))
+        soonest = now + MIN_DEFERRAL
+        first_poll_at = plan.first_poll_at
+        if plan.adaptive:
+            # Of several jobs the trigger spreads the first polls over the time before.
+            apart = SPREAD * (len(self._ids) - 1)
+            first_poll_at = min(first_poll_at, max(poller.next_poll_at, soonest + apart))
+        plan = replace(plan, first_poll_at=max(first_poll_at, soonest))
         if trouble := triggerer_trouble():
             sensor.log.warning(trouble)
         left = min(max(plan.deadline_at - now, 0.0) + BACKSTOP, timedelta(days=3650).total_seconds())
@@ -171,12 +180,13 @@ class WorkerWait:
                 max_outage=plan.max_outage,
                 exponential_backoff=plan.exponential_backoff,
                 max_wait=plan.max_wait,
-                not_before=not_before,
+                not_before=poller.not_before,
                 stalled_after=plan.stalled_after,
                 fail_stalled=plan.fail_stalled,
                 wait_for=self._goal.wait_for,
                 fail_fast=self._goal.fail_fast,
                 good_states=sorted(self._goal.good_states) if self._matters(self._goal) else None,
+                adaptive=plan.adaptive,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=left),
@@ -187,9 +197,13 @@ class WorkerWait:
         """Whether the triggerer needs to know which states are well."""
         return goal.wait_for == "any" or goal.fail_fast
 
-    @staticmethod
-    def _reschedule(waiting: list[JobPoller]) -> NoReturn:
-        at = max(min(poller.next_poll_at for poller in waiting), max(poller.not_before for poller in waiting))
+    def _reschedule(self, waiting: list[JobPoller]) -> NoReturn:
+        due = [poller.next_poll_at for poller in waiting]
+        at = min(due)
+        if self._plan.adaptive and not self._matters(self._goal):
+            # Each poke asks about all jobs, and the last of them to end is the one that matters.
+            at = min(max(due), self._plan.next_point(self._now()))
+        at = max(at, max(poller.not_before for poller in waiting))
         raise AirflowRescheduleException(datetime.fromtimestamp(at, UTC))  # type: ignore[no-untyped-call]
 
 

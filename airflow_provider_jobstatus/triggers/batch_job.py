@@ -31,6 +31,7 @@ _DEFAULTS: dict[str, Any] = {
     "wait_for": "all",
     "fail_fast": False,
     "good_states": None,
+    "adaptive": False,
 }
 
 
@@ -61,6 +62,7 @@ class BatchJobTrigger(BaseTrigger):
     :param wait_for: ``"all"`` or ``"any"`` of the jobs.
     :param fail_fast: whether one job that does not end well ends the wait.
     :param good_states: terminal states that are well; None for ``succeeded`` and ``partial``.
+    :param adaptive: look also between two points of the grid, when a job is likely to end.
 
     The event is what :func:`~airflow_provider_jobstatus.core.event.pack` makes.
     """
@@ -83,6 +85,7 @@ class BatchJobTrigger(BaseTrigger):
         wait_for: Any = "all",
         fail_fast: bool = False,
         good_states: list[str] | None = None,
+        adaptive: bool = False,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -102,6 +105,7 @@ class BatchJobTrigger(BaseTrigger):
         self.wait_for = wait_for
         self.fail_fast = fail_fast
         self.good_states = good_states
+        self.adaptive = adaptive
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments: plain JSON, no secret."""
@@ -176,6 +180,7 @@ class BatchJobTrigger(BaseTrigger):
             max_wait=self.max_wait,
             stalled_after=self.stalled_after,
             fail_stalled=self.fail_stalled,
+            adaptive=self.adaptive,
         )
 
     @property

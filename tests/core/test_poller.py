@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_jobstatus.core.chance import Durations
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     ApiError,
@@ -510,6 +511,84 @@ def test_a_poller_with_the_memory_of_another_decides_as_that_would_have(data: st
     assert outcome(one) == outcome(other)
 
 
+# Adaptive
+
+ADAPTIVE = replace(PLAN, adaptive=True)
+
+
+def at(percent: int) -> JobStatus:
+    return replace(RUNNING, progress=percent)
+
+
+def test_an_adaptive_wait_begins_at_the_first_point_of_the_grid() -> None:
+    assert poller(ADAPTIVE, START).next_poll_at == FIRST
+    assert poller(ADAPTIVE, FIRST + 1).next_poll_at == FIRST + 60
+
+
+def test_an_adaptive_wait_looks_between_two_points_of_the_grid_when_a_job_may_end() -> None:
+    one = told((at(0), START), (at(80), START + 40), plan=ADAPTIVE)
+    assert START + 40 < one.next_poll_at <= START + 50
+    assert told((at(0), START), (at(80), START + 40)).next_poll_at == FIRST
+
+
+def test_an_adaptive_wait_never_looks_after_the_next_point_or_the_deadline() -> None:
+    one = told((at(0), START), (at(1), START + 50), plan=ADAPTIVE)
+    assert one.next_poll_at == FIRST
+    plan = replace(ADAPTIVE, deadline_at=FIRST + 7030)
+    one = told((RUNNING, FIRST + 7020), plan=plan)
+    assert FIRST + 7020 < one.next_poll_at <= plan.deadline_at
+
+
+def test_an_outage_of_an_adaptive_wait_is_as_that_of_any_other() -> None:
+    for answer in (OUTAGE, failed(RateLimited, retry_after=30.0), failed(NotFound), failed(AccessDenied)):
+        adaptive, fixed = told((answer, EARLY), plan=ADAPTIVE), told((answer, EARLY))
+        assert adaptive.next_poll_at == fixed.next_poll_at
+
+
+def test_an_adaptive_wait_goes_on_with_the_pace_of_an_earlier_poller() -> None:
+    plan = replace(ADAPTIVE, poll_interval=300.0, first_poll_at=START + 300)
+    first = told((at(0), START), (at(50), START + 100), plan=plan)
+    memory = json.loads(json.dumps(first.memory()))
+    assert memory == {"pace": [[START, 0.0], [START + 100, 0.5]]}
+    second, forgetful = poller(plan, START + 110, memory=memory), poller(plan, START + 110)
+    for one in (first, second, forgetful):
+        one.observe(at(55), START + 110)
+    assert second.next_poll_at == first.next_poll_at > forgetful.next_poll_at
+
+
+def test_an_adaptive_wait_for_a_job_without_progress_remembers_nothing() -> None:
+    assert told((RUNNING, EARLY), plan=ADAPTIVE).memory() == {}
+
+
+def test_a_wait_uses_how_long_others_took_once_its_owner_knows_it() -> None:
+    durations = Durations()
+    for _ in range(10):
+        durations.add(7000.0)
+    one, alone = poller(ADAPTIVE), poller(ADAPTIVE)
+    one.durations = durations
+    for each in (one, alone):
+        each.observe(RUNNING, START + 30)
+    assert one.next_poll_at > alone.next_poll_at
+
+
+@pytest.mark.parametrize("plan", [PLAN, ADAPTIVE])
+@pytest.mark.parametrize("state", [state for state in JobState if state.terminal])
+def test_the_end_of_a_job_is_told_to_the_durations_of_its_kind(plan: WaitPlan, state: JobState) -> None:
+    durations = Durations()
+    one = poller(plan, durations=durations)
+    one.observe(RUNNING, EARLY)
+    one.observe(status(state), EARLY + 60)
+    assert len(durations) == 1
+
+
+def test_a_job_that_had_ended_before_the_first_look_took_nobody_knows_how_long() -> None:
+    durations = Durations()
+    poller(durations=durations).observe(status(JobState.SUCCEEDED), EARLY)
+    poller(durations=durations).observe(OUTAGE, EARLY)
+    poller(durations=durations).observe(RUNNING, LATE)
+    assert len(durations) == 0
+
+
 # All of it together
 
 
@@ -532,7 +611,7 @@ def without_ends(answer: Answer) -> bool:
 
 
 @given(
-    any_plans,
+    st.builds(replace, any_plans, adaptive=st.booleans()),
     st.lists(
         st.tuples(
             any_answer().filter(without_ends) | any_answer(),

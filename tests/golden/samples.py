@@ -29,6 +29,8 @@ _TIMES: dict[str, Any] = {
 TRIGGERS = {
     "single": BatchJobTrigger("ruler_default", ["site/job-0"], **_TIMES),
     "list": BatchJobTrigger("ruler_default", job_ids := [f"site/job-{n}" for n in range(MANY)], **_TIMES),
+    # With which exponential_backoff does not go.
+    "adaptive": BatchJobTrigger("ruler_default", ["site/job-0"], **_TIMES, adaptive=True),
     "all options": BatchJobTrigger(
         "ruler_default",
         job_ids[:FEW],
