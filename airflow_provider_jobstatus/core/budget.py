@@ -91,8 +91,8 @@ class Budget:
             return None
         self._strained_by = jobs
         return (
-            f"{jobs} jobs are waited for, and the budget is {self.rate.per_second:g} requests a second: each is "
-            f"looked at every {jobs / self.rate.per_second:.0f} s instead of every {interval:g} s"
+            f"{jobs} jobs are waited for, and the budget is {self.rate.per_second:g} requests a second: each "
+            f"is looked at every {jobs / self.rate.per_second:.0f} s instead of every {interval:g} s"
         )
 
     def refusal(self, now: float) -> ApiError | None:

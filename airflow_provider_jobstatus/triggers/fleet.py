@@ -22,7 +22,7 @@ from airflow_provider_jobstatus.core.wait import SAME_POINT
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.triggers.access import Access
 from airflow_provider_jobstatus.triggers.alarm import Alarm
-from airflow_provider_jobstatus.triggers.jobs import Job, Timeline
+from airflow_provider_jobstatus.triggers.jobs import Job, Timeline, durations_of
 from airflow_provider_jobstatus.triggers.lists import MAX_PAUSE, Lists, SharedList
 from airflow_provider_jobstatus.triggers.questions import Questions
 from airflow_provider_jobstatus.triggers.wait import Wait
@@ -85,16 +85,9 @@ class Fleet:
     async def serve(self, wait: Wait) -> None:
         """Return when the wait is over. A fault of ours that ended it is raised."""
         for poller in wait.pollers:
-            job = self._jobs.get(poller.job_id)
-            if job is None:
-                job = self._jobs[poller.job_id] = Job(poller.job_id)
-            else:
-                # Those who ask alike ask together.
-                first, theirs = job.members[0]
-                if first.plan.poll_interval == poller.plan.poll_interval:
-                    now = monotonic() + wait.offset
-                    poller.align(first.plan.first_poll_at - theirs.offset + wait.offset, now)
-            job.add(poller, wait)
+            poller.durations = durations_of(self._access.conn_id, poller.job_id.rpartition("/")[0])
+            job = self._jobs.get(poller.job_id) or self._jobs.setdefault(poller.job_id, Job(poller.job_id))
+            job.add(poller, wait, monotonic())
             self._put(job)
             if (hook := self._access.hook) is not None:
                 self._lists.place(job, hook)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import heapq
 import math
+from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING
 
+from airflow_provider_jobstatus.core.chance import Durations
 from airflow_provider_jobstatus.core.wait import SAME_POINT
 
 if TYPE_CHECKING:
@@ -57,8 +59,12 @@ class Job:
         self.asked_at = -1e9
         self._all_awaited = False
 
-    def add(self, poller: JobPoller, wait: Wait) -> None:
-        """Take in one more who waits for it."""
+    def add(self, poller: JobPoller, wait: Wait, at: float) -> None:
+        """Take in one more who waits for it. Those who ask alike ask together."""
+        if self.members:
+            first, its_wait = self.members[0]
+            if first.plan.poll_interval == poller.plan.poll_interval:
+                poller.align(first.plan.first_poll_at - its_wait.offset + wait.offset, at + wait.offset)
         self.members.append((poller, wait))
         self._all_awaited = False
 
@@ -110,6 +116,16 @@ class Job:
     def watched(self) -> bool:
         """Whether somebody watches what a list does not tell."""
         return any(poller.plan.stalled_after is not None for poller, _ in self.members)
+
+
+@lru_cache(maxsize=256)
+def durations_of(conn_id: str, kind: str) -> Durations:
+    """
+    Return how long jobs of a kind took that this process has waited for.
+
+    :param kind: what stands before the last slash of their ids: site, report type, or nothing.
+    """
+    return Durations()
 
 
 class Timeline:

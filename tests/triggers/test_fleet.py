@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -473,3 +474,22 @@ def test_nothing_is_left_when_the_last_wait_has_ended(sandbox: Sandbox, fake_tim
         return left | {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}}
 
     assert asyncio.run(all_of_them()) == set()
+
+
+def test_an_adaptive_wait_knows_how_long_others_of_its_kind_took(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "durations_of", lru_cache(fleet.durations_of.__wrapped__))
+
+    def late(job_id: str, *, adaptive: bool) -> float:
+        """Wait for a job that takes ten minutes; return how late its end was seen."""
+        sandbox.put_job("talkdesk", job_id, created_seconds=0, processing_seconds=600, uploading_seconds=0)
+        began = fake_time.now
+        wait = waiting(fake_time, "talkdesk_default", job_id, poll_interval=300.0, adaptive=adaptive)
+        (event,) = ends([wait])
+        assert event.outcome is Outcome.FINISHED
+        return fake_time.now - began - 600
+
+    for number in range(20):
+        late(f"calls/job-{number}", adaptive=False)
+    assert late("calls/one-more", adaptive=True) < 60
