@@ -75,7 +75,6 @@ def main() -> None:
     results.mkdir(parents=True, exist_ok=True)
     images = results if arguments.quick else ROOT / "docs" / "images"
     count = arguments.rounds or (1 if arguments.quick else 3)
-    text = [f"Airflow {version()}, Python {platform.python_version()}, {os.cpu_count()} cores", ""]
     for name in chosen:
         part, file = parts[name], results / f"{name}.json"
 
@@ -85,11 +84,18 @@ def main() -> None:
 
         if not arguments.report:
             rounds(part.cases(arguments.quick), count if part.repeated else 1, save)
-        records = json.loads(file.read_text())
-        part.charts(records, images)
-        text += [f"## {part.title}", "", *part.tables(records), ""]
-    (results / "tables.md").write_text("\n".join(text))
-    print("\n".join(text))
+        part.charts(json.loads(file.read_text()), images)
+    # Parts that were measured earlier stay in the file.
+    known = {name: results / f"{name}.json" for name in parts if (results / f"{name}.json").is_file()}
+    shown = {
+        name: "\n".join(
+            [f"## {parts[name].title}", "", *parts[name].tables(json.loads(file.read_text())), ""]
+        )
+        for name, file in known.items()
+    }
+    head = f"Airflow {version()}, Python {platform.python_version()}, {os.cpu_count()} cores\n"
+    (results / "tables.md").write_text("\n".join([head, *shown.values()]))
+    print("\n".join([head, *(shown[name] for name in chosen)]))
 
 
 def version() -> str:
