@@ -22,6 +22,7 @@ STYLES = {
     "dbt_cloud": ("#009E73", "v", "-", "DbtCloudRunJobTrigger"),
     "databricks": ("#CC79A7", "D", "-", "DatabricksExecutionTrigger"),
 }
+COUNTS = (100, 1000, 5000, 10_000)
 #: Least delay, in seconds, that the chart of delays tells apart.
 LEAST = 0.01
 
@@ -39,7 +40,7 @@ def waits(records: Sequence[Record], folder: Folder) -> None:
         ("bench-load.svg", "share of one core in use, %", lambda _, run: run["cpu"] / run["wall"] * 100),
         (
             "bench-late.svg",
-            "end known after the interval, 99th percentile, s",
+            "end known beyond the interval, p99, s",
             lambda _, run: max(run["beyond"]["p99"], LEAST),
         ),
     ]
@@ -59,11 +60,19 @@ def waits(records: Sequence[Record], folder: Folder) -> None:
             panel.set_xscale("log")
             panel.set_xlabel("waits in one event loop")
             panel.set_ylabel(label)
-            if name != "bench-load.svg":
+            panel.set_xticks(COUNTS, [f"{count:,}" for count in COUNTS], minor=False)
+            panel.set_xticks([], minor=True)
+            if name == "bench-late.svg":
                 panel.set_yscale("log")
+                panel.set_ylim(LEAST / 1.5, 60)
                 panel.yaxis.set_major_formatter("{x:g}")
-            panel.xaxis.set_major_formatter("{x:,.0f}")
-        panels[0].legend(frameon=False, fontsize=8)
+            else:
+                panel.set_ylim(bottom=0)
+        if name == "bench-cpu.svg":
+            top = max(panel.get_ylim()[1] for panel in panels)
+            for panel in panels:
+                panel.set_ylim(0, top)
+        _legend(figure, panels[0], 3)
         _save(figure, folder, name)
 
 
@@ -91,6 +100,7 @@ def fleet(records: Sequence[Record], folder: Folder) -> None:
         _line(left, found, colour, marker, dash, title)
     left.set_xlabel("waits on the same list")
     left.set_ylabel("CPU per interval, ms")
+    left.set_ylim(bottom=0)
     left.legend(frameon=False, fontsize=8)
     among = [case for case in unique(records) if case["part"] == "strangers"]
     single = select(records, among[-1])
@@ -102,6 +112,8 @@ def fleet(records: Sequence[Record], folder: Folder) -> None:
     _line(right, found, "#0072B2", "s", "-", "one list")
     right.axhline(1.0, color="#000000", linestyle=":", linewidth=1)
     right.set_xlabel(f"entries that are nobody's, beside {fleets.AMONG_STRANGERS}")
+    right.set_ylim(bottom=0)
+    right.xaxis.set_major_formatter("{x:,.0f}")
     right.set_ylabel("CPU, ratio to a question each")
     _save(figure, folder, "bench-lists.svg")
 
@@ -112,7 +124,7 @@ def _spent(records: Sequence[Record], case: Record) -> list[float]:
 
 def restart(records: Sequence[Record], folder: Folder) -> None:
     """Draw the requests of each second after a restart, of the first round."""
-    figure, (panel,) = _figure(1)
+    figure, (panel,) = _figure(1, 7.5)
     colours = {"floor": "#000000", "http_sensor": "#D55E00", "ours": "#0072B2"}
     for case in unique(records):
         if case["waiter"] == "ours" and case["together"]:
@@ -127,23 +139,27 @@ def restart(records: Sequence[Record], folder: Folder) -> None:
     panel.yaxis.set_major_formatter("{x:,.0f}")
     panel.set_xlabel("seconds after the restart")
     panel.set_ylabel("requests in that second")
-    panel.legend(frameon=False, fontsize=8)
+    _legend(figure, panel, 2)
     _save(figure, folder, "bench-restart.svg")
 
 
 def soak(records: Sequence[Record], folder: Folder) -> None:
     """Draw the memory over the polls."""
-    figure, (panel,) = _figure(1)
-    samples = records[0]["measured"]["samples"]
-    panel.plot([sample[1] for sample in samples], [sample[2] / 2**20 for sample in samples], color="#0072B2")
-    panel.set_ylim(bottom=0)
+    figure, (panel,) = _figure(1, 7.5)
+    for record in records:
+        colour, _, dash, title = STYLES[record["case"]["waiter"]]
+        polls = [sample[1] for sample in record["measured"]["samples"]]
+        memory = [sample[2] / 2**20 for sample in record["measured"]["samples"]]
+        panel.plot(polls, memory, color=colour, linestyle=dash, label=title)
+    panel.set_ylim(0, panel.get_ylim()[1] * 1.2)
+    _legend(figure, panel, 2)
     panel.xaxis.set_major_formatter("{x:,.0f}")
     panel.set_xlabel("polls so far")
     panel.set_ylabel("resident memory, MiB")
     _save(figure, folder, "bench-soak.svg")
 
 
-def _figure(panels: int) -> Any:
+def _figure(panels: int, width: float = 4.6) -> Any:
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -151,7 +167,9 @@ def _figure(panels: int) -> Any:
     mpl.rcParams["svg.hashsalt"] = "benchmarks"
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, panels, figsize=(4.6 * panels + 0.4, 3.6), squeeze=False)
+    figure, axes = pyplot.subplots(
+        1, panels, figsize=(width * panels, 4.0), squeeze=False, layout="constrained"
+    )
     for panel in axes[0]:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -180,9 +198,14 @@ def _line(
     )
 
 
+def _legend(figure: Any, panel: Any, columns: int) -> None:
+    """Put the legend where it hides nothing."""
+    handles, names = panel.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+
+
 def _save(figure: Any, folder: Folder, name: str) -> None:
     from matplotlib import pyplot
 
-    figure.tight_layout()
     figure.savefig(Path(folder, name), metadata={"Date": None}, facecolor="white")
     pyplot.close(figure)

@@ -18,7 +18,7 @@ NAMES = {
 
 def cases(quick: bool) -> list[Record]:
     """Return the runs of a round."""
-    usual: Record = {"waits": 1000, "interval": INTERVAL, "age": 1000.0, "hold": 1e6}
+    usual: Record = {"waits": 1000, "interval": INTERVAL, "age": 100.5 * INTERVAL, "hold": 1e6}
     return [
         {"waiter": waiter, "together": together, **usual, "stop": INTERVAL * (2 if quick else 4)}
         for waiter, together in NAMES

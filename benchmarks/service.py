@@ -64,6 +64,14 @@ class Service:
         """Return what was counted."""
         return self._call("GET", "/control/stats", None)
 
+    def counts(self) -> dict[str, int]:
+        """Return the requests of each kind."""
+        return self._call("GET", "/control/counts", None)
+
+    def times(self) -> dict[str, Any]:
+        """Return when each job ended, when that was first told, and when QuestionPro was asked about it."""
+        return self._call("GET", "/control/times", None)
+
     def _call(self, method: str, path: str, body: Any) -> dict[str, Any]:
         place = urlsplit(self.url).netloc
         connection = (

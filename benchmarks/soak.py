@@ -10,15 +10,17 @@ from benchmarks.runs import Record
 #: The beginning, in which pools and caches fill, is left out of the slope.
 WARM = 0.2
 BLOCKS = 16
+NAMES = {"ours": "`BatchJobTrigger`", "floor": "floor"}
 
 
 def cases(quick: bool, polls: int = 1_000_000) -> list[Record]:
     """
-    Return the one run.
+    Return the runs: ours, and the floor's, which shows what an allocator does by itself.
 
     :param polls: how many, unless it is a quick one.
     """
-    return [{"module": "benchmarks.soaking", "polls": 60_000 if quick else polls}]
+    usual: Record = {"module": "benchmarks.soaking", "polls": 60_000 if quick else polls}
+    return [{**usual, "waiter": waiter} for waiter in NAMES]
 
 
 def slope(samples: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -45,9 +47,9 @@ def slope(samples: Sequence[Sequence[float]]) -> tuple[float, float]:
 def tables(records: Sequence[Record]) -> list[str]:
     """Return the table in Markdown."""
     lines = [
-        "| polls | waits | connections | MiB after a fifth | at the end | slope, KiB per 100,000 polls "
+        "| | polls | waits | connections | MiB after a fifth | at the end | slope, KiB per 100,000 polls "
         "| open files before, after |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for record in records:
         run = record["measured"]
@@ -55,6 +57,7 @@ def tables(records: Sequence[Record]) -> list[str]:
         steep, error = slope(samples)
         early, late = (samples[int(len(samples) * share)][2] / 2**20 for share in (WARM, 0.999))
         lines.append(
+            f"| {NAMES[record['case']['waiter']]} "
             f"| {run['polls']:,} | {run['waits']:,} | {run['connections']:,} | {early:.1f} | {late:.1f} "
             f"| {steep:+.1f} ± {2 * error:.1f} | {run['files'][0]}, {run['files'][1]} |"
         )

@@ -1,7 +1,7 @@
 """
 One long run: waits that end and are followed by others, until so many polls have been sent.
 
-    python -m benchmarks.soaking '{"url": "http://127.0.0.1:1", "polls": 1000000}'
+    python -m benchmarks.soaking '{"waiter": "ours", "url": "http://127.0.0.1:1", "polls": 1000000}'
 
 Prints one line of JSON: ``samples`` of seconds, polls so far and resident bytes, every second; and how many
 files were open at the beginning and at the end.
@@ -18,8 +18,10 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.peers import WAITERS
 from benchmarks.service import Service, cores
-from benchmarks.waiters import Ours, Wait
+from benchmarks.status_jobs import FIRST
+from benchmarks.waiters import Wait, Waiter
 from benchmarks.waiting import resident, silence, warm_up
 
 SLOTS = 1000
@@ -35,29 +37,24 @@ def main() -> None:
         os.sched_setaffinity(0, {core})
     silence()
     service = Service(orders["url"], orders.get("ca"))
-    print(json.dumps(asyncio.run(soak(service, int(orders["polls"])))))
+    waiter = WAITERS[orders["waiter"]](service)
+    print(json.dumps(asyncio.run(soak(service, waiter, int(orders["polls"])))))
 
 
-async def soak(service: Service, polls: int) -> dict[str, Any]:
+async def soak(service: Service, waiter: Waiter, polls: int) -> dict[str, Any]:
     """Wait in each slot for one job after the other."""
-    waiter = Ours(service)
     await warm_up(service, waiter)
     generations = math.ceil(polls / (SLOTS * LIFE / INTERVAL))
     began_at = time.monotonic() + 1.0
-    # Staggered: at no time do all begin or end.
-    service.order(
-        {
-            generation * SLOTS + slot + 1000: began_at + (generation + (slot + 1) / SLOTS) * LIFE
-            for generation in range(generations)
-            for slot in range(SLOTS)
-        }
-    )
+    # Ordered by a rule: a list of them would leave room behind in which memory could grow unseen.
+    service.order(succession=(began_at, SLOTS, LIFE))
     gc.collect()
     service.reset()
     samples: list[tuple[float, int, int]] = []
     files = open_files()
     watcher = asyncio.create_task(watch(service, samples, began_at))
-    await asyncio.gather(*(fill(waiter, slot, generations) for slot in range(SLOTS)))
+    async with waiter.session():
+        await asyncio.gather(*(fill(waiter, slot, generations) for slot in range(SLOTS)))
     watcher.cancel()
     stats = service.stats()
     return {
@@ -69,10 +66,10 @@ async def soak(service: Service, polls: int) -> dict[str, Any]:
     }
 
 
-async def fill(waiter: Ours, slot: int, generations: int) -> None:
+async def fill(waiter: Waiter, slot: int, generations: int) -> None:
     """Wait for the jobs of a slot, one after the other."""
     for generation in range(generations):
-        job = generation * SLOTS + slot + 1000
+        job = FIRST + generation * SLOTS + slot
         # Each wait begins with a poll at some point of its interval.
         first = time.time() + INTERVAL * slot / SLOTS
         await waiter.wait(Wait(job, INTERVAL, first, 0.0))
@@ -82,7 +79,7 @@ async def watch(service: Service, samples: list[tuple[float, int, int]], began_a
     """Take a sample every second, for ever."""
     while True:
         await asyncio.sleep(1.0)
-        counts = (await asyncio.to_thread(service.stats))["counts"]
+        counts = await asyncio.to_thread(service.counts)
         samples.append((time.monotonic() - began_at, sum(counts.values()), resident()))
 
 

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs
 
 #: Width of the buckets in which requests are counted, in seconds.
 BUCKET = 0.1
+#: Id of the first job of a succession.
+FIRST = 1_000_000
 #: Ids of jobs that are in every list and that nobody waits for.
 STRANGERS = 900_000_000
 
@@ -88,6 +90,8 @@ class Jobs:
     :ivar limit: QuestionPro's calls per window and key.
     :ivar window: its length, in seconds.
     :ivar strangers: jobs in every list that nobody waits for.
+    :ivar succession: a beginning, a number of slots and a life: each slot has one job after the other, the
+        first of which are ``FIRST`` and so on. None for no such jobs.
     :ivar connections: opened so far; ``open`` now, and ``peak`` at once.
     """
 
@@ -97,6 +101,7 @@ class Jobs:
         self.limit = 300
         self.window = 60.0
         self.strangers = 0
+        self.succession: tuple[float, int, float] | None = None
         self.open = 0
         self._lists: dict[tuple[str, int], tuple[float, bytes]] = {}
         self.reset()
@@ -116,10 +121,10 @@ class Jobs:
         Take in jobs and settings.
 
         :param orders: ``jobs`` with the point of :func:`time.monotonic` at which each ends, by id; and any of
-            ``think``, ``limit``, ``window``, ``strangers``.
+            ``think``, ``limit``, ``window``, ``strangers``, ``succession``.
         """
         self.ends_at |= {int(job): end for job, end in orders.get("jobs", {}).items()}
-        for name in ("think", "limit", "window", "strangers"):
+        for name in ("think", "limit", "window", "strangers", "succession"):
             setattr(self, name, orders.get(name, getattr(self, name)))
         self._lists.clear()
 
@@ -130,9 +135,16 @@ class Jobs:
             "peak": self.peak,
             "counts": dict(self._counts),
             "buckets": {str(bucket): count for bucket, count in sorted(self._buckets.items())},
-            "served_at": self._served_at,
-            "polled_at": self._polled_at,
         }
+
+    def counts(self) -> dict[str, int]:
+        """Return the requests of each kind: small, however long a run lasts."""
+        return dict(self._counts)
+
+    def times(self) -> dict[str, dict[int, Any]]:
+        """Return by job when it ended, when an answer said so first, and when QuestionPro was asked."""
+        ends = {job: self._end_of(job) for job in self._served_at}
+        return {"ends_at": ends, "served_at": self._served_at, "polled_at": self._polled_at}
 
     def answer(self, target: str, head: bytes, body: bytes) -> bytes:
         """Return the reply to a request, and count it."""
@@ -148,7 +160,7 @@ class Jobs:
                     self._counts["refused"] += 1
                     return reply(429, b'{"response": {"error": {"id": "1005", "message": "Too many calls"}}}')
                 job = int(found[1])
-                end = self.ends_at.get(job)
+                end = self.ends_at.get(job) if self.succession is None else self._end_of(job)
                 if name == "questionpro":
                     self._polled_at.setdefault(job, []).append(now)
                 if end is None or now < end:
@@ -172,6 +184,14 @@ class Jobs:
             return self._list("talkdesk", page, now, lambda at: self._talkdesk_list(at, page, size))
         self._counts["unknown"] += 1
         return reply(404, b'{"message": "no such address"}')
+
+    def _end_of(self, job: int) -> float | None:
+        if self.succession is None or job < FIRST:
+            return self.ends_at.get(job)
+        began_at, slots, life = self.succession
+        generation, slot = divmod(job - FIRST, slots)
+        # Staggered: at no time do all end.
+        return began_at + (generation + (slot + 1) / slots) * life
 
     def _too_many(self, head: bytes, now: float) -> bool:
         key = _KEY.search(head)

@@ -81,6 +81,10 @@ class Connection(asyncio.Protocol):
                 self._jobs.set_up(json.loads(body))
             case "reset":
                 self._jobs.reset()
+            case "counts":
+                return reply(200, json.dumps(self._jobs.counts()).encode())
+            case "times":
+                return reply(200, json.dumps(self._jobs.times()).encode())
             case "stats":
                 stats = {**self._jobs.stats(), "server_cpu": time.process_time()}
                 return reply(200, json.dumps(stats).encode())

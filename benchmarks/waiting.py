@@ -120,9 +120,9 @@ async def measure(orders: Orders, service: Service, waiter: Waiter) -> dict[str,
     Run all waits to their end.
 
     :return: ``cpu`` seconds of this process; ``polls``; ``beyond``: how long after its job's end, and after
-        its interval, each wait knew of it; ``lags`` after the start burst and ``worst_lag`` of the whole run;
-        ``window``: what was spent in it; ``server``: what the server counted; ``turns``: how the calls of a
-        key with a limit were shared out.
+        its interval, each wait knew of it; ``told``: how long after it the server first said so; ``lags``
+        after the start burst and ``worst_lag`` of the whole run; ``window``: what was spent in it; ``turns``:
+        how the calls of a key with a limit were shared out; ``server``: what the server counted.
     """
     await warm_up(service, waiter)
     # Time for the jobs to be ordered, and for as many tasks to be made.
@@ -136,6 +136,9 @@ async def measure(orders: Orders, service: Service, waiter: Waiter) -> dict[str,
     async with waiter.session():
         helpers = [asyncio.create_task(beat(lags))] if orders.heartbeat else []
         watcher = asyncio.create_task(watch(service, began_at, orders.window, memory))
+        if orders.age:
+            # This is the restart: whoever is overdue begins now.
+            await asyncio.sleep(began_at - time.monotonic())
         tasks = [asyncio.create_task(waiter.wait(wait)) for wait in waits]
         if orders.stop is not None:
             await asyncio.sleep(began_at + orders.stop - time.monotonic())
@@ -146,7 +149,7 @@ async def measure(orders: Orders, service: Service, waiter: Waiter) -> dict[str,
         for helper in helpers:
             helper.cancel()
         window = await watcher
-    server = service.stats()
+    server, times = service.stats(), service.times()
     counts = server["counts"]
     later = [lag for at, lag in lags if at > began_at + BURST]
     return {
@@ -156,7 +159,8 @@ async def measure(orders: Orders, service: Service, waiter: Waiter) -> dict[str,
         "lags": spread(later) if later else None,
         "worst_lag": max((lag for _, lag in lags), default=None),
         "window": window,
-        "turns": turns(server["polled_at"], began_at, waits) if server["polled_at"] else None,
+        "turns": turns(times["polled_at"], began_at, waits) if times["polled_at"] else None,
+        "told": spread([times["served_at"][job] - at for job, at in times["ends_at"].items()] or [0.0]),
         "began_at": began_at,
         "wall": time.monotonic() - began_at,
         "server": {name: server[name] for name in ("connections", "peak", "counts", "buckets", "server_cpu")},
@@ -186,12 +190,11 @@ async def watch(
         return None
     begin, length = window
     await asyncio.sleep(began_at + begin - time.monotonic())
-    before, spent = await asyncio.to_thread(service.stats), cpu()
+    before, spent = await asyncio.to_thread(service.counts), cpu()
     await asyncio.sleep(began_at + begin + length - time.monotonic())
     spent, grown = cpu() - spent, resident() - memory
-    after = await asyncio.to_thread(service.stats)
-    names = before["counts"] | after["counts"]
-    counts = {name: after["counts"].get(name, 0) - before["counts"].get(name, 0) for name in names}
+    after = await asyncio.to_thread(service.counts)
+    counts = {name: after.get(name, 0) - before.get(name, 0) for name in before | after}
     return {"cpu": spent, "seconds": length, "memory": grown, "counts": counts}
 
 
