@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks import charts, environment, fleet, limits, restart, soak, waits
-from benchmarks.runs import FOLDER, ROOT, Record, rounds
+from benchmarks.runs import FOLDER, Record, rounds
+from benchmarks.service import ROOT
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,10 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-from benchmarks.service import Service
+from benchmarks.service import ROOT, Service
 
-ROOT = Path(__file__).absolute().parents[1]
 FOLDER = ROOT / "build" / "bench"
 
 Record = dict[str, Any]

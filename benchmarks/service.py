@@ -12,8 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+
+ROOT = Path(__file__).absolute().parents[1]
 
 
 def cores() -> tuple[int | None, int | None]:
@@ -42,7 +46,9 @@ class Service:
             command = [sys.executable, "-m", "benchmarks.status_server", *(["--tls", folder] if tls else ())]
             core = cores()[1]
             command += ["--core", str(core)] if core is not None else []
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+            )
             assert process.stdin
             assert process.stdout
             try:
