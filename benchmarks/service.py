@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-
 ROOT = Path(__file__).absolute().parents[1]
 
 
