@@ -31,7 +31,7 @@ def cases(quick: bool) -> list[Record]:
     ]
     for count in FEW[::3] if quick else FEW:
         made += [
-            _case("few", "ours_ruler", count, 0.5, 10 if quick else 60, lists=lists)
+            _case("few", "ours_ruler", count, 0.5, 10 if quick else 30, lists=lists)
             for lists in ("never", "always")
         ]
     for strangers in STRANGERS[::2] if quick else STRANGERS:

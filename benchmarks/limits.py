@@ -19,7 +19,9 @@ def cases(quick: bool, seconds: float = 600.0) -> list[Record]:
     """
     usual: Record = {"settings": {"limit": LIMIT, "window": WINDOW}, "together": False, "hold": 1e6}
     usual |= {"waits": 100, "interval": 10.0, "stop": 65.0} if quick else {"interval": 30.0, "stop": seconds}
-    return [{"waiter": waiter, **usual} for waiter in NAMES]
+    # Two minutes show what the floor does.
+    short = {**usual, "stop": min(usual["stop"], 120.0)}
+    return [{"waiter": waiter, **(short if waiter.startswith("floor") else usual)} for waiter in NAMES]
 
 
 def tables(records: Sequence[Record]) -> list[str]:
