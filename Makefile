@@ -13,6 +13,9 @@ SEED ?=
 # More arguments for pytest: make test PYTEST_ARGS="-m 'not airflow'"
 PYTEST_ARGS ?=
 
+# make bench QUICK=1 takes minutes instead of hours; ONLY=waits,fleet,limits,restart,soak takes some parts.
+QUICK ?=
+
 # Some rows of the matrix: make matrix ONLY=lowest, ONLY=airflow-3.2, ONLY=python-3.13
 ONLY ?=
 
@@ -27,7 +30,7 @@ CODE = $(wildcard airflow_provider_jobstatus benchmarks example_dags tests)
 WAITING = airflow_provider_jobstatus/core/*,airflow_provider_jobstatus/transports/*,airflow_provider_jobstatus/hooks/*,airflow_provider_jobstatus/triggers/*,airflow_provider_jobstatus/sensors/*
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check matrix chaos format constraints clean
+.PHONY: help demo test check matrix chaos bench format constraints clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -62,6 +65,10 @@ chaos: ## 10,000 waits in processes, 1,000 on a real Airflow, while everything f
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m tests.chaos.processes --waits 10000 $(if $(SEED),--seed $(SEED))
 	$(DEV) -m tests.real_airflow.chaos --waits $(WAITS) $(if $(SEED),--seed $(SEED))
+
+bench: ## measure what waits cost, beside the peers and a floor (QUICK=1, ONLY=waits,fleet,limits,restart,soak)
+	@$(BOOTSTRAP) --extra dev .venv
+	$(DEV) -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only "$(ONLY)")
 
 format: ## put the code in shape
 	@$(BOOTSTRAP) --extra dev .venv

@@ -63,21 +63,28 @@ def rounds(cases: Sequence[Record], count: int, save: Callable[[list[Record]], N
     records: list[Record] = []
     for number in range(count):
         for case in cases:
-            told = ", ".join(f"{name} {value}" for name, value in case.items() if name != "module")
+            orders = {name: value for name, value in case.items() if name != "part"}
+            told = ", ".join(f"{name} {value}" for name, value in orders.items())
             print(f"round {number + 1} of {count}: {told}", file=sys.stderr, flush=True)
-            measured = run(**case, seed=number + 1)
+            measured = run(**orders, seed=number + 1)
             records.append({"round": number + 1, "case": case, "measured": measured})
             save(records)
     return records
 
 
-def select(records: Iterable[Record], **wanted: Any) -> dict[int, Record]:
-    """Return what the runs of one case measured, by round."""
-    return {
-        record["round"]: record["measured"]
-        for record in records
-        if all(record["case"].get(name) == value for name, value in wanted.items())
-    }
+def select(records: Iterable[Record], case: Record, **other: Any) -> dict[int, Record]:
+    """Return what the runs of a case measured, or of one that differs in something, by round."""
+    wanted = {**case, **other}
+    return {record["round"]: record["measured"] for record in records if record["case"] == wanted}
+
+
+def unique(records: Iterable[Record]) -> list[Record]:
+    """Return each case once, in the order of the first round."""
+    found: list[Record] = []
+    for record in records:
+        if record["case"] not in found:
+            found.append(record["case"])
+    return found
 
 
 def over(values: dict[int, float], floor: dict[int, float]) -> list[float]:

@@ -130,10 +130,11 @@ def main() -> None:
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
     try:
-        from uvloop import run
+        import uvloop
     except ImportError:
-        from asyncio import run
-    run(serve(Jobs(), arguments.tls))
+        asyncio.run(serve(Jobs(), arguments.tls))
+    else:
+        uvloop.run(serve(Jobs(), arguments.tls))
 
 
 if __name__ == "__main__":

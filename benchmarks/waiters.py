@@ -1,4 +1,4 @@
-"""Whoever waits in the benchmarks: this provider's trigger, its peers', and a floor below all of them."""
+"""Whoever waits in the benchmarks: this provider's trigger, and a floor below; see also ``peers``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from benchmarks.service import Service
-
-#: Jobs of the same account, at each peer.
-ACCOUNT = 1
 
 
 @dataclass(frozen=True)
@@ -80,9 +76,13 @@ class Floor(Waiter):
         while True:
             async with self._session.get(url) as reply:
                 body = json.loads(await reply.read())
-            if body["status"] == self.over:
+            if self.word(body) == self.over:
                 return time.monotonic()
             await asyncio.sleep(wait.interval)
+
+    def word(self, body: Any) -> Any:
+        """Return the status word of a reply."""
+        return body["status"]
 
 
 class FloorRuler(Floor):
@@ -91,6 +91,18 @@ class FloorRuler(Floor):
     path = "/v1/site/batch/%d/status"
     headers: ClassVar[dict[str, str]] = {"Authorization": "Bearer key"}
     over = "complete"
+
+
+class FloorQuestionPro(Floor):
+    """The same at QuestionPro: a refusal is a poll that brought nothing."""
+
+    path = "/a/api/v2/micropanel/batches/%d"
+    headers: ClassVar[dict[str, str]] = {"api-key": "key"}
+    over = "Delivery Successful"
+
+    def word(self, body: Any) -> Any:
+        """Return the status word, if there is one."""
+        return body["response"].get("status")
 
 
 class TriggerWaiter(Waiter):
@@ -183,95 +195,3 @@ class OursQuestionPro(Ours):
 
     vendor = "questionpro"
     base = "/a/api/v2"
-
-
-class HttpSensor(TriggerWaiter):
-    """``HttpSensorTrigger``: knows no other test than 404."""
-
-    def __init__(self, service: Service) -> None:
-        super().__init__(service)
-        from airflow.providers.http.triggers.http import HttpSensorTrigger
-
-        self._trigger = HttpSensorTrigger
-        connection = {"conn_type": "http", "host": service.url}
-        os.environ["AIRFLOW_CONN_PEER"] = json.dumps(connection)
-
-    def trigger(self, wait: Wait) -> Any:
-        """Return what ``HttpSensor`` hands to Airflow."""
-        return self._trigger(
-            endpoint=f"ready/{wait.job}", http_conn_id="peer", poke_interval=float(wait.interval)
-        )
-
-    def well(self, payload: Any) -> bool:
-        """Return whether it says so."""
-        return payload is True
-
-
-class DbtCloud(TriggerWaiter):
-    """``DbtCloudRunJobTrigger``. Its hook knows ``https`` only; for a plain server the address is changed."""
-
-    def __init__(self, service: Service) -> None:
-        super().__init__(service)
-        from airflow.providers.dbt.cloud.hooks.dbt import DbtCloudHook
-        from airflow.providers.dbt.cloud.triggers.dbt import DbtCloudRunJobTrigger
-
-        self._trigger = DbtCloudRunJobTrigger
-        connection = {"conn_type": "dbt_cloud", "host": urlsplit(service.url).netloc, "password": "key"}
-        os.environ["AIRFLOW_CONN_PEER"] = json.dumps({**connection, "login": str(ACCOUNT)})
-        if not service.ca:
-            known = DbtCloudHook.get_request_url_params
-
-            def plain(*arguments: Any, **named: Any) -> Any:
-                url, query = known(*arguments, **named)
-                return url.replace("https://", "http://", 1), query
-
-            DbtCloudHook.get_request_url_params = staticmethod(plain)
-
-    def trigger(self, wait: Wait) -> Any:
-        """Return what dbt Cloud's sensor hands to Airflow."""
-        return self._trigger(
-            conn_id="peer",
-            run_id=wait.job,
-            end_time=time.time() + 86400,
-            poll_interval=float(wait.interval),
-            account_id=ACCOUNT,
-        )
-
-    def well(self, payload: Any) -> bool:
-        """Return whether it says so."""
-        return bool(payload["status"] == "success")
-
-
-class Databricks(TriggerWaiter):
-    """``DatabricksExecutionTrigger``."""
-
-    def __init__(self, service: Service) -> None:
-        super().__init__(service)
-        from airflow.providers.databricks.triggers.databricks import DatabricksExecutionTrigger
-
-        self._trigger = DatabricksExecutionTrigger
-        place = urlsplit(service.url)
-        connection = {"conn_type": "databricks", "host": place.hostname, "port": place.port}
-        connection |= {"schema": place.scheme, "password": "key"}
-        os.environ["AIRFLOW_CONN_PEER"] = json.dumps(connection)
-
-    def trigger(self, wait: Wait) -> Any:
-        """Return what Databricks' operators hand to Airflow."""
-        return self._trigger(run_id=wait.job, databricks_conn_id="peer", polling_period_seconds=wait.interval)
-
-    def well(self, payload: Any) -> bool:
-        """Return whether it says so."""
-        return "SUCCESS" in str(payload["run_state"])
-
-
-WAITERS: dict[str, type[Waiter]] = {
-    "floor": Floor,
-    "ours": Ours,
-    "http_sensor": HttpSensor,
-    "dbt_cloud": DbtCloud,
-    "databricks": Databricks,
-    "floor_ruler": FloorRuler,
-    "ours_ruler": OursRuler,
-    "ours_talkdesk": OursTalkdesk,
-    "ours_questionpro": OursQuestionPro,
-}

@@ -17,11 +17,15 @@ import random
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
+from benchmarks.peers import WAITERS
 from benchmarks.service import Service, cores
-from benchmarks.waiters import WAITERS, Wait, Waiter
+from benchmarks.waiters import Wait, Waiter
 
 #: Lag is looked at only after the start burst, which is over after so many seconds.
 BURST = 3.0
@@ -34,7 +38,7 @@ class Orders:
     """
     What one run does.
 
-    :param waiter: key of :data:`benchmarks.waiters.WAITERS`.
+    :param waiter: key of :data:`benchmarks.peers.WAITERS`.
     :param url: of the status server.
     :param ca: file of its authority, over TLS.
     :param waits: how many.
@@ -43,6 +47,9 @@ class Orders:
     :param hold: seconds in which no job ends.
     :param span: seconds after that in which each job ends, at random.
     :param together: whether all waits ask for the first time at one moment, or at random in their interval.
+    :param age: seconds since the first poll of each wait, as after a restart.
+    :param lists: whether lists of jobs are read: "always", "never", or None as our trigger decides.
+    :param stop: seconds after which whoever still waits is stopped; None for never.
     :param heartbeat: whether the event loop's lag is measured, which costs 2 % of a core.
     :param window: begin and length, in seconds, of the time whose CPU, memory and requests are told apart.
     """
@@ -56,6 +63,9 @@ class Orders:
     hold: float = 0.0
     span: float = 8.0
     together: bool = True
+    age: float = 0.0
+    lists: str | None = None
+    stop: float | None = None
     heartbeat: bool = False
     window: tuple[float, float] | None = None
 
@@ -67,7 +77,7 @@ class Orders:
         for number in range(self.waits):
             interval = self.interval or chance.randint(1, 5)
             late = chance.random() * interval
-            first = began_at + epoch + (0.0 if self.together else late)
+            first = began_at + epoch - self.age + (0.0 if self.together else late)
             end = began_at + self.hold + chance.random() * self.span
             waits.append(Wait(1_000_000 + number, interval, first, end))
         return waits
@@ -82,8 +92,10 @@ def main() -> None:
     if service.ca:
         # What a peer trusts that has no setting for it.
         os.environ["SSL_CERT_FILE"] = service.ca
-    if orders.waiter != "floor":
+    if not orders.waiter.startswith("floor"):
         silence()
+    if orders.lists:
+        force(orders.lists)
     waiter = WAITERS[orders.waiter](service)
     print(json.dumps(asyncio.run(measure(orders, service, waiter))))
 
@@ -96,13 +108,21 @@ def silence() -> None:
     configure_logging(json_output=True, output=nowhere, sending_to_supervisor=True)
 
 
+def force(lists: str) -> None:
+    """Have our triggers read lists of jobs always or never, whatever is worth it."""
+    constants: Any = import_module("airflow_provider_jobstatus.triggers.lists")
+    constants.WORTH_FROM = 1 if lists == "always" else sys.maxsize
+    constants.WORTH_RATIO = sys.maxsize
+
+
 async def measure(orders: Orders, service: Service, waiter: Waiter) -> dict[str, Any]:
     """
     Run all waits to their end.
 
     :return: ``cpu`` seconds of this process; ``polls``; ``beyond``: how long after its job's end, and after
         its interval, each wait knew of it; ``lags`` after the start burst and ``worst_lag`` of the whole run;
-        ``window``: what was spent in it; ``server``: what the server counted.
+        ``window``: what was spent in it; ``server``: what the server counted; ``turns``: how the calls of a
+        key with a limit were shared out.
     """
     await warm_up(service, waiter)
     # Time for the jobs to be ordered, and for as many tasks to be made.
@@ -117,7 +137,11 @@ async def measure(orders: Orders, service: Service, waiter: Waiter) -> dict[str,
         helpers = [asyncio.create_task(beat(lags))] if orders.heartbeat else []
         watcher = asyncio.create_task(watch(service, began_at, orders.window, memory))
         tasks = [asyncio.create_task(waiter.wait(wait)) for wait in waits]
-        known_at = await asyncio.gather(*tasks)
+        if orders.stop is not None:
+            await asyncio.sleep(began_at + orders.stop - time.monotonic())
+            for task in tasks:
+                task.cancel()
+        known_at: list[Any] = await asyncio.gather(*tasks, return_exceptions=orders.stop is not None)
         spent = cpu() - spent
         for helper in helpers:
             helper.cancel()
@@ -128,12 +152,12 @@ async def measure(orders: Orders, service: Service, waiter: Waiter) -> dict[str,
     return {
         "cpu": spent,
         "polls": counts.get("status", 0) + counts.get("terminal", 0),
-        "beyond": spread(
-            [at - wait.ends_at - wait.interval for at, wait in zip(known_at, waits, strict=True)]
-        ),
+        "beyond": beyond(waits, known_at) if orders.stop is None else None,
         "lags": spread(later) if later else None,
         "worst_lag": max((lag for _, lag in lags), default=None),
         "window": window,
+        "turns": turns(server["polled_at"], began_at, waits) if server["polled_at"] else None,
+        "began_at": began_at,
         "wall": time.monotonic() - began_at,
         "server": {name: server[name] for name in ("connections", "peak", "counts", "buckets", "server_cpu")},
     }
@@ -171,6 +195,19 @@ async def watch(
     return {"cpu": spent, "seconds": length, "memory": grown, "counts": counts}
 
 
+def beyond(waits: list[Wait], known_at: list[float]) -> dict[str, float]:
+    """Return how late the ends were known, over the interval."""
+    return spread([at - wait.ends_at - wait.interval for at, wait in zip(known_at, waits, strict=True)])
+
+
+def turns(polled_at: dict[str, list[float]], began_at: float, waits: list[Wait]) -> dict[str, Any]:
+    """Return how often each wait was answered, and the longest time in which one was not."""
+    over_at = time.monotonic()
+    answers = [polled_at.get(str(wait.job), []) for wait in waits]
+    gaps = [max(b - a for a, b in pairwise([began_at, *times, over_at])) for times in answers]
+    return {"polls": spread([len(times) for times in answers]), "gaps": spread(gaps)}
+
+
 def cpu() -> float:
     """Return the CPU seconds of this process so far."""
     return time.process_time()
@@ -182,14 +219,14 @@ def resident() -> int:
         return int(file.read().split()[1]) * PAGE
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Return median, 99th percentile and maximum."""
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return minimum, median, 99th percentile and maximum."""
     ranked = sorted(values)
 
     def rank(share: float) -> float:
         return ranked[max(math.ceil(share * len(ranked)) - 1, 0)]
 
-    return {"p50": rank(0.5), "p99": rank(0.99), "max": ranked[-1]}
+    return {"min": ranked[0], "p50": rank(0.5), "p99": rank(0.99), "max": ranked[-1]}
 
 
 if __name__ == "__main__":

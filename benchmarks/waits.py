@@ -16,11 +16,10 @@ coroutine a job. Each run is a process of its own; each job ends at random withi
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Sequence
 
-from benchmarks.runs import Record, over, rounds, select, spread
-from benchmarks.waiters import WAITERS
+from benchmarks.peers import WAITERS
+from benchmarks.runs import Record, over, rounds, select, spread, unique
 
 PEERS = ("http_sensor", "dbt_cloud", "databricks")
 ALL = ("floor", "ours", *PEERS)
@@ -58,8 +57,31 @@ def cases(
 
 def memory_cases(waiters: Sequence[str], count: int = 1000) -> list[Record]:
     """Return the runs in which memory is read: each has asked, and none has ended."""
-    usual: Record = {"waits": count, "tls": False, "hold": 7.0, "span": 1.0, "window": [5.5, 1.0]}
+    usual: Record = {
+        "waits": count,
+        "tls": False,
+        "together": True,
+        "hold": 7.0,
+        "span": 1.0,
+        "window": [5.5, 1.0],
+    }
     return [{"waiter": waiter, **usual} for waiter in waiters]
+
+
+def suite(quick: bool) -> list[Record]:
+    """Return the runs of a round of everything."""
+    counts, few = ((1000,), ALL[:2]) if quick else ((100, 1000, 5000, MANY), ALL)
+    made = [*cases(ALL, counts), *cases(few, counts, tls=True)]
+    # How it is when the waits have begun at any time: fewer polls meet in one turn of the loop.
+    made += cases(ALL[:2], [1000] if quick else [1000, 5000], together=False)
+    for tls in (False,) if quick else (False, True):
+        made += cases(few, [1000] if quick else [1000, 5000], tls, heartbeat=True)
+    return made + memory_cases(few)
+
+
+def tables(records: Sequence[Record]) -> list[str]:
+    """Return all tables in Markdown."""
+    return [*table(records), "", *lag_table(records), "", *memory_table(records)]
 
 
 def cost(measured: Record) -> float:
@@ -77,8 +99,8 @@ def table(records: Sequence[Record]) -> list[str]:
     for case in unique(records):
         if case.get("heartbeat") or case.get("window"):
             continue
-        runs = select(records, **case)
-        floor = select(records, **{**case, "waiter": "floor"})
+        runs = select(records, case)
+        floor = select(records, case, waiter="floor")
         costs = {number: cost(run) for number, run in runs.items()}
         ratios = over(costs, {number: cost(run) for number, run in floor.items()})
         opened = [run["server"]["connections"] / run["polls"] for run in runs.values()]
@@ -101,8 +123,8 @@ def lag_table(records: Sequence[Record]) -> list[str]:
     for case in unique(records):
         if not case.get("heartbeat"):
             continue
-        runs = select(records, **case)
-        floor = select(records, **{**case, "waiter": "floor"})
+        runs = select(records, case)
+        floor = select(records, case, waiter="floor")
 
         def of(rank: str, runs: dict[int, Record] = runs) -> dict[int, float]:
             return {number: run["lags"][rank] * 1000 for number, run in runs.items()}
@@ -122,20 +144,9 @@ def memory_table(records: Sequence[Record]) -> list[str]:
     lines = ["| trigger | KiB per wait, 1,000 waits |", "| --- | --- |"]
     for case in unique(records):
         if case.get("window"):
-            grown = [
-                run["window"]["memory"] / case["waits"] / 1024 for run in select(records, **case).values()
-            ]
+            grown = [run["window"]["memory"] / case["waits"] / 1024 for run in select(records, case).values()]
             lines.append(f"| {NAMES.get(case['waiter'], case['waiter'])} | {spread(grown, '.1f')} |")
     return lines
-
-
-def unique(records: Iterable[Record]) -> list[Record]:
-    """Return each case once, in the order of the first round."""
-    found: list[Record] = []
-    for record in records:
-        if record["case"] not in found:
-            found.append(record["case"])
-    return found
 
 
 def main() -> None:
@@ -163,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,103 @@
+"""
+Measure everything that docs/performance.md says about waits, and print it as tables.
+
+    python -m benchmarks [--quick] [--only waits,fleet] [--rounds N] [--report]
+
+Makes its environment once, under ``build/bench``, where the results of every run are kept as JSON. Tables go
+to ``build/bench/tables.md`` and charts to ``docs/images``; of a quick run, both stay under ``build/bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks import charts, environment, fleet, limits, restart, soak, waits
+from benchmarks.runs import FOLDER, ROOT, Record, rounds
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    One question of the benchmarks.
+
+    :param title: as a heading.
+    :param cases: the runs of a round, by whether it is a quick one.
+    :param tables: the lines that show the records.
+    :param charts: draws the records into a folder.
+    :param repeated: whether one round is not enough.
+    """
+
+    title: str
+    cases: Callable[[bool], list[Record]]
+    tables: Callable[[Sequence[Record]], list[str]]
+    charts: Callable[[Sequence[Record], charts.Folder], None]
+    repeated: bool = True
+
+
+def main() -> None:
+    """Measure, save, print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a few minutes, and figures that are but a hint")
+    parser.add_argument("--only", default="", help="waits, fleet, limits, restart, soak; all by default")
+    parser.add_argument("--rounds", type=int, help="of each comparison (default: 3; quick: 1)")
+    parser.add_argument("--polls", type=int, default=1_000_000, help="of the soak")
+    parser.add_argument("--seconds", type=float, default=600.0, help="of the run against a limit")
+    parser.add_argument("--report", action="store_true", help="measure nothing: show what was measured last")
+    arguments = parser.parse_args()
+    environment.enter("benchmarks")
+    parts = {
+        "waits": Part("Waits in one event loop", waits.suite, waits.tables, charts.waits),
+        "fleet": Part("Lists of jobs", fleet.cases, fleet.tables, charts.fleet),
+        "limits": Part(
+            "A key with a limit",
+            partial(limits.cases, seconds=arguments.seconds),
+            limits.tables,
+            charts.nothing,
+            repeated=False,
+        ),
+        "restart": Part("After a restart", restart.cases, restart.tables, charts.restart),
+        "soak": Part(
+            "Soak", partial(soak.cases, polls=arguments.polls), soak.tables, charts.soak, repeated=False
+        ),
+    }
+    chosen = arguments.only.split(",") if arguments.only else list(parts)
+    if unknown := set(chosen) - set(parts):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    results = FOLDER / ("quick" if arguments.quick else "results")
+    results.mkdir(parents=True, exist_ok=True)
+    images = results if arguments.quick else ROOT / "docs" / "images"
+    count = arguments.rounds or (1 if arguments.quick else 3)
+    text = [f"Airflow {version()}, Python {platform.python_version()}, {os.cpu_count()} cores", ""]
+    for name in chosen:
+        part, file = parts[name], results / f"{name}.json"
+
+        def save(records: list[Record], file: os.PathLike[str] = file) -> None:
+            with open(file, "w") as stream:
+                json.dump(records, stream)
+
+        if not arguments.report:
+            rounds(part.cases(arguments.quick), count if part.repeated else 1, save)
+        records = json.loads(file.read_text())
+        part.charts(records, images)
+        text += [f"## {part.title}", "", *part.tables(records), ""]
+    (results / "tables.md").write_text("\n".join(text))
+    print("\n".join(text))
+
+
+def version() -> str:
+    """Return Airflow's version."""
+    from importlib.metadata import version as installed
+
+    return installed("apache-airflow")
+
+
+if __name__ == "__main__":
+    main()
