@@ -16,9 +16,9 @@ _BUSY = (0, 1, 2, 5, 6)
 @dataclass(frozen=True)
 class Process:
     """
-    A living process.
+    A process, also one that has ended and that its parent has not asked for yet.
 
-    :param cpu: seconds of its own and of its children that have ended.
+    :param cpu: seconds of its own and of its children that have ended and were asked for.
     """
 
     pid: int
@@ -41,7 +41,7 @@ class Memory:
 
 
 def processes() -> list[Process]:
-    """Return all living processes."""
+    """Return all processes."""
     found = []
     for entry in PROC.iterdir():
         if entry.name.isdigit():
@@ -51,9 +51,8 @@ def processes() -> list[Process]:
                 continue
             # The name in parentheses may itself hold spaces and parentheses.
             fields = stat.rpartition(b")")[2].split()
-            if fields[0] not in (b"Z", b"X"):
-                cpu = sum(map(int, fields[11:15])) / TICKS
-                found.append(Process(int(entry.name), int(fields[1]), int(fields[3]), cpu))
+            cpu = sum(map(int, fields[11:15])) / TICKS
+            found.append(Process(int(entry.name), int(fields[1]), int(fields[3]), cpu))
     return found
 
 
@@ -103,8 +102,8 @@ def session_memory(session: int) -> Memory:
             try:
                 lines = (PROC / str(process.pid) / "smaps_rollup").read_text().splitlines()[1:]
             except OSError:
-                continue
+                continue  # has ended
             sizes = {name: int(size.split()[0]) for name, _, size in (line.partition(":") for line in lines)}
-            rss += sizes["Rss"]
-            pss += sizes["Pss"]
+            rss += sizes.get("Rss", 0)
+            pss += sizes.get("Pss", 0)
     return Memory(rss / 1024, pss / 1024)

@@ -21,6 +21,8 @@ SUBJECTS = ("http_sensor", "ruler", "talkdesk", "ruler_list", "talkdesk_list", "
 LISTS = ("ruler_list", "talkdesk_list")
 #: Job of the first sensors, which has ended.
 FIRST = 1
+#: Seconds that the worker of a task needs at most to end, once Airflow knows what has become of the task.
+_AFTERMATH = 5.0
 
 
 class Measurement:
@@ -72,6 +74,7 @@ class Measurement:
         run_id = self._stack.trigger(subject)
         where = f"dag_id = '{subject}' AND run_id = '{run_id}'"
         self._until(lambda: self._states(where) == {"deferred": result.tasks}, where)
+        time.sleep(_AFTERMATH)
         result.defer = self._since(before)
         # A task is 'deferred' some moments before a triggerer takes it.
         joined = f"trigger JOIN task_instance ON trigger.id = trigger_id WHERE {where}"
@@ -98,6 +101,7 @@ class Measurement:
         self._until(
             lambda: self._states(where).keys() <= {"success", "failed", "upstream_failed", "skipped"}, where
         )
+        time.sleep(_AFTERMATH)
         result.finish = self._since(before)
         if (states := self._states(where)) != {"success": result.tasks}:
             raise StackError(f"{result.subject}: these are not all successes: {states}")

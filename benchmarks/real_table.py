@@ -24,7 +24,8 @@ triggerer's CPU is that of its processes while all tasks are deferred and no job
 idle, as median (least to greatest) of the windows; so are requests and connections. Memory is what the
 triggerer holds then, less what it held before. "End to answer" is from a job's end until its own status first
 said so, "end to success" until Airflow's database has the task's success; of one sensor over a list, from
-the last job's end. CPU to finish is from the first end on, less what an idle Airflow costs in that time.
+the last job's end. CPU to defer, and to finish, from the first end on, is less what an idle Airflow costs in
+that time; the machine's is not.
 """
 
 Values = Sequence[float]
@@ -51,11 +52,11 @@ def figures(result: Result) -> dict[str, Values]:
     """Return what is compared, by name: nothing, one value, or one a window."""
     assert result.defer is not None
     idle = statistics.median(rates(result.idle, lambda window: window.airflow)) / 60
-    finish = result.finish
+    defer, finish = result.defer, result.finish
     return {
         "wall to defer, s": [result.exact_defer],
-        "CPU to defer, s": [result.defer.airflow],
-        "CPU to defer, machine, s": [result.defer.machine],
+        "CPU to defer, s": [defer.airflow - idle * defer.seconds],
+        "CPU to defer, machine, s": [defer.machine],
         "triggerer's CPU while waiting, s per min": net_cpu(result),
         "requests per min": rates(result.windows, lambda window: window.requests),
         "connections per min": rates(result.windows, lambda window: window.connections),
