@@ -143,6 +143,13 @@ class AirflowStack(AirflowApi):
         """
         return self._processes[name].poll()
 
+    def session(self, name: str) -> int:
+        """Return the id of the session that all processes of a component belong to.
+
+        :param name: a component that was started
+        """
+        return self._processes[name].pid
+
     def restart(self, name: str) -> None:
         """Stop one component if it runs, start it anew, return when Airflow counts it as alive.
 
