@@ -28,7 +28,6 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from airflow_provider_jobstatus.core.chance import Durations, Pace
@@ -45,7 +44,14 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.forecast import next_look, seconds_taken
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
-from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, SAME_POINT, JobEvent, News, Outcome, WaitPlan
+from airflow_provider_jobstatus.core.wait import (
+    SAME_POINT,
+    JobEvent,
+    News,
+    Outcome,
+    WaitPlan,
+    digest,
+)
 
 #: Seconds after the start of a wait in which a 404 may mean "not yet".
 NOT_FOUND_GRACE = 120.0
@@ -63,7 +69,8 @@ class JobPoller:
     :param plan: when to ask, and for how long.
     :param now: epoch seconds. The first poll is due at the next point of the plan's grid.
     :param memory: what :meth:`memory` of an earlier poller of the same wait returned; and ``"status"``, what
-        that one saw last, as a plain dict, if that is to be known.
+        that one saw last, as a plain dict, if that is to be known; and ``"told"``, the :func:`digest` of what
+        the log was told already.
     :param jitter: returns a random number from 0 to 1.
     :param durations: of jobs of this kind; it is told how long this one took, and an adaptive plan uses it.
 
@@ -84,6 +91,7 @@ class JobPoller:
         "_outage_began_at",
         "_pace",
         "_refused_before",
+        "_told",
         "_unknown_words",
         "durations",
         "event",
@@ -119,6 +127,7 @@ class JobPoller:
         self._course = Course(memory.get("course"))
         self._pace = Pace(memory.get("pace")) if plan.adaptive else None
         self._failures = int(memory.get("failures", 0))
+        self._told: int | None = memory.get("told")
         self._outage_began_at = memory.get("outage_began_at")
         self.not_before = memory.get("not_before", 0.0)
         due = now if now == plan.first_poll_at else plan.next_point(now)
@@ -130,17 +139,8 @@ class JobPoller:
         return self._last_status
 
     def align(self, point: float, now: float) -> None:
-        """
-        Ask at the points at which another poller asks about the same job, as often as this one.
-
-        :param point: of the other's grid, epoch seconds.
-        """
-        interval = self.plan.poll_interval
-        if self.plan.exponential_backoff or not point:
-            return
-        earliest = max(self.plan.first_poll_at - interval + SAME_POINT, self.plan.started_at + MIN_DEFERRAL)
-        steps = math.ceil((earliest - point) / interval)
-        self.plan = replace(self.plan, first_poll_at=point + steps * interval)
+        """Ask at the points of another poller's grid, who asks about the same job as often."""
+        self.plan = self.plan.through(point)
         self._ask_again_at(max(self.plan.next_point(now), self.not_before))
 
     def memory(self) -> dict[str, Any]:
@@ -212,15 +212,14 @@ class JobPoller:
             return self._news("answers again", f"answers again: {status.describe()}")
         if self.event is None and not changed:
             return self._stall(now)
-        if self.event is None:
+        told, self._told = self._told, None
+        if self.event is None and digest(self.job_id, status) != told:
             return self._news("changed", f"{status.describe()}{self._course.estimate(now)}", warning=False)
         return None
 
     def _tell_duration(self, status: JobStatus, now: float, seen_running: bool) -> None:
-        if self.durations is None:
-            return
         seconds = seconds_taken(status, self.plan.started_at, now, seen_running=seen_running)
-        if seconds is not None:
+        if self.durations is not None and seconds is not None:
             self.durations.add(seconds)
 
     def _stall(self, now: float) -> News | None:

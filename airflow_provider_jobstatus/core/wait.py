@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
+from zlib import crc32
 
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean, storable
@@ -99,6 +100,11 @@ class News:
     warning: bool = True
 
 
+def digest(job_id: str, status: JobStatus | None) -> int:
+    """Return a number by which what a log was told of a job is known again; 0 for nothing."""
+    return 0 if status is None else crc32(f"{job_id}: {status.describe()}".encode("utf-8", "surrogatepass"))
+
+
 @dataclass(frozen=True, slots=True)
 class WaitPlan:
     """
@@ -129,6 +135,14 @@ class WaitPlan:
     stalled_after: float | None = None
     fail_stalled: bool = False
     adaptive: bool = False
+
+    def through(self, point: float) -> WaitPlan:
+        """Return the same plan with a grid through ``point``, from about where this one begins."""
+        if self.exponential_backoff:
+            return self
+        earliest = max(self.first_poll_at - self.poll_interval + SAME_POINT, self.started_at + MIN_DEFERRAL)
+        steps = math.ceil((earliest - point) / self.poll_interval)
+        return replace(self, first_poll_at=point + steps * self.poll_interval)
 
     def next_point(self, now: float) -> float:
         """Return the first point of the grid after ``now``."""

@@ -15,7 +15,7 @@ from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.goal import Goal, Queue
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan
+from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan, digest
 from airflow_provider_jobstatus.sensors.worker import Memory, Vendor
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ class WorkerWait:
                 fail_fast=self._goal.fail_fast,
                 good_states=sorted(self._goal.good_states) if self._matters(self._goal) else None,
                 adaptive=plan.adaptive,
+                told=digest(poller.job_id, poller.last_status),
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=left),

@@ -32,6 +32,7 @@ _DEFAULTS: dict[str, Any] = {
     "fail_fast": False,
     "good_states": None,
     "adaptive": False,
+    "told": 0,
 }
 
 
@@ -63,6 +64,7 @@ class BatchJobTrigger(BaseTrigger):
     :param fail_fast: whether one job that does not end well ends the wait.
     :param good_states: terminal states that are well; None for ``succeeded`` and ``partial``.
     :param adaptive: look also between two points of the grid, when a job is likely to end.
+    :param told: digest of what the first look has written into the task's log: it is not written again.
 
     The event is what :func:`~airflow_provider_jobstatus.core.event.pack` makes.
     """
@@ -86,6 +88,7 @@ class BatchJobTrigger(BaseTrigger):
         fail_fast: bool = False,
         good_states: list[str] | None = None,
         adaptive: bool = False,
+        told: int = 0,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -106,6 +109,7 @@ class BatchJobTrigger(BaseTrigger):
         self.fail_fast = fail_fast
         self.good_states = good_states
         self.adaptive = adaptive
+        self.told = told
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments: plain JSON, no secret."""
@@ -161,7 +165,9 @@ class BatchJobTrigger(BaseTrigger):
 
     def _pollers(self, job_ids: list[str], now: float) -> list[JobPoller]:
         return [
-            JobPoller(job_id, self._plan(first_poll_at), now, {"not_before": self.not_before})
+            JobPoller(
+                job_id, self._plan(first_poll_at), now, {"not_before": self.not_before, "told": self.told}
+            )
             for job_id, first_poll_at in zip(
                 job_ids,
                 first_polls(job_ids, self.started_at, self.first_poll_at, self.poll_interval),
