@@ -159,14 +159,24 @@ class Ours(TriggerWaiter):
 
     def trigger(self, wait: Wait) -> Any:
         """Return what the sensor hands to Airflow."""
+        job_id = self.job % wait.job
         return self._trigger(
             conn_id="ours",
-            job_ids=[self.job % wait.job],
+            job_ids=[job_id],
             poll_interval=wait.interval,
-            started_at=wait.first_poll_at - wait.interval,
+            # Long before, as after a restart: the first seconds of a wait have a rule of their own.
+            started_at=wait.first_poll_at - 3600,
             first_poll_at=wait.first_poll_at,
             deadline_at=wait.first_poll_at + 86400,
+            # The worker's first look has seen and told the same.
+            told=self._digest(job_id),
         )
+
+    def _digest(self, job_id: str) -> int:
+        from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+        from airflow_provider_jobstatus.core.wait import digest
+
+        return digest(job_id, JobStatus(job_id, self.vendor, JobState.RUNNING, "processing"))
 
     def well(self, payload: Any) -> bool:
         """Return whether the one job has succeeded."""
