@@ -56,6 +56,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "silent_fail": {"silent_fail": True},
     "exponential_backoff": {"exponential_backoff": True},
     "max_wait": {"exponential_backoff": True, "max_wait": 120},
+    "adaptive": {"adaptive": True},
     "timeout": {"timeout": 60},
 }
 #: What a script ends with: a state, or an exception.
