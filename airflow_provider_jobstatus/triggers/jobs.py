@@ -71,9 +71,11 @@ class Job:
     @property
     def open(self) -> bool:
         """Whether somebody still waits for it. Those who do not any more are let go."""
-        for poller, _ in self.members:
-            if poller.event is not None:
-                self.members = [member for member in self.members if member[0].event is None]
+        for poller, wait in self.members:
+            if poller.event is not None or wait.over.done():
+                self.members = [
+                    member for member in self.members if member[0].event is None and not member[1].over.done()
+                ]
                 break
         return bool(self.members)
 

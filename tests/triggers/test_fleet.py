@@ -493,3 +493,30 @@ def test_an_adaptive_wait_knows_how_long_others_of_its_kind_took(
     for number in range(20):
         late(f"calls/job-{number}", adaptive=False)
     assert late("calls/one-more", adaptive=True) < 60
+
+
+@pytest.mark.parametrize("trouble", ["the connection cannot be read", "the vendor is away"])
+def test_a_wait_that_fails_whenever_it_is_told_something_does_not_hold_up_the_others(
+    trouble: str,
+    sandbox: Sandbox,
+    fake_time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+    at_their_points: None,
+) -> None:
+    ids = [f"job-{number}" for number in range(150)]
+    for job_id in [*ids, "odd"]:
+        sandbox.put_job("aftercare", job_id, script="status:500*2,status:200:done")
+    if trouble == "the connection cannot be read":
+        monkeypatch.delenv("AIRFLOW_CONN_AFTERCARE_DEFAULT")
+        fake_time.on_pause = lambda _: monkeypatch.setenv(  # type: ignore[method-assign]
+            "AIRFLOW_CONN_AFTERCARE_DEFAULT", sandbox.environment()["AIRFLOW_CONN_AFTERCARE_DEFAULT"]
+        )
+    now = fake_time.now
+    odd = [
+        waiting(fake_time, "aftercare_default", "odd", first_poll_at=now, max_outage="long") for _ in range(2)
+    ]
+    triggers = [waiting(fake_time, "aftercare_default", job_id, first_poll_at=now) for job_id in ids]
+
+    events = ends([*odd, *triggers])
+
+    assert [event.outcome for event in events] == [Outcome.CRASHED] * 2 + [Outcome.FINISHED] * len(ids)
