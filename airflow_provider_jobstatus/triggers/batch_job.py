@@ -164,15 +164,14 @@ class BatchJobTrigger(BaseTrigger):
         return [poller.event for poller in pollers if poller.event is not None]
 
     def _pollers(self, job_ids: list[str], now: float) -> list[JobPoller]:
+        time_before = max(self.first_poll_at - self.started_at - MIN_DEFERRAL, 0.0)
+        # Who looks when an end is likely is told the time of the first look, too.
+        width = min(self.poll_interval, time_before) if self.adaptive else self.poll_interval
+        first = first_polls(job_ids, self.started_at, self.first_poll_at, width)
+        memory = {"not_before": self.not_before, "told": self.told}
         return [
-            JobPoller(
-                job_id, self._plan(first_poll_at), now, {"not_before": self.not_before, "told": self.told}
-            )
-            for job_id, first_poll_at in zip(
-                job_ids,
-                first_polls(job_ids, self.started_at, self.first_poll_at, self.poll_interval),
-                strict=True,
-            )
+            JobPoller(job_id, self._plan(first_poll_at), now, memory)
+            for job_id, first_poll_at in zip(job_ids, first, strict=True)
         ]
 
     def _plan(self, first_poll_at: float) -> WaitPlan:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_jobstatus.core.event import unpack
 from airflow_provider_jobstatus.core.wait import Outcome
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger
+from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger, first_polls
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime
 
@@ -241,3 +243,34 @@ def test_hostile_text_of_a_vendor_reaches_the_event_harmless(
     assert len(stored) < 4000
     assert not any(character in event["status"]["detail"] for character in "\x00\x1b\n\u202e")
     assert event["status"]["counts"]["total"] is None
+
+
+def test_first_polls_lie_anywhere_in_an_interval_and_at_the_same_points_after_a_restart() -> None:
+    def first(job_ids: list[str], interval: float = 60.0) -> list[float]:
+        return first_polls(job_ids, 1000.0, 1000.0 + interval, interval)
+
+    alone = [first([f"site/job-{number}"])[0] for number in range(1000)]
+    assert 1005 <= min(alone) < 1006
+    assert 1064 < max(alone) < 1065
+    # As many in each tenth of an interval, so that a restart brings no burst: at most twice the mean.
+    tenths = Counter(int((point - 1005) // 6) for point in alone)
+    assert max(tenths.values()) < 200
+    assert first(["site/job-1"]) == first(["site/job-1"])
+
+    together = first([f"job-{number}" for number in range(100)])
+    gaps = [later - earlier for earlier, later in pairwise(together)]
+    assert gaps == pytest.approx([0.6] * 99)
+
+
+def test_an_adaptive_wait_is_not_spread_beyond_its_first_look() -> None:
+    waiting = BatchJobTrigger(
+        "ruler_default",
+        ["site/job"],
+        600.0,
+        started_at=1000.0,
+        first_poll_at=1005.0,
+        deadline_at=9000.0,
+        adaptive=True,
+    )
+    (poller,) = waiting._pollers(["site/job"], 1000.0)
+    assert poller.next_poll_at == 1005.0
