@@ -101,9 +101,8 @@ class AioClient:
             auto_decompress=False,
             # No .netrc; and aiohttp would refuse our own Authorization header beside it.
             trust_env=False,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=self._limits.connect, sock_read=self._limits.read
-            ),
+            # One timer of our own serves for the rest: aiohttp's own would be set anew for each piece.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect),
         )
         return self
 
@@ -171,8 +170,10 @@ class AioClient:
         # Through a proxy, the address is the proxy's.
         route = _Route(request)
         _route.set(None if proxy else route)
+        limits, now = self._limits, asyncio.get_running_loop().time
+        ends_at = now() + limits.total
         try:
-            async with asyncio.timeout(self._limits.total):
+            async with asyncio.timeout(min(limits.connect + limits.read, limits.total)) as patience:
                 async with self._session.request(
                     request.method,
                     url,
@@ -190,7 +191,11 @@ class AioClient:
                     check_length(headers)
                     coding = headers.get("content-encoding", "")
                     reader = BodyReader(coding, request.outline_for(reply.status, headers), request.max_bytes)
-                    async for chunk in reply.content.iter_any():
+                    while not reply.content.at_eof():
+                        # Whatever is there already needs no patience.
+                        if not reply.content.is_eof():
+                            patience.reschedule(min(now() + limits.read, ends_at))
+                        chunk = await reply.content.readany()
                         if await _take_in(reader, chunk):
                             # What is left is not worth reading; the connection cannot be used again.
                             reply.close()
@@ -198,8 +203,8 @@ class AioClient:
                     body = reader.finish()
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
-            late = not isinstance(error, aiohttp.ClientError)
-            text = "the call took too long as a whole" if late else type(error).__name__
+            late = now() >= ends_at
+            text = "the call took too long as a whole" if late else "nothing came for too long"
             raise _error(kind, request, text) from None
         except (
             aiohttp.ClientConnectorError,

@@ -16,7 +16,7 @@ class CallLimits:
 
     :param total: the whole call, body included; a slow drip passes every other limit.
     :param connect: until the connection stands, TLS included.
-    :param read: between two pieces of the reply.
+    :param read: between two pieces of the reply, and, besides ``connect``, until the first.
     """
 
     total: float = 60.0

@@ -501,7 +501,7 @@ def test_a_drip_ends_at_the_total_deadline(drive: Drive, what: str) -> None:
 
 
 def test_a_silent_server_ends_the_call_after_the_read_timeout(drive: Drive) -> None:
-    limits = CallLimits(total=20.0, connect=5.0, read=0.2)
+    limits = CallLimits(total=20.0, connect=0.5, read=0.2)
     with RawServer(lambda *_: None) as server:
         assert attempt(drive, ask(server.url), limits=limits) == NO_REPLY
         assert len(server.requests) == 1
