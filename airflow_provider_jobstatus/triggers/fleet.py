@@ -129,8 +129,7 @@ class Fleet:
         for _ in range(TURN):
             job = self._timeline.first_ready(at)
             if job is None:
-                due = self._timeline.next_due()
-                return None if due is None else max(due - at, 0.0)
+                return self._timeline.pause(at)
             hook = self._access.hook
             if hook is None:
                 self._load()
@@ -261,17 +260,11 @@ class Fleet:
         for _ in range(listing.requests - 1):
             self._access.budget.take(at)
         listed.take(listing, hook, at)
-        for job, status in listed.shown():
-            if job.under_way or not job.awaited(at):
-                continue
-            if status.state.terminal or not status.known:
-                # Its own status says more, and is what counts. Once in its interval, should the two disagree.
-                if at - job.asked_at >= job.interval - SAME_POINT:
-                    job.by_itself = True
-                    self._schedule(job, at, urgent=True)
-            elif at < job.due <= at + listed.window(job.interval) and not job.at_deadline(job.due):
-                # It would look at what was just read when its turn comes: now, it costs no turn of its own.
-                self._tell(job, status, None, job.due)
+        for job in listed.ended():
+            # Its own status says more, and is what counts. Once in its interval, should the two disagree.
+            if not job.under_way and job.awaited(at) and at - job.asked_at >= job.interval - SAME_POINT:
+                job.by_itself = True
+                self._schedule(job, at, urgent=True)
 
     def _list_failed(self, listed: SharedList, fault: BaseException) -> None:
         """Do without a list that a fault of ours, or of somebody's own hook, makes unreadable."""

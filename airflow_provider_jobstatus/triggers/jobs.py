@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.triggers.lists import SharedList
     from airflow_provider_jobstatus.triggers.wait import Wait
 
+#: Least time between two turns, as a part of the interval of who is due, and in seconds.
+TOGETHER, LONGEST_TOGETHER = 0.01, 1.0
+
 
 class Job:
     """
@@ -25,6 +28,7 @@ class Job:
     :param job_id: as its waits name it.
 
     :ivar members: a poller for each who waits, with its wait.
+    :ivar interval: seconds in which to look at it once.
     :ivar due: when to look at it next, by the fleet's clock.
     :ivar entry: number of its place in the queue.
     :ivar list: the vendor's list that shows it, if that may be used.
@@ -41,6 +45,7 @@ class Job:
         "due",
         "entry",
         "hook",
+        "interval",
         "job_id",
         "list",
         "members",
@@ -50,6 +55,7 @@ class Job:
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         self.members: list[tuple[JobPoller, Wait]] = []
+        self.interval = math.inf
         self.due = 0.0
         self.entry = 0
         self.list: SharedList | None = None
@@ -66,6 +72,7 @@ class Job:
             if first.plan.poll_interval == poller.plan.poll_interval:
                 poller.align(first.plan.first_poll_at - its_wait.offset + wait.offset, at + wait.offset)
         self.members.append((poller, wait))
+        self.interval = min(self.interval, poller.plan.poll_interval)
         self._all_awaited = False
 
     @property
@@ -93,11 +100,6 @@ class Job:
         for _, wait in self.members:
             wait.fail(fault)
 
-    @property
-    def interval(self) -> float:
-        """Seconds in which to look at it once."""
-        return min(poller.plan.poll_interval for poller, _ in self.members)
-
     def awaited(self, at: float) -> list[tuple[JobPoller, Wait]]:
         """Return those whose first look has come: an event before would lose their task to a race."""
         if self._all_awaited:
@@ -116,8 +118,10 @@ class Job:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody watches what a list does not tell."""
-        return any(poller.plan.stalled_after is not None for poller, _ in self.members)
+        """Whether somebody needs what a list does not tell: row counts, or what is true this very moment."""
+        return any(
+            poller.plan.stalled_after is not None or poller.plan.adaptive for poller, _ in self.members
+        )
 
 
 @lru_cache(maxsize=256)
@@ -168,8 +172,16 @@ class Timeline:
             heapq.heappop(self._ready)
         return None
 
-    def next_due(self) -> float | None:
-        """Return when the next job becomes due that is not yet."""
+    def pause(self, at: float) -> float | None:
+        """
+        Return the seconds until somebody else is due; None if nobody is.
+
+        Those who become due shortly after each other, compared with their intervals, are looked after in one
+        turn: to wake up costs as much as a question.
+        """
         while self._later and self._later[0][2].entry != self._later[0][1]:
             heapq.heappop(self._later)
-        return self._later[0][0] if self._later else None
+        if not self._later:
+            return None
+        due, _, job, urgent = self._later[0]
+        return max(due - at, 0.0 if urgent else min(job.interval * TOGETHER, LONGEST_TOGETHER))

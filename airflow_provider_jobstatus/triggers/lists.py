@@ -18,7 +18,7 @@ WORTH_FROM = 8
 #: So many entries that are nobody's may stand in a list for each one that somebody waits for.
 WORTH_RATIO = 5
 #: How often a list is read in the time in which each job is to be looked at once; less often if it has pages.
-READS = 4
+READS = 2
 #: Longest pause, in seconds, until a list that brought nothing is tried again.
 MAX_PAUSE = 3600.0
 
@@ -68,7 +68,7 @@ class SharedList:
 
     def fresh(self, interval: float, at: float) -> bool:
         """Return whether what was read last is as good as a new look at a job with this interval."""
-        return at - self._read_at <= self.window(interval)
+        return at - self._read_at <= interval * self._share
 
     def running(self, job: Job) -> JobStatus | None:
         """Return what the list says of a job that runs, or None if the job itself must be asked about."""
@@ -93,14 +93,11 @@ class SharedList:
         else:
             self._failures = 0
 
-    def window(self, interval: float) -> float:
-        """Return for how many seconds what was read is good, for jobs with this interval."""
-        return interval * self._share
-
-    def shown(self) -> Iterator[tuple[Job, JobStatus]]:
-        """Yield each job in the list, and what the list says of it."""
+    def ended(self) -> Iterator[Job]:
+        """Yield the jobs that must be asked about themselves, by what the list says of them."""
         for job, (_, status) in list(self._seen.items()):
-            yield job, status
+            if status.state.terminal or not status.known:
+                yield job
 
     def give_up(self, at: float, pause: float) -> None:
         """
@@ -122,7 +119,7 @@ class Lists:
         """
         Return the list to look into for a job, if that is worth it.
 
-        Not at a deadline, nor for who watches what a list does not tell.
+        Not at a deadline, nor for who needs what a list does not tell.
         """
         if job.hook is not hook:
             self.place(job, hook)

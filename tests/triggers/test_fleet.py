@@ -239,11 +239,14 @@ def test_a_list_that_never_shows_the_end_loses_no_job(sandbox: Sandbox, fake_tim
     assert {event.outcome for event in events} == {Outcome.FINISHED}
 
 
-def test_who_watches_counts_does_not_look_into_a_list(sandbox: Sandbox, fake_time: FakeTime) -> None:
+@pytest.mark.parametrize("need", [{"stalled_after": 600.0}, {"adaptive": True}], ids=str)
+def test_who_needs_more_than_a_list_tells_does_not_look_into_it(
+    need: dict[str, Any], sandbox: Sandbox, fake_time: FakeTime
+) -> None:
     ids = started(sandbox, "ruler", "site/", MANY)
     began = fake_time.now
 
-    ends(waiting(fake_time, "ruler_default", job_id, stalled_after=600.0) for job_id in ids)
+    ends(waiting(fake_time, "ruler_default", job_id, **need) for job_id in ids)
 
     assert moments(sandbox, "/batch/jobs", began) == []
 
