@@ -193,6 +193,9 @@ class Fleet:
         if job.open:
             if not job.under_way:
                 due, last = job.next_look()
+                if job.list is not None and not last:
+                    good_until = job.list.good_until(job, monotonic())
+                    due = max(due, good_until) if good_until < job.deadline else due
                 self._schedule(job, due, urgent=last)
         else:
             self._timeline.drop(job)

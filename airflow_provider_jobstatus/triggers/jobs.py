@@ -112,6 +112,11 @@ class Job:
         self._all_awaited = len(awaited) == len(self.members)
         return awaited
 
+    @property
+    def deadline(self) -> float:
+        """When somebody's last look is due, by the fleet's clock."""
+        return min(poller.plan.deadline_at - wait.offset for poller, wait in self.members)
+
     def at_deadline(self, at: float) -> bool:
         """Whether this look is somebody's last."""
         return any(at + wait.offset >= poller.plan.deadline_at for poller, wait in self.members)

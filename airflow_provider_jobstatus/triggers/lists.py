@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobStatus, Listed, Listing
+from airflow_provider_jobstatus.core.wait import SAME_POINT
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 if TYPE_CHECKING:
@@ -69,6 +70,17 @@ class SharedList:
     def fresh(self, interval: float, at: float) -> bool:
         """Return whether what was read last is as good as a new look at a job with this interval."""
         return at - self._read_at <= interval * self._share
+
+    def good_until(self, job: Job, at: float) -> float:
+        """
+        Return until when a look at a job brings nothing that is not known already.
+
+        Then, the list is read once for all whose turn came meanwhile. Who would look sooner would wake up for
+        nothing, which costs as much as a question.
+        """
+        if not self.usable(at) or self.running(job) is None:
+            return -math.inf
+        return self._read_at + job.interval * self._share + SAME_POINT
 
     def running(self, job: Job) -> JobStatus | None:
         """Return what the list says of a job that runs, or None if the job itself must be asked about."""
