@@ -111,7 +111,7 @@ _CONFIGURATION: dict[str, Any] = {
                 "What each triggerer may send with a key, by connection type, as JSON. A connection's own "
                 "extra counts more."
             ),
-            "version_added": "0.2.0",
+            "version_added": "0.1.0",
             "type": "string",
             "example": '{"questionpro": {"requests_per_second": 2.2, "burst": 10}}',
             "default": "",
