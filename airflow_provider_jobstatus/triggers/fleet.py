@@ -30,7 +30,7 @@ from airflow_provider_jobstatus.triggers.wait import Wait
 log = logging.getLogger(__name__)
 
 #: Jobs that are dealt with before the event loop gets its turn.
-TURN = 50
+TURN = 10
 #: Seconds until it is seen that others who use the same key have made room.
 ROOM_CHECK = 0.1
 #: Seconds after a deadline up to which the last look may still wait for its turn.
