@@ -47,6 +47,8 @@ INTERNAL = {
     "triggers.jobs",
     "triggers.lists",
     "triggers.questions",
+    "triggers.reading",
+    "triggers.schedule",
     "triggers.wait",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)

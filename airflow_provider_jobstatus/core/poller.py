@@ -143,6 +143,10 @@ class JobPoller:
         self.plan = self.plan.through(point)
         self._ask_again_at(max(self.plan.next_point(now), self.not_before))
 
+    def go_on(self, now: float) -> None:
+        """Ask by itself again: what is known came by another way, of late."""
+        self._ask_again_at(self.plan.soon(now))
+
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""
         known: dict[str, Any] = {}
@@ -193,7 +197,7 @@ class JobPoller:
         self._last_status = status
         self._last_error = None
         self._refused_before = False
-        self._vendor_is_well()
+        self._outage_began_at = None
         self._failures = 0
         if status.state.terminal:
             self.event = JobEvent(self.job_id, Outcome.FINISHED, status)
@@ -252,13 +256,13 @@ class JobPoller:
             case _ if late:
                 self._time_out()
             case NotFound():
-                self._vendor_is_well()
+                self._outage_began_at = None
                 if now - self.plan.started_at >= NOT_FOUND_GRACE:
                     self._end(Outcome.UNKNOWN_JOB, f"{error}; {NOT_FOUND_GRACE:g} s after the wait began")
                 else:
                     self._ask_again_at(min(self.plan.next_point(now), self.plan.started_at + NOT_FOUND_GRACE))
             case RateLimited():
-                self._vendor_is_well()
+                self._outage_began_at = None
                 self._back_off(error, now)
             case _:
                 self._outage(error, now)
@@ -300,9 +304,6 @@ class JobPoller:
     def _ask_again_at(self, at: float) -> None:
         # One last look at the deadline itself.
         self.next_poll_at = min(at, self.plan.deadline_at)
-
-    def _vendor_is_well(self) -> None:
-        self._outage_began_at = None
 
     def _time_out(self) -> None:
         waited = self.plan.deadline_at - self.plan.started_at

@@ -159,6 +159,12 @@ class WaitPlan:
             point += gap
         return point
 
+    def soon(self, now: float) -> float:
+        """Return when to ask if others did so until now: within half an interval, as its grid has it then."""
+        point = self.next_point(now)
+        far = now >= self.first_poll_at and point - now > self.poll_interval / 2
+        return point - self.poll_interval / 2 if far else point
+
 
 def _next_multiple(start: float, interval: float, now: float) -> float:
     steps = math.floor((now - start) / interval) + 1

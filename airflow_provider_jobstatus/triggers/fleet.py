@@ -18,21 +18,19 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
-from airflow_provider_jobstatus.core.wait import SAME_POINT
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.triggers.access import Access
-from airflow_provider_jobstatus.triggers.alarm import Alarm
-from airflow_provider_jobstatus.triggers.jobs import Job, Timeline, durations_of
-from airflow_provider_jobstatus.triggers.lists import MAX_PAUSE, Lists, SharedList
+from airflow_provider_jobstatus.triggers.jobs import Job, durations_of
+from airflow_provider_jobstatus.triggers.lists import Lists
 from airflow_provider_jobstatus.triggers.questions import Questions
+from airflow_provider_jobstatus.triggers.reading import ListReader
+from airflow_provider_jobstatus.triggers.schedule import Schedule
 from airflow_provider_jobstatus.triggers.wait import Wait
 
 log = logging.getLogger(__name__)
 
 #: Jobs that are dealt with before the event loop gets its turn.
 TURN = 10
-#: Seconds until it is seen that others who use the same key have made room.
-ROOM_CHECK = 0.1
 #: Seconds after a deadline up to which the last look may still wait for its turn.
 PATIENCE = 60.0
 
@@ -73,14 +71,12 @@ class Fleet:
     def __init__(self, conn_id: str) -> None:
         self.users = 0
         self._access = Access(conn_id)
-        self._timeline = Timeline()
         self._jobs: dict[str, Job] = {}
         self._lists = Lists()
-        self._questions = Questions(self._access, self._question_ended)
+        self._schedule = Schedule(self._turn)
+        self._questions = Questions(self._access, self._schedule.alarm)
         self._loading = False
-        self._alarm = Alarm(self._turn)
-        #: Whether somebody waits for room in the budget.
-        self._in_line = False
+        self._reader = ListReader(self._access, self._questions, self._schedule, self._tell, self._spread)
 
     async def serve(self, wait: Wait) -> None:
         """Return when the wait is over. A fault of ours that ended it is raised."""
@@ -88,9 +84,9 @@ class Fleet:
             poller.durations = durations_of(self._access.conn_id, poller.job_id.rpartition("/")[0])
             job = self._jobs.get(poller.job_id) or self._jobs.setdefault(poller.job_id, Job(poller.job_id))
             job.add(poller, wait, monotonic())
-            self._put(job)
             if (hook := self._access.hook) is not None:
                 self._lists.place(job, hook)
+            self._put(job)
         try:
             await wait.over
         finally:
@@ -107,34 +103,34 @@ class Fleet:
     async def close(self) -> None:
         """End what is under way and close the session."""
         await self._questions.close()
-        self._alarm.set(None)
+        self._schedule.alarm.set(None)
         await self._access.close()
 
     # -- the schedule
 
     def _turn(self) -> None:
         """Do what is due, and set the alarm for what comes next."""
-        self._alarm.hold()
-        self._in_line = False
+        self._schedule.alarm.hold()
+        self._questions.in_line = False
         try:
             seconds = self._dispatch()
         except BaseException as fault:
             self._fail(fault)
             raise
-        self._alarm.set(seconds)
+        self._schedule.alarm.set(seconds)
 
     def _dispatch(self) -> float | None:
         """Do what is due, and return the seconds until there is more to do; None if that will be told."""
         at = monotonic()
         for _ in range(TURN):
-            job = self._timeline.first_ready(at)
-            if job is None:
-                return self._timeline.pause(at)
+            item = self._schedule.first_ready(at)
+            if item is None:
+                return self._schedule.pause(at)
             hook = self._access.hook
             if hook is None:
                 self._load()
                 return None
-            delay = self._look(job, hook, at)
+            delay = self._look(item, hook, at) if isinstance(item, Job) else self._reader.look(item, hook, at)
             if delay is not None:
                 return delay
         return 0.0
@@ -146,14 +142,15 @@ class Fleet:
                 self._put(job)
                 return None
         listed = self._lists.of(job, hook, at)
-        if listed is not None and listed.fresh(job.interval, at):
+        if listed is not None and listed.fresh(job, at):
             status = listed.running(job)
             if status is not None:
+                self._reader.cover(listed, job, status)
                 self._tell(job, status, None, at)
                 return None
             listed = None
         elif listed is not None and listed.reading:
-            self._hold(job)
+            self._schedule.hold(job)
             listed.hungry.append(job)
             return None
         budget = self._access.budget
@@ -161,19 +158,16 @@ class Fleet:
             self._tell(job, refusal, None, at)
             return None
         if budget.full:
-            self._in_line = True
-            return ROOM_CHECK
+            return self._questions.wait_for_room()
         if (delay := budget.delay(at)) > 0.0:
             return self._postpone(job, hook, at, delay)
-        budget.take(at)
-        self._hold(job)
+        self._schedule.hold(job)
         if listed is None:
+            budget.take(at)
             self._questions.start(partial(self._ask, job, hook), job.fail, budget)
         else:
-            listed.reading = True
             listed.hungry.append(job)
-            read, failed = partial(self._read, listed, hook), partial(self._list_failed, listed)
-            self._questions.start(read, failed, budget)
+            self._reader.start(listed, hook, at)
         return None
 
     def _postpone(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
@@ -192,25 +186,12 @@ class Fleet:
         """Put a job where it belongs from now on, or forget it if nobody waits for it."""
         if job.open:
             if not job.under_way:
-                due, last = job.next_look()
-                if job.list is not None and not last:
-                    good_until = job.list.good_until(job, monotonic())
-                    due = max(due, good_until) if good_until < job.deadline else due
-                self._schedule(job, due, urgent=last)
+                self._schedule.put_job(job)
         else:
-            self._timeline.drop(job)
+            self._schedule.drop(job)
             self._lists.leave(job)
             if self._jobs.get(job.job_id) is job:
                 del self._jobs[job.job_id]
-
-    def _hold(self, job: Job) -> None:
-        """Leave a job out of the schedule until what is under way has come."""
-        self._timeline.drop(job)
-        job.under_way = True
-
-    def _schedule(self, job: Job, due: float, *, urgent: bool) -> None:
-        self._timeline.put(job, due, urgent=urgent)
-        self._alarm.no_later_than(due)
 
     # -- questions
 
@@ -224,14 +205,13 @@ class Fleet:
             hook = await self._access.load()
         finally:
             self._loading = False
-            self._alarm.set(0.0)
+            self._schedule.alarm.set(0.0)
         at = monotonic()
         if isinstance(hook, BatchJobHook):
             for job in self._jobs.values():
                 self._lists.place(job, hook)
             return
-        while (ready := self._timeline.first_ready(at)) is not None:
-            self._tell(ready, hook, None, at)
+        self._tell_ready(hook, at)
 
     async def _ask(self, job: Job, hook: BatchJobHook) -> None:
         """Ask about one job, for all who wait for it."""
@@ -245,37 +225,6 @@ class Fleet:
         if isinstance(answer, Exception):
             self._spread(answer, at)
 
-    async def _read(self, listed: SharedList, hook: BatchJobHook) -> None:
-        """Read a list, for all jobs in it."""
-        try:
-            listing = await self._questions.ask(hook, hook.job_list_flow(listed.name))
-        finally:
-            listed.reading = False
-            hungry, listed.hungry = listed.hungry, []
-            for job in hungry:
-                job.under_way = False
-                self._put(job)
-        at = monotonic()
-        if isinstance(listing, Exception):
-            self._spread(listing, at)
-            listed.give_up(at, min((job.interval for job in hungry), default=0.0))
-            return
-        for _ in range(listing.requests - 1):
-            self._access.budget.take(at)
-        listed.take(listing, hook, at)
-        for job in listed.ended():
-            # Its own status says more, and is what counts. Once in its interval, should the two disagree.
-            if not job.under_way and job.awaited(at) and at - job.asked_at >= job.interval - SAME_POINT:
-                job.by_itself = True
-                self._schedule(job, at, urgent=True)
-
-    def _list_failed(self, listed: SharedList, fault: BaseException) -> None:
-        """Do without a list that a fault of ours, or of somebody's own hook, makes unreadable."""
-        log.error(
-            "The list %r cannot be read: each job is asked about by itself", listed.name, exc_info=fault
-        )
-        listed.give_up(monotonic(), MAX_PAUSE)
-
     def _fail(self, fault: BaseException) -> None:
         for job in self._jobs.values():
             job.fail(fault)
@@ -284,13 +233,15 @@ class Fleet:
         """Tell all who are in line why somebody got no answer, if the vendor is away for all of them."""
         if self._access.budget.down and isinstance(error, VendorError):
             reason = f"was not asked, as others got no answer: {error.reason}"
-            shared = TransportError(reason, vendor=error.vendor)
-            while (job := self._timeline.first_ready(at)) is not None:
-                self._tell(job, shared, None, at)
+            self._tell_ready(TransportError(reason, vendor=error.vendor), at)
 
-    def _question_ended(self) -> None:
-        if self._in_line:
-            self._alarm.set(0.0)
+    def _tell_ready(self, error: VendorError | SettingsError, at: float) -> None:
+        """Tell all whose turn it is why there is no answer."""
+        while (item := self._schedule.first_ready(at)) is not None:
+            if isinstance(item, Job):
+                self._tell(item, error, None, at)
+            else:
+                self._reader.do_without(item, at)
 
     def _tell(
         self,
@@ -302,8 +253,11 @@ class Fleet:
         """
         Tell all who wait for a job what is known of it.
 
-        :param hook: by which it was asked about.
+        :param hook: by which it was asked about; None if it was not, or if its list was.
         """
+        if job.list is not None and (hook is not None or isinstance(answer, Exception)):
+            # Now its waits know something else than its list does.
+            job.list.covered.pop(job, None)
         for poller, wait in job.awaited(at):
             wait.observe(poller, answer, at)
             if poller.reconnect:

@@ -1,11 +1,9 @@
-"""Jobs that are waited for, in the order in which it is their turn."""
+"""Jobs that are waited for."""
 
 from __future__ import annotations
 
-import heapq
 import math
 from functools import lru_cache
-from itertools import count
 from typing import TYPE_CHECKING
 
 from airflow_provider_jobstatus.core.chance import Durations
@@ -16,9 +14,6 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.hooks.base import BatchJobHook
     from airflow_provider_jobstatus.triggers.lists import SharedList
     from airflow_provider_jobstatus.triggers.wait import Wait
-
-#: Least time between two turns, as a part of the interval of who is due, and in seconds.
-TOGETHER, LONGEST_TOGETHER = 0.01, 1.0
 
 
 class Job:
@@ -95,6 +90,20 @@ class Job:
                 last = poller.next_poll_at >= poller.plan.deadline_at
         return due, last
 
+    def own_look(self, at: float) -> float:
+        """Return when to look at it although a list shows it: somebody's first look, or somebody's last."""
+        due = math.inf
+        for poller, wait in self.members:
+            plan = poller.plan
+            first = plan.first_poll_at if at + wait.offset < plan.first_poll_at - SAME_POINT else math.inf
+            due = min(due, min(first, plan.deadline_at) - wait.offset)
+        return due
+
+    def go_on(self, at: float) -> None:
+        """Look at it by itself again: its list did not show it this time."""
+        for poller, wait in self.members:
+            poller.go_on(at + wait.offset)
+
     def fail(self, fault: BaseException) -> None:
         """End the waits for it by a fault of ours."""
         for _, wait in self.members:
@@ -122,6 +131,11 @@ class Job:
         return any(at + wait.offset >= poller.plan.deadline_at for poller, wait in self.members)
 
     @property
+    def steady(self) -> bool:
+        """Whether all look at it at even distances, as long as it runs."""
+        return not any(poller.plan.exponential_backoff for poller, _ in self.members)
+
+    @property
     def watched(self) -> bool:
         """Whether somebody needs what a list does not tell: row counts, or what is true this very moment."""
         return any(
@@ -137,56 +151,3 @@ def durations_of(conn_id: str, kind: str) -> Durations:
     :param kind: what stands before the last slash of their ids: site, report type, or nothing.
     """
     return Durations()
-
-
-class Timeline:
-    """
-    Whose turn it is: who is due comes in the order of the points in time at which he became due, so that
-    those who had to wait are all late by the same time; and last looks and ends to be confirmed come first.
-    """
-
-    def __init__(self) -> None:
-        self._later: list[tuple[float, int, Job, bool]] = []
-        self._ready: list[tuple[bool, float, int, Job]] = []
-        self._numbers = count(1)
-
-    def put(self, job: Job, due: float, *, urgent: bool) -> None:
-        """
-        Put a job where it belongs from now on.
-
-        :param urgent: to be asked about before others that are due.
-        """
-        job.due, job.entry = due, next(self._numbers)
-        heapq.heappush(self._later, (due, job.entry, job, urgent))
-
-    @staticmethod
-    def drop(job: Job) -> None:
-        """Take a job out."""
-        job.entry = 0
-
-    def first_ready(self, at: float) -> Job | None:
-        """Return the job whose turn it is at a point in time, if any."""
-        while self._later and self._later[0][0] <= at:
-            due, entry, job, urgent = heapq.heappop(self._later)
-            if job.entry == entry:
-                heapq.heappush(self._ready, (not urgent, due, entry, job))
-        while self._ready:
-            _, _, entry, job = self._ready[0]
-            if job.entry == entry:
-                return job
-            heapq.heappop(self._ready)
-        return None
-
-    def pause(self, at: float) -> float | None:
-        """
-        Return the seconds until somebody else is due; None if nobody is.
-
-        Those who become due shortly after each other, compared with their intervals, are looked after in one
-        turn: to wake up costs as much as a question.
-        """
-        while self._later and self._later[0][2].entry != self._later[0][1]:
-            heapq.heappop(self._later)
-        if not self._later:
-            return None
-        due, _, job, urgent = self._later[0]
-        return max(due - at, 0.0 if urgent else min(job.interval * TOGETHER, LONGEST_TOGETHER))

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 WORTH_FROM = 8
 #: So many entries that are nobody's may stand in a list for each one that somebody waits for.
 WORTH_RATIO = 5
-#: How often a list is read in the time in which each job is to be looked at once; less often if it has pages.
-READS = 2
 #: Longest pause, in seconds, until a list that brought nothing is tried again.
 MAX_PAUSE = 3600.0
 
@@ -32,23 +30,36 @@ class SharedList:
 
     :param name: of the list, as its hook knows it.
 
+    :ivar covered: jobs that run, as it said when it was read last, with what their waits know. Nobody looks
+        at them one by one: whoever reads the list tells their waits what has changed.
+    :ivar interval: seconds in which to read it once, for those.
+    :ivar due: when to read it next.
+    :ivar entry: number of its place in the queue.
+    :ivar read_at: when it was read last.
     :ivar reading: whether somebody is reading it.
     :ivar hungry: jobs whose turn has come and that wait for what is being read.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.covered: dict[Job, JobStatus] = {}
+        self.interval = math.inf
+        self.due = 0.0
+        self.entry = 0
+        self.read_at = -math.inf
         self.reading = False
         self.hungry: list[Job] = []
         self._keys: dict[Job, str] = {}
         self._seen: dict[Job, tuple[Listed, JobStatus]] = {}
-        self._read_at = -math.inf
         self._retry_at = -math.inf
         self._failures = 0
-        self._share = 1 / READS
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    def holds(self, job: Job, key: str) -> bool:
+        """Return whether a job is known here, by that key."""
+        return self._keys.get(job) == key
 
     def add(self, job: Job, key: str) -> None:
         """
@@ -62,25 +73,16 @@ class SharedList:
         """Forget a job."""
         self._keys.pop(job, None)
         self._seen.pop(job, None)
+        self.covered.pop(job, None)
 
     def usable(self, at: float) -> bool:
         """Return whether to look into this list rather than to ask about each job."""
         return len(self._keys) >= WORTH_FROM and at >= self._retry_at
 
-    def fresh(self, interval: float, at: float) -> bool:
-        """Return whether what was read last is as good as a new look at a job with this interval."""
-        return at - self._read_at <= interval * self._share
-
-    def good_until(self, job: Job, at: float) -> float:
-        """
-        Return until when a look at a job brings nothing that is not known already.
-
-        Then, the list is read once for all whose turn came meanwhile. Who would look sooner would wake up for
-        nothing, which costs as much as a question.
-        """
-        if not self.usable(at) or self.running(job) is None:
-            return -math.inf
-        return self._read_at + job.interval * self._share + SAME_POINT
+    def fresh(self, job: Job, at: float) -> bool:
+        """Return whether what was read last is as good as a new look at a job."""
+        # Who is not covered from then on relies on it until his next look.
+        return at - self.read_at <= (job.interval - SAME_POINT if job.steady else job.interval / 2)
 
     def running(self, job: Job) -> JobStatus | None:
         """Return what the list says of a job that runs, or None if the job itself must be asked about."""
@@ -97,8 +99,7 @@ class SharedList:
             before = self._seen.get(job)
             same = before is not None and before[0] == entry
             seen[job] = before if same and before else (entry, hook.listed_status(job.job_id, entry))
-        self._seen, self._read_at = seen, at
-        self._share = min(listing.requests / READS, 1.0)
+        self._seen, self.read_at = seen, at
         useful = sum(status.known for _, status in seen.values())
         if useful < WORTH_FROM or len(listing.jobs) > WORTH_RATIO * useful:
             self.give_up(at, MAX_PAUSE / 6)
@@ -106,9 +107,9 @@ class SharedList:
             self._failures = 0
 
     def ended(self) -> Iterator[Job]:
-        """Yield the jobs that must be asked about themselves, by what the list says of them."""
+        """Yield the jobs that have ended, as the list says."""
         for job, (_, status) in list(self._seen.items()):
-            if status.state.terminal or not status.known:
+            if status.state.terminal:
                 yield job
 
     def give_up(self, at: float, pause: float) -> None:
@@ -151,14 +152,18 @@ class Lists:
         """Put a job into the list that shows it, by what a hook says."""
         if job.hook is hook and not (job.list and job.watched):
             return
-        self.leave(job)
         job.hook = hook
         try:
             place = None if job.watched else hook.list_place(job.job_id)
         except SettingsError:
             # The question about the job itself says what is wrong with its id.
             place = None
-        if place is not None:
-            name, key = place
-            job.list = self._lists.setdefault(name, SharedList(name))
-            job.list.add(job, key)
+        if place is None:
+            self.leave(job)
+            return
+        name, key = place
+        if job.list is not None and job.list.name == name and job.list.holds(job, key):
+            return
+        self.leave(job)
+        job.list = self._lists.setdefault(name, SharedList(name))
+        job.list.add(job, key)

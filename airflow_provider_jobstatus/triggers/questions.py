@@ -16,8 +16,12 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 if TYPE_CHECKING:
     from airflow_provider_jobstatus.core.budget import Budget
     from airflow_provider_jobstatus.triggers.access import Access
+    from airflow_provider_jobstatus.triggers.alarm import Alarm
 
 T = TypeVar("T")
+
+#: Seconds until it is seen that others who use the same key have made room.
+ROOM_CHECK = 0.1
 
 
 @dataclass(slots=True, eq=False)
@@ -44,13 +48,15 @@ class Questions:
     question.
 
     :param access: way to the vendor.
-    :param on_end: called when one has ended.
+    :param alarm: rung when there is room again for those in line.
 
+    :ivar in_line: whether somebody waits for room in the budget.
     """
 
-    def __init__(self, access: Access, on_end: Callable[[], None]) -> None:
+    def __init__(self, access: Access, alarm: Alarm) -> None:
+        self.in_line = False
         self._access = access
-        self._on_end = on_end
+        self._alarm = alarm
         self._asked: set[Question] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Question]] = []
@@ -78,6 +84,11 @@ class Questions:
         task = asyncio.get_running_loop().create_task(self._run(question), context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    def wait_for_room(self) -> float:
+        """Return the seconds after which to see whether there is room, unless the alarm rings sooner."""
+        self.in_line = True
+        return ROOM_CHECK
 
     async def ask(self, hook: BatchJobHook, flow: Flow[T]) -> T | VendorError | SettingsError:
         """Return what a conversation brings, or why it brings nothing."""
@@ -109,7 +120,8 @@ class Questions:
                 raise
             finally:
                 self._end(question)
-                self._on_end()
+                if self.in_line:
+                    self._alarm.set(0.0)
             following = loop.create_future()
             self._idle.append(following)
             question = await following

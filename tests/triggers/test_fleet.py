@@ -14,6 +14,8 @@ import pytest
 
 from airflow_provider_jobstatus.core.budget import MAX_CALLS
 from airflow_provider_jobstatus.core.event import unpack
+from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.poller import JobPoller
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.sandbox import Sandbox
@@ -21,7 +23,8 @@ from airflow_provider_jobstatus.sandbox.faults_of_lists import LIST_FAULTS
 from airflow_provider_jobstatus.triggers import batch_job as triggers
 from airflow_provider_jobstatus.triggers import fleet
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from airflow_provider_jobstatus.triggers.lists import READS, WORTH_FROM
+from airflow_provider_jobstatus.triggers.lists import WORTH_FROM
+from airflow_provider_jobstatus.triggers.wait import Wait
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime, even_first_polls
 
@@ -107,14 +110,14 @@ def test_a_list_serves_all_whose_jobs_stand_in_it(
 
     assert [(event.outcome, event.job_id) for event in events] == [(Outcome.FINISHED, job) for job in ids]
     lists = moments(sandbox, suffix, began)
-    assert READS <= len(lists) <= 5 * READS + 1
+    assert 3 <= len(lists) <= 6
     # Each job is asked about by itself only to confirm its end, and once it is alone with few others.
     asked = Counter(request["target"] for request in sandbox.requests if "/job-" in request["target"])
     assert len(asked) == MANY
     assert sum(asked.values()) <= MANY + 5 * WORTH_FROM
 
 
-def test_an_end_is_known_within_a_share_of_the_interval(sandbox: Sandbox, fake_time: FakeTime) -> None:
+def test_an_end_is_known_within_the_interval(sandbox: Sandbox, fake_time: FakeTime) -> None:
     ids = started(sandbox, "ruler", "site/", MANY)
     began = fake_time.now
 
@@ -122,9 +125,6 @@ def test_an_end_is_known_within_a_share_of_the_interval(sandbox: Sandbox, fake_t
 
     asked = {job_id: moments(sandbox, f"{job_id.partition('/')[2]}/status", began)[-1] for job_id in ids}
     late = [asked[job_id] - (60 + 240 * number / MANY) for number, job_id in enumerate(ids)]
-    # Somebody is due at least every few seconds; nobody is in the first ones after a deferral.
-    assert max(late[: MANY // 2]) <= INTERVAL / READS + MIN_DEFERRAL + 3
-    # The fewer wait, the fewer looks; and the last few jobs are asked about one by one.
     assert max(late) <= INTERVAL + 2
 
 
@@ -173,6 +173,28 @@ def test_without_a_usable_list_no_look_is_lost(fault: str, sandbox: Sandbox, fak
     assert max(gaps(sandbox, job_id, began) for job_id in ids[10:]) <= INTERVAL + 5
 
 
+@pytest.mark.parametrize("fault", LIST_TROUBLE)
+def test_jobs_of_a_list_that_breaks_are_asked_about_within_half_an_interval(
+    fault: str, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    ids = started(sandbox, "ruler", "site/", MANY, processing_seconds=400)
+    sandbox.put_answers("/v1/site/batch/jobs", f"ok*2,{fault}*200")
+    sandbox.clear_requests()
+    began = fake_time.now
+
+    events = ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
+
+    assert [event.status and event.status.vendor_status for event in events] == ["complete"] * MANY
+    lists = moments(sandbox, "/batch/jobs", began)
+    for job_id in ids:
+        asked = moments(sandbox, f"/{job_id[5:]}/status", began)
+        looks = sorted([*lists[:2], *asked])
+        assert max(later - earlier for earlier, later in pairwise(looks)) <= 1.5 * INTERVAL + 5
+    # Half as many again as usual in the first interval without it, evenly spread.
+    first = sorted(m for job_id in ids for m in moments(sandbox, f"/{job_id[5:]}/status", began))[:MANY]
+    assert max(Counter(int(moment / 10) for moment in first).values()) <= MANY / 2
+
+
 @pytest.mark.parametrize("fault", USABLE)
 def test_what_is_wrong_with_one_job_of_a_list_is_no_trouble_for_the_others(
     fault: str, sandbox: Sandbox, fake_time: FakeTime
@@ -214,6 +236,48 @@ def test_a_list_that_was_broken_is_used_again(sandbox: Sandbox, fake_time: FakeT
     assert len(moments(sandbox, "/batch/jobs", began)) > 10
     asked = [moment for job_id in ids for moment in moments(sandbox, f"{job_id[5:]}/status", began)]
     assert sum(300 < moment < 990 for moment in asked) == 0
+
+
+def test_what_changes_in_a_list_is_told_to_the_waits(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, list[int]] = {}
+    kept: list[int] = []
+
+    def observe(wait: Wait, poller: JobPoller, answer: JobStatus, at: float) -> None:
+        told.setdefault(poller.job_id, []).append(answer.progress or 0)
+        kept.append(sum(len(shared._schedule) for shared in fleet._fleets[wait.over.get_loop()].values()))
+        tell(wait, poller, answer, at)
+
+    tell = Wait.observe
+    monkeypatch.setattr(Wait, "observe", observe)
+    ids = started(sandbox, "ruler", "site/", MANY, processing_seconds=1000)
+
+    ends(
+        waiting(fake_time, "ruler_default", job_id, deadline_at=fake_time.now + 3600 + number)
+        for number, job_id in enumerate(ids)
+    )
+
+    for seen in told.values():
+        assert seen == sorted(seen)
+        # A look in 60 s at a job of 1,000 s.
+        assert len(set(seen)) >= 15
+    # What does not hold any more is not kept until a deadline that is hours away.
+    assert max(kept) <= 3 * MANY
+
+
+def test_a_failed_look_at_a_job_itself_is_over_with_the_next_that_its_list_serves(
+    sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    ids = started(sandbox, "talkdesk", "calls/", MANY, processing_seconds=1000)
+    # The first at the deadline of one who waits for it, the second when it has ended.
+    sandbox.put_answers("/data/reports/calls/jobs/job-0", "status:500,status:500")
+    sooner = waiting(fake_time, "talkdesk_default", ids[0], deadline_at=fake_time.now + 300)
+
+    events = ends([sooner, *(waiting(fake_time, "talkdesk_default", each, max_outage=120.0) for each in ids)])
+
+    assert events[0].outcome == Outcome.TIMED_OUT
+    assert {event.outcome for event in events[1:]} == {Outcome.FINISHED}
 
 
 def test_what_the_list_says_of_an_end_is_not_the_end(sandbox: Sandbox, fake_time: FakeTime) -> None:

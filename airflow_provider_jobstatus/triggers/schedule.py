@@ -1,0 +1,97 @@
+"""When it is whose turn: jobs and lists of jobs, in the order in which they are to be asked about."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from airflow_provider_jobstatus.triggers.alarm import Alarm
+from airflow_provider_jobstatus.triggers.jobs import Job
+
+if TYPE_CHECKING:
+    from airflow_provider_jobstatus.triggers.lists import SharedList
+
+#: Least time between two turns, as a part of the interval of who is due, and in seconds.
+TOGETHER, LONGEST_TOGETHER = 0.01, 1.0
+
+
+class Schedule:
+    """
+    Whose turn it is: who is due comes in the order of the points in time at which he became due, so that
+    those who had to wait are all late by the same time; and last looks and ends to be confirmed come first.
+
+    :param turn: called when something is due.
+
+    :ivar alarm: that calls it.
+    """
+
+    def __init__(self, turn: Callable[[], None]) -> None:
+        self.alarm = Alarm(turn)
+        self._later: list[tuple[float, int, Job | SharedList, bool]] = []
+        self._ready: list[tuple[bool, float, int, Job | SharedList]] = []
+        self._numbers = count(1)
+
+    def put(self, job: Job | SharedList, due: float, *, urgent: bool) -> None:
+        """
+        Put a job, or a list of jobs, where it belongs from now on.
+
+        :param urgent: to be asked about before others that are due.
+        """
+        job.due, job.entry = due, next(self._numbers)
+        heapq.heappush(self._later, (due, job.entry, job, urgent))
+        self.alarm.no_later_than(due)
+
+    def __len__(self) -> int:
+        """Return how many entries are kept, with those that do not hold any more."""
+        return len(self._later) + len(self._ready)
+
+    def put_job(self, job: Job) -> None:
+        """Put a job where its waits want it; if its list covers it, where that is not enough for them."""
+        if job.list is not None and job in job.list.covered:
+            due = job.own_look(monotonic())
+            # That may be hours away: what is put anew each time would pile up until then.
+            if not job.entry or job.due != due:
+                self.put(job, due, urgent=due >= job.deadline)
+        else:
+            due, last = job.next_look()
+            self.put(job, due, urgent=last)
+
+    def hold(self, job: Job) -> None:
+        """Leave a job out until what is under way has come."""
+        self.drop(job)
+        job.under_way = True
+
+    @staticmethod
+    def drop(job: Job | SharedList) -> None:
+        """Take a job or a list out."""
+        job.entry = 0
+
+    def first_ready(self, at: float) -> Job | SharedList | None:
+        """Return the job or list whose turn it is at a point in time, if any."""
+        while self._later and self._later[0][0] <= at:
+            due, entry, job, urgent = heapq.heappop(self._later)
+            if job.entry == entry:
+                heapq.heappush(self._ready, (not urgent, due, entry, job))
+        while self._ready:
+            _, _, entry, job = self._ready[0]
+            if job.entry == entry:
+                return job
+            heapq.heappop(self._ready)
+        return None
+
+    def pause(self, at: float) -> float | None:
+        """
+        Return the seconds until somebody else is due; None if nobody is.
+
+        Those who become due shortly after each other, compared with their intervals, are looked after in one
+        turn: to wake up costs as much as a question.
+        """
+        while self._later and self._later[0][2].entry != self._later[0][1]:
+            heapq.heappop(self._later)
+        if not self._later:
+            return None
+        due, _, job, urgent = self._later[0]
+        return max(due - at, 0.0 if urgent else min(job.interval * TOGETHER, LONGEST_TOGETHER))
