@@ -57,7 +57,8 @@ class Durations:
 
     def __init__(self, size: int = REMEMBERED) -> None:
         self._logs: deque[float] = deque(maxlen=size)
-        self._spread = USUAL_SPREAD
+        # Of what is remembered now; worked out when it is asked for.
+        self._spread: float | None = None
 
     def __len__(self) -> int:
         return len(self._logs)
@@ -66,24 +67,25 @@ class Durations:
         """Remember how long a job took. What is no duration is left out."""
         if 0 <= seconds < math.inf:
             self._logs.append(math.log(max(seconds, MIN_AGE)))
-            self._spread = self._bandwidth()
+            self._spread = None
 
     def chance(self, age: float) -> Chance | None:
         """Return the chance to end at this age, in seconds, or None if they do not tell."""
         age = max(age, MIN_AGE)
         if not self._logs or math.log(age / OUTLIVED) > max(self._logs):
             return None
+        spread = self._spread = self._spread or self._bandwidth()
         unlike = _unlike(age)
-        alike_now, unlike_now = self._running_at(age), UNLIKE * math.pow(1 + age, -UNLIKE_SHAPE)
+        alike_now, unlike_now = self._running_at(age, spread), UNLIKE * math.pow(1 + age, -UNLIKE_SHAPE)
 
         def ended_within(seconds: float) -> float:
-            later = self._running_at(age + seconds) + unlike_now * (1 - unlike(seconds))
+            later = self._running_at(age + seconds, spread) + unlike_now * (1 - unlike(seconds))
             return 1 - later / (alike_now + unlike_now)
 
         return ended_within
 
-    def _running_at(self, age: float) -> float:
-        return math.fsum(_still_runs(age, log, self._spread) for log in self._logs)
+    def _running_at(self, age: float, spread: float) -> float:
+        return math.fsum(_still_runs(age, log, spread) for log in self._logs)
 
     def _bandwidth(self) -> float:
         """Return about Silverman's, for the logarithms together with the usual spread."""

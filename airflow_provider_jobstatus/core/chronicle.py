@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from airflow_provider_jobstatus.core.wait import News
@@ -15,14 +14,15 @@ class Chronicle:
     """
     Writes one log.
 
-    :param log: with ``info`` and ``warning``, such as a task's.
+    :param owner: of the ``log``, such as a task; asked for it when there is a line to write. A trigger makes
+        its own only then, and many have nothing to tell.
     :param jobs: how many there are.
     """
 
-    def __init__(self, log: Any, jobs: int) -> None:
-        self._log = log
+    def __init__(self, owner: Any, jobs: int) -> None:
+        self._owner = owner
         self._jobs = jobs
-        self._kinds: Counter[str] = Counter()
+        self._kinds: dict[str, int] = {}
         self._ended = 0
 
     def tell(self, news: News | None) -> None:
@@ -30,20 +30,20 @@ class Chronicle:
         if news is None:
             return
         if self._jobs <= FEW:
-            (self._log.warning if news.warning else self._log.info)(news.text)
+            (self._owner.log.warning if news.warning else self._owner.log.info)(news.text)
         elif news.warning:
-            self._kinds[news.kind] += 1
-            times = self._kinds[news.kind]
+            times = self._kinds[news.kind] = self._kinds.get(news.kind, 0) + 1
             # The first, second, fourth, eighth of a kind.
             if times & (times - 1) == 0:
-                self._log.warning("%s (the like %d times so far, of %d jobs)", news.text, times, self._jobs)
+                form = "%s (the like %d times so far, of %d jobs)"
+                self._owner.log.warning(form, news.text, times, self._jobs)
 
     def warn(self, text: str) -> None:
         """Write what concerns no single job."""
-        self._log.warning(text)
+        self._owner.log.warning(text)
 
     def ended(self) -> None:
         """Count a job that has ended; of many, each tenth of them makes a line."""
         before, self._ended = self._ended, self._ended + 1
         if self._jobs > FEW and before * 10 // self._jobs < self._ended * 10 // self._jobs:
-            self._log.info("%d of %d jobs have ended", self._ended, self._jobs)
+            self._owner.log.info("%d of %d jobs have ended", self._ended, self._jobs)

@@ -65,8 +65,7 @@ class JobStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dict that sensors return and events carry: JSON that every database stores."""
-        result: dict[str, Any] = storable({name: getattr(self, name) for name in _PLAIN_TYPES})
-        return result
+        return {name: storable(getattr(self, name)) for name in _PLAIN_TYPES}
 
     @classmethod
     def from_dict(cls, value: object) -> JobStatus:

@@ -54,7 +54,7 @@ class WorkerWait:
         self._memory = Memory(context) if sensor.reschedule and not sensor.deferrable else None
         self._plan = self._make_plan(context)
         self._goal = goal_of(sensor)
-        self._chronicle = Chronicle(sensor.log, len(ids))
+        self._chronicle = Chronicle(sensor, len(ids))
 
     def run(self) -> list[JobEvent]:
         """

@@ -159,7 +159,7 @@ class BatchJobTrigger(BaseTrigger):
         pollers = self._pollers(job_ids, now())
         if pollers:
             async with fleet(self.conn_id) as shared, Display(self, pollers) as display:
-                chronicle = Chronicle(self.log, len(pollers))
+                chronicle = Chronicle(self, len(pollers))
                 await shared.serve(Wait(pollers, self._goal, chronicle, display, now() - monotonic()))
         return [poller.event for poller in pollers if poller.event is not None]
 

@@ -51,13 +51,14 @@ class Display:
     def __init__(self, trigger: BaseTrigger, pollers: Sequence[JobPoller]) -> None:
         self._write = _writer(trigger)
         self._pollers = pollers
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._write is not None:
             Display.shown += 1
-            self._task = asyncio.create_task(self._show(self._write))
+            self._changed = asyncio.Event()
+            self._task = asyncio.create_task(self._show(self._write, self._changed))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -71,15 +72,16 @@ class Display:
 
     def changed(self) -> None:
         """Say that a poller may know something new."""
-        self._changed.set()
+        if self._changed is not None:
+            self._changed.set()
 
-    async def _show(self, write: Callable[[dict[str, Any]], None]) -> None:
+    async def _show(self, write: Callable[[dict[str, Any]], None], changed: asyncio.Event) -> None:
         shown = None
         failures = 0
         loop = asyncio.get_running_loop()
         while failures < MAX_FAILURES:
-            await self._changed.wait()
-            self._changed.clear()
+            await changed.wait()
+            changed.clear()
             if (value := summary(self._pollers)) != shown:
                 try:
                     await loop.run_in_executor(_thread, copy_context().run, write, value)

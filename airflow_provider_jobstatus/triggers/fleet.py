@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from time import monotonic
+from typing import Self
 from weakref import WeakKeyDictionary
 
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
@@ -38,23 +37,14 @@ PATIENCE = 60.0
 _fleets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Fleet]] = WeakKeyDictionary()
 
 
-@asynccontextmanager
-async def fleet(conn_id: str) -> AsyncIterator[Fleet]:
+def fleet(conn_id: str) -> Fleet:
     """
-    Join those who wait on a connection. The last who leaves closes its session.
+    Return those who wait on a connection, to be joined with ``async with``.
 
     :param conn_id: of the connection; it is read when it is first needed.
     """
     known = _fleets.setdefault(asyncio.get_running_loop(), {})
-    shared = known.get(conn_id) or known.setdefault(conn_id, Fleet(conn_id))
-    shared.users += 1
-    try:
-        yield shared
-    finally:
-        shared.users -= 1
-        if shared.users == 0:
-            del known[conn_id]
-            await shared.close()
+    return known.get(conn_id) or known.setdefault(conn_id, Fleet(conn_id))
 
 
 class Fleet:
@@ -62,6 +52,7 @@ class Fleet:
     The waits on one connection, and the schedule of their questions.
 
     Questions run in tasks of the fleet, so that the end of one wait does not end what others are waiting for.
+    The last who leaves closes the session.
 
     :param conn_id: of the connection.
 
@@ -77,6 +68,16 @@ class Fleet:
         self._questions = Questions(self._access, self._schedule.alarm)
         self._loading = False
         self._reader = ListReader(self._access, self._questions, self._schedule, self._tell, self._spread)
+
+    async def __aenter__(self) -> Self:
+        self.users += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.users -= 1
+        if self.users == 0:
+            del _fleets[asyncio.get_running_loop()][self._access.conn_id]
+            await self._close()
 
     async def serve(self, wait: Wait) -> None:
         """Return when the wait is over. A fault of ours that ended it is raised."""
@@ -100,7 +101,7 @@ class Fleet:
         """Whether an answer of the vendor or of Airflow is under way."""
         return self._questions.under_way > 0
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         """End what is under way and close the session."""
         await self._questions.close()
         self._schedule.alarm.set(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -154,7 +155,7 @@ class Log:
 
 def test_of_many_jobs_only_warnings_are_told_and_those_alike_ever_more_seldom() -> None:
     log = Log()
-    chronicle = Chronicle(log, FEW + 1)
+    chronicle = Chronicle(SimpleNamespace(log=log), FEW + 1)
 
     for number in range(100):
         chronicle.tell(News(f"job-{number}", "changed", f"job-{number}: 4 %", warning=False))
@@ -167,7 +168,7 @@ def test_of_many_jobs_only_warnings_are_told_and_those_alike_ever_more_seldom() 
 @pytest.mark.parametrize("jobs", [1, FEW, FEW + 1, 10_000])
 def test_of_many_jobs_each_tenth_end_is_told(jobs: int) -> None:
     log = Log()
-    chronicle = Chronicle(log, jobs)
+    chronicle = Chronicle(SimpleNamespace(log=log), jobs)
 
     for _ in range(jobs):
         chronicle.ended()
