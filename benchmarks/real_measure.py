@@ -113,12 +113,10 @@ class Measurement:
         else:
             ended = {row["map_index"]: row["ended_at"] for row in rows}
             result.delays = [ended[index] - end for index, end in enumerate(ends)]
-        counts = self._vendor.counts()
-        result.requests = counts.requests
+        result.requests = self._vendor.counts().requests
+        served_at = self._vendor.served_at()
         result.served = [
-            counts.served_at[job] - end
-            for job, end in zip(self._jobs, ends, strict=True)
-            if job in counts.served_at
+            served_at[job] - end for job, end in zip(self._jobs, ends, strict=True) if job in served_at
         ]
         self._say(f"{result.subject}: done")
 

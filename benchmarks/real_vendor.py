@@ -25,12 +25,10 @@ class Counts:
     What was asked since the jobs were ordered.
 
     :param requests: by kind.
-    :param served_at: by job, when its own status was first answered as ended; epoch seconds.
     """
 
     requests: dict[str, int]
     connections: int
-    served_at: dict[int, float]
 
 
 class Vendor:
@@ -73,8 +71,11 @@ class Vendor:
     def counts(self) -> Counts:
         """Return what was counted."""
         stats = self._control("stats", {})
-        served_at = {int(job): at + self._epoch for job, at in stats["served_at"].items()}
-        return Counts(stats["counts"], stats["connections"], served_at)
+        return Counts(stats["counts"], stats["connections"])
+
+    def served_at(self) -> dict[int, float]:
+        """Return by job when its own status was first answered as ended, in epoch seconds."""
+        return {int(job): at + self._epoch for job, at in self._control("times", {})["served_at"].items()}
 
     def connections(self) -> dict[str, dict[str, Any]]:
         """Return Airflow's connections to it, by id."""

@@ -70,13 +70,16 @@ def memory_cases(waiters: Sequence[str], count: int = 1000) -> list[Record]:
 
 def suite(quick: bool) -> list[Record]:
     """Return the runs of a round of everything."""
-    counts, few = ((1000,), ALL[:2]) if quick else ((100, 1000, 5000, MANY), ALL)
-    made = [*cases(ALL, counts), *cases(few, counts, tls=True)]
+    ours = ALL[:2]
+    if quick:
+        made = [*cases(ALL, [1000]), *cases(ours, [1000], tls=True), *cases(ours, [1000], together=False)]
+        return made + cases(ours, [1000], heartbeat=True) + memory_cases(ours)
+    made = [*cases(ALL, [100, 1000, 5000, MANY]), *cases(ALL, [1000, 5000], tls=True)]
+    made += cases(ours, [100, MANY], tls=True)
     # How it is when the waits have begun at any time: fewer polls meet in one turn of the loop.
-    made += cases(ALL[:2], [1000] if quick else [1000, 5000], together=False)
-    for tls in (False,) if quick else (False, True):
-        made += cases(few, [1000] if quick else [1000, 5000], tls, heartbeat=True)
-    return made + memory_cases(few)
+    made += cases(ours, [1000, 5000, MANY], together=False)
+    made += cases(ALL, [5000], heartbeat=True) + cases(ours, [5000], tls=True, heartbeat=True)
+    return made + memory_cases(ALL)
 
 
 def tables(records: Sequence[Record]) -> list[str]:

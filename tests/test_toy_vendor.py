@@ -57,7 +57,7 @@ import sys
 from airflow_provider_jobstatus.sensors import wait
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers import batch_job as triggers
-from airflow_provider_jobstatus.triggers import alarm, fleet, questions, reading, schedule
+from airflow_provider_jobstatus.triggers import alarm, fleet, questions, reading
 from tests.support.modes import TaskInstance, run_deferred
 from tests.support.times import FakeTime
 
@@ -65,7 +65,7 @@ time = FakeTime()
 for module in (wait, triggers):
     module.steady_clock = lambda: lambda: time.now
 wait.sleep = time.sleep
-for module in (triggers, alarm, fleet, questions, reading, schedule):
+for module in (triggers, alarm, fleet, questions, reading):
     module.monotonic = lambda: time.now
 alarm.call_later = time.alarm
 results = []

@@ -145,7 +145,7 @@ class JobPoller:
 
     def go_on(self, now: float) -> None:
         """Ask by itself again: what is known came by another way, of late."""
-        self._ask_again_at(self.plan.soon(now))
+        self._ask_again_at(max(self.plan.soon(now), self.not_before))
 
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""

@@ -162,8 +162,9 @@ class WaitPlan:
     def soon(self, now: float) -> float:
         """Return when to ask if others did so until now: within half an interval, as its grid has it then."""
         point = self.next_point(now)
-        far = now >= self.first_poll_at and point - now > self.poll_interval / 2
-        return point - self.poll_interval / 2 if far else point
+        half = self.poll_interval / 2
+        early = not self.exponential_backoff and now >= self.first_poll_at and point - now > half
+        return point - half if early else point
 
 
 def _next_multiple(start: float, interval: float, now: float) -> float:

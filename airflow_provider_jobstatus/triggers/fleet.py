@@ -9,7 +9,6 @@ budget allows.
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 from time import monotonic
 from typing import Self
@@ -23,13 +22,9 @@ from airflow_provider_jobstatus.triggers.jobs import Job, durations_of
 from airflow_provider_jobstatus.triggers.lists import Lists
 from airflow_provider_jobstatus.triggers.questions import Questions
 from airflow_provider_jobstatus.triggers.reading import ListReader
-from airflow_provider_jobstatus.triggers.schedule import Schedule
+from airflow_provider_jobstatus.triggers.schedule import TURN, Schedule
 from airflow_provider_jobstatus.triggers.wait import Wait
 
-log = logging.getLogger(__name__)
-
-#: Jobs that are dealt with before the event loop gets its turn.
-TURN = 10
 #: Seconds after a deadline up to which the last look may still wait for its turn.
 PATIENCE = 60.0
 
@@ -84,16 +79,17 @@ class Fleet:
         for poller in wait.pollers:
             poller.durations = durations_of(self._access.conn_id, poller.job_id.rpartition("/")[0])
             job = self._jobs.get(poller.job_id) or self._jobs.setdefault(poller.job_id, Job(poller.job_id))
-            job.add(poller, wait, monotonic())
+            at = monotonic()
+            job.add(poller, wait, at)
             if (hook := self._access.hook) is not None:
-                self._lists.place(job, hook)
+                self._lists.place(job, hook, at)
             self._put(job)
         try:
             await wait.over
         finally:
             for job_id in {poller.job_id for poller in wait.pollers}:
                 if (known := self._jobs.get(job_id)) is not None:
-                    known.members = [member for member in known.members if member[1] is not wait]
+                    known.leave(wait)
                     self._put(known)
 
     @property
@@ -117,6 +113,7 @@ class Fleet:
             seconds = self._dispatch()
         except BaseException as fault:
             self._fail(fault)
+            self._schedule.alarm.set(0.0)
             raise
         self._schedule.alarm.set(seconds)
 
@@ -210,7 +207,8 @@ class Fleet:
         at = monotonic()
         if isinstance(hook, BatchJobHook):
             for job in self._jobs.values():
-                self._lists.place(job, hook)
+                if self._lists.place(job, hook, at) and not job.under_way:
+                    self._schedule.put_job(job)
             return
         self._tell_ready(hook, at)
 

@@ -66,18 +66,23 @@ class Job:
             first, its_wait = self.members[0]
             if first.plan.poll_interval == poller.plan.poll_interval:
                 poller.align(first.plan.first_poll_at - its_wait.offset + wait.offset, at + wait.offset)
-        self.members.append((poller, wait))
-        self.interval = min(self.interval, poller.plan.poll_interval)
+        self._keep([*self.members, (poller, wait)])
         self._all_awaited = False
+
+    def leave(self, wait: Wait) -> None:
+        """Let one go who waited for it."""
+        self._keep([member for member in self.members if member[1] is not wait])
+
+    def _keep(self, members: list[tuple[JobPoller, Wait]]) -> None:
+        self.members = members
+        self.interval = min((poller.plan.poll_interval for poller, _ in members), default=self.interval)
 
     @property
     def open(self) -> bool:
         """Whether somebody still waits for it. Those who do not any more are let go."""
         for poller, wait in self.members:
             if poller.event is not None or wait.over.done():
-                self.members = [
-                    member for member in self.members if member[0].event is None and not member[1].over.done()
-                ]
+                self._keep([each for each in self.members if not (each[0].event or each[1].over.done())])
                 break
         return bool(self.members)
 
@@ -90,14 +95,18 @@ class Job:
                 last = poller.next_poll_at >= poller.plan.deadline_at
         return due, last
 
-    def own_look(self, at: float) -> float:
-        """Return when to look at it although a list shows it: somebody's first look, or somebody's last."""
-        due = math.inf
-        for poller, wait in self.members:
-            plan = poller.plan
-            first = plan.first_poll_at if at + wait.offset < plan.first_poll_at - SAME_POINT else math.inf
-            due = min(due, min(first, plan.deadline_at) - wait.offset)
-        return due
+    @property
+    def covered(self) -> bool:
+        """Whether its list is all that its waits need, but for their first looks and their last."""
+        return self.list is not None and self in self.list.covered
+
+    @property
+    def own_look(self) -> float:
+        """When to look at it although a list covers it, by the fleet's clock."""
+        return min(
+            (poller.next_poll_at if poller.last_status is None else poller.plan.deadline_at) - wait.offset
+            for poller, wait in self.members
+        )
 
     def go_on(self, at: float) -> None:
         """Look at it by itself again: its list did not show it this time."""

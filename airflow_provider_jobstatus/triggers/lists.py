@@ -135,7 +135,7 @@ class Lists:
         Not at a deadline, nor for who needs what a list does not tell.
         """
         if job.hook is not hook:
-            self.place(job, hook)
+            self.place(job, hook, at)
         if job.list is None or job.by_itself or not job.list.usable(at) or job.at_deadline(at):
             return None
         return job.list
@@ -148,10 +148,22 @@ class Lists:
             if not listed and not listed.reading:
                 self._lists.pop(listed.name, None)
 
-    def place(self, job: Job, hook: BatchJobHook) -> None:
-        """Put a job into the list that shows it, by what a hook says."""
+    def place(self, job: Job, hook: BatchJobHook, at: float) -> bool:
+        """
+        Put a job into the list that shows it, by what a hook says.
+
+        :return: whether it is to be looked at by itself from now on, as the list that covered it does not.
+        """
         if job.hook is hook and not (job.list and job.watched):
-            return
+            return False
+        covered = job.covered
+        self._move(job, hook)
+        if not covered or job.covered:
+            return False
+        job.go_on(at)
+        return True
+
+    def _move(self, job: Job, hook: BatchJobHook) -> None:
         job.hook = hook
         try:
             place = None if job.watched else hook.list_place(job.job_id)

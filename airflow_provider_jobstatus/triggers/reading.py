@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from asyncio import sleep
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
@@ -15,7 +16,7 @@ from airflow_provider_jobstatus.triggers.access import Access
 from airflow_provider_jobstatus.triggers.jobs import Job
 from airflow_provider_jobstatus.triggers.lists import MAX_PAUSE, SharedList
 from airflow_provider_jobstatus.triggers.questions import Questions
-from airflow_provider_jobstatus.triggers.schedule import Schedule
+from airflow_provider_jobstatus.triggers.schedule import TURN, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class ListReader:
     :param access: to the vendor.
     :param questions: in which it is asked.
     :param schedule: of jobs and lists.
-    :param tell: told what is known of a job, and since when.
+    :param tell: told what is known of a job, and when.
     :param spread: told why there was no answer, and when.
     """
 
@@ -110,8 +111,11 @@ class ListReader:
             return
         for _ in range(listing.requests - 1):
             self._access.budget.take(at)
+        if not listed:
+            # They have gone meanwhile; it says nothing against the list.
+            return
         listed.take(listing, hook, at)
-        self._tell_changes(listed, at)
+        await self._tell_changes(listed, at)
         listed.interval = min((job.interval for job in listed.covered), default=math.inf)
         if not listed.usable(at):
             self.do_without(listed, at)
@@ -123,14 +127,21 @@ class ListReader:
                 job.by_itself = True
                 self._schedule.put(job, at, urgent=True)
 
-    def _tell_changes(self, listed: SharedList, at: float) -> None:
-        for job, told in list(listed.covered.items()):
+    async def _tell_changes(self, listed: SharedList, at: float) -> None:
+        """Tell who is concerned; the event loop gets its turn meanwhile."""
+        changed = [(job, told) for job, told in listed.covered.items() if listed.running(job) is not told]
+        for number, (job, told) in enumerate(changed, 1):
             status = listed.running(job)
-            if status is None:
+            if listed.covered.get(job) is not told:
+                pass  # told meanwhile, or gone
+            elif status is None or job.at_deadline(at):
+                # A last look is at the job itself.
                 self._uncover(listed, job, at)
-            elif status is not told:
+            else:
                 listed.covered[job] = status
                 self._tell(job, status, None, at)
+            if number % TURN == 0:
+                await sleep(0)
 
     def _failed(self, listed: SharedList, fault: BaseException) -> None:
         """Do without a list that a fault of ours, or of somebody's own hook, makes unreadable."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from itertools import count
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from airflow_provider_jobstatus.triggers.alarm import Alarm
-from airflow_provider_jobstatus.triggers.jobs import Job
 
 if TYPE_CHECKING:
+    from airflow_provider_jobstatus.triggers.jobs import Job
     from airflow_provider_jobstatus.triggers.lists import SharedList
 
 #: Least time between two turns, as a part of the interval of who is due, and in seconds.
 TOGETHER, LONGEST_TOGETHER = 0.01, 1.0
+#: Jobs that are dealt with before the event loop gets its turn.
+TURN = 10
+#: Entries that are kept before those that hold no more are looked for.
+ROOM = 1000
 
 
 class Schedule:
@@ -33,6 +36,7 @@ class Schedule:
         self._later: list[tuple[float, int, Job | SharedList, bool]] = []
         self._ready: list[tuple[bool, float, int, Job | SharedList]] = []
         self._numbers = count(1)
+        self._room = ROOM
 
     def put(self, job: Job | SharedList, due: float, *, urgent: bool) -> None:
         """
@@ -41,6 +45,11 @@ class Schedule:
         :param urgent: to be asked about before others that are due.
         """
         job.due, job.entry = due, next(self._numbers)
+        if len(self._later) >= self._room:
+            # What holds no more would be kept until its time has come: deadlines may be days away.
+            self._later = [entry for entry in self._later if entry[2].entry == entry[1]]
+            heapq.heapify(self._later)
+            self._room = max(2 * len(self._later), ROOM)
         heapq.heappush(self._later, (due, job.entry, job, urgent))
         self.alarm.no_later_than(due)
 
@@ -50,9 +59,8 @@ class Schedule:
 
     def put_job(self, job: Job) -> None:
         """Put a job where its waits want it; if its list covers it, where that is not enough for them."""
-        if job.list is not None and job in job.list.covered:
-            due = job.own_look(monotonic())
-            # That may be hours away: what is put anew each time would pile up until then.
+        if job.covered:
+            due = job.own_look
             if not job.entry or job.due != due:
                 self.put(job, due, urgent=due >= job.deadline)
         else:

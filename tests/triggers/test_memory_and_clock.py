@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_jobstatus.core import clock
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.triggers import alarm, fleet, questions, reading, schedule
+from airflow_provider_jobstatus.triggers import alarm, fleet, questions, reading
 from airflow_provider_jobstatus.triggers import batch_job as triggers
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from tests.support.modes import first_event
@@ -104,7 +104,7 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
             wall[0] += step
 
     monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: wall[0], monotonic=lambda: monotonic[0]))
-    for module in (triggers, alarm, fleet, questions, reading, schedule):
+    for module in (triggers, alarm, fleet, questions, reading):
         monkeypatch.setattr(module, "monotonic", lambda: monotonic[0])
     monkeypatch.setattr(alarm, "call_later", FakeTime(advance).alarm)
     monkeypatch.setattr(triggers, "first_polls", even_first_polls)
