@@ -12,8 +12,8 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 
-#: Questions with one key that are under way at once.
-MAX_CALLS = 100
+#: Questions with one key that are under way at once: at first, and at most.
+FIRST_CALLS, MAX_CALLS = 20, 100
 #: Failures in a row, without one answer, after which the vendor counts as down.
 DOWN_AFTER = 8
 #: First and longest pause of a key after a 429 that names none, in seconds.
@@ -40,7 +40,8 @@ class Budget:
     Says when the next request with a key may be sent.
 
     Spreads requests evenly once the burst is spent; stays silent while the vendor wants it; and begins slowly
-    after an outage: one question at a time, and with each answer one more.
+    after an outage: one question at a time, and with each answer one more. Beyond :data:`FIRST_CALLS`, it is
+    one more for each round of answers: a burst that is soon over needs no connection for each question.
 
     :param rate: what the vendor grants.
 
@@ -56,7 +57,7 @@ class Budget:
         self._strained_by = 0
         self._pauses = 0
         self._failures = 0
-        self._window = MAX_CALLS
+        self._window: float = min(FIRST_CALLS, MAX_CALLS)
 
     @property
     def full(self) -> bool:
@@ -106,6 +107,7 @@ class Budget:
             status=error.status,
         )
         refusal.retry_after = self._stopped_until - now
+        refusal.asked = False
         return refusal
 
     def observe(self, error: VendorError | None, now: float) -> None:
@@ -127,7 +129,8 @@ class Budget:
             case _:
                 # Also a refusal is an answer.
                 self._failures = self._pauses = 0
-                self._window = min(self._window + 1, MAX_CALLS)
+                more = 1.0 if self._window < FIRST_CALLS else 1 / self._window
+                self._window = min(self._window + more, MAX_CALLS)
 
     def _slow_down(self) -> None:
         self._window = 1

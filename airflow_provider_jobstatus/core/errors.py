@@ -35,7 +35,11 @@ class VendorError(Exception):
     :param method: of the request.
     :param path: of the request, without query.
     :param status: HTTP status, where there was one.
+
+    :ivar asked: whether the question was sent, rather than left out as there would be no answer.
     """
+
+    asked = True
 
     def __init__(
         self, reason: str, *, vendor: str, method: str = "", path: str = "", status: int | None = None

@@ -241,9 +241,10 @@ class JobPoller:
     def _missed(self, error: VendorError, now: float) -> News | None:
         news = None
         kind = f"{type(error).__name__} {error.status}"
-        if str(error) != str(self._last_error):
+        known = self._last_error
+        if known is None or (error.asked and known.asked and str(error) != str(known)):
             news = self._news(kind, f"{error}; the wait goes on")
-        self._last_error = error
+        self._last_error = error if error.asked else known or error
         late = now >= self.plan.deadline_at
         match error:
             case AccessDenied() if not self._refused_before and not late:

@@ -232,7 +232,9 @@ class Fleet:
         """Tell all who are in line why somebody got no answer, if the vendor is away for all of them."""
         if self._access.budget.down and isinstance(error, VendorError):
             reason = f"was not asked, as others got no answer: {error.reason}"
-            self._tell_ready(TransportError(reason, vendor=error.vendor), at)
+            shared = TransportError(reason, vendor=error.vendor)
+            shared.asked = False
+            self._tell_ready(shared, at)
 
     def _tell_ready(self, error: VendorError | SettingsError, at: float) -> None:
         """Tell all whose turn it is why there is no answer."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.budget import DOWN_AFTER, MAX_CALLS, PAUSES, Budget, Rate
+from airflow_provider_jobstatus.core.budget import DOWN_AFTER, FIRST_CALLS, MAX_CALLS, PAUSES, Budget, Rate
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     ApiError,
@@ -127,7 +128,7 @@ def test_other_answers_stop_nobody(answer: VendorError | None) -> None:
     assert not budget.full
 
 
-def test_after_an_outage_it_begins_with_one_question_and_doubles() -> None:
+def test_after_an_outage_it_begins_with_one_question_and_doubles_for_a_while() -> None:
     budget = Budget(Rate())
     for _ in range(DOWN_AFTER):
         assert not budget.down
@@ -148,7 +149,18 @@ def test_after_an_outage_it_begins_with_one_question_and_doubles() -> None:
             budget.asking += 1
         asking = budget.asking
         rounds.append(asking)
-    assert rounds == [2, 4, 8, 16, 32, 64, MAX_CALLS]
+    assert rounds[:5] == [2, 4, 8, 16, FIRST_CALLS + 1]
+    # From then on, one more in each round.
+    assert {later - earlier for earlier, later in pairwise(rounds[4:])} == {1}
+    assert rounds[-1] == MAX_CALLS
+
+
+def test_at_first_a_few_may_ask_at_once() -> None:
+    budget = Budget(Rate())
+    budget.asking = FIRST_CALLS - 1
+    assert not budget.full
+    budget.asking += 1
+    assert budget.full
 
 
 def test_a_failure_among_answers_is_no_outage() -> None:
@@ -158,5 +170,5 @@ def test_a_failure_among_answers_is_no_outage() -> None:
             budget.observe(error(ServerError), NOW)
         budget.observe(None, NOW)
     assert not budget.down
-    budget.asking = MAX_CALLS - 1
+    budget.asking = FIRST_CALLS
     assert not budget.full

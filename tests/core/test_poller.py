@@ -450,6 +450,19 @@ def test_a_thousand_failed_polls_are_one_line() -> None:
     assert sum(one.observe(OUTAGE, EARLY + number) is not None for number in range(1000)) == 1
 
 
+def test_who_was_not_asked_about_has_no_news_of_an_outage_that_is_known() -> None:
+    left_out = failed(TransportError, "was not asked", asked=False)
+    one = poller()
+    assert one.observe(OUTAGE, EARLY)
+    assert one.observe(left_out, EARLY + 60) is None
+    assert one.observe(OUTAGE, EARLY + 120) is None
+
+    other = poller()
+    assert other.observe(left_out, EARLY)
+    assert other.observe(OUTAGE, EARLY + 60) is None
+    assert other.observe(failed(ServerError, "something else"), EARLY + 120)
+
+
 def test_the_end_of_a_wait_is_told_by_its_event_alone() -> None:
     assert poller().observe(failed(RequestRejected), EARLY) is None
     assert poller().observe(SettingsError("x"), EARLY) is None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_jobstatus.core.budget import MAX_CALLS
+from airflow_provider_jobstatus.core.budget import FIRST_CALLS
 from airflow_provider_jobstatus.core.event import unpack
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
@@ -547,7 +547,7 @@ def test_after_an_outage_the_first_finds_out_for_all(
     assert {event.outcome for event in events} == {Outcome.FINISHED}
     # Those who were in line when it became clear were told so, and not sent.
     at_once = sum(request["at"] < now + 1 for request in sandbox.requests)
-    assert at_once <= MAX_CALLS + 10
+    assert at_once <= FIRST_CALLS + 10
 
 
 def test_a_fault_in_one_job_ends_its_waits_and_no_other(
