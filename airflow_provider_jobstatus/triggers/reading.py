@@ -131,15 +131,15 @@ class ListReader:
         """Tell who is concerned; the event loop gets its turn meanwhile."""
         changed = [(job, told) for job, told in listed.covered.items() if listed.running(job) is not told]
         for number, (job, told) in enumerate(changed, 1):
-            status = listed.running(job)
-            if listed.covered.get(job) is not told:
-                pass  # told meanwhile, or gone
-            elif status is None or job.at_deadline(at):
-                # A last look is at the job itself.
-                self._uncover(listed, job, at)
-            else:
-                listed.covered[job] = status
-                self._tell(job, status, None, at)
+            # Meanwhile, its waits may have been told otherwise, or have gone.
+            if listed.covered.get(job) is told:
+                status = listed.running(job)
+                if status is None or job.at_deadline(at):
+                    # A last look is at the job itself.
+                    self._uncover(listed, job, at)
+                else:
+                    listed.covered[job] = status
+                    self._tell(job, status, None, at)
             if number % TURN == 0:
                 await sleep(0)
 
