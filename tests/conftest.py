@@ -26,7 +26,7 @@ for name in [
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from airflow_provider_jobstatus.core import tokens
-from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.sandbox import Sandbox, clock
 from airflow_provider_jobstatus.triggers import lists
 from tests.support.first_use import use_airflow_once
 from tests.support.times import FakeTime
@@ -52,6 +52,8 @@ def fake_time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     """A time that passes only when somebody sleeps, for our code and the sandbox alike."""
     time = FakeTime(sandbox.advance_clock)
     time.patch(monkeypatch)
+    began = time.now
+    monkeypatch.setattr(clock, "time", lambda: began)
     return time
 
 

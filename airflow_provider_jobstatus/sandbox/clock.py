@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import time
 
 
 class Clock:
@@ -13,7 +13,7 @@ class Clock:
 
     def now(self) -> float:
         """Return the sandbox's time in epoch seconds."""
-        return time.time() + self._ahead_seconds
+        return time() + self._ahead_seconds
 
     def advance(self, seconds: float) -> float:
         """Move the clock forward and return the new time.
