@@ -1,7 +1,9 @@
-"""Names that moved between Airflow 3.1 and 3.3 and that common-compat does not cover."""
+"""What differs between Airflow 3.1 and 3.3 and common-compat does not cover."""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 try:
@@ -19,6 +21,7 @@ __all__ = [
     "TaskDeferralTimeout",
     "amask_secret",
     "hook_registry",
+    "trigger_can_write",
 ]
 
 
@@ -45,3 +48,15 @@ async def amask_secret(secret: str) -> None:
         mask_secret(secret)
     else:
         await mask(secret)
+
+
+@cache
+def trigger_can_write() -> bool:
+    """
+    Return whether a trigger may write an XCom.
+
+    Before Airflow 3.2.2, a call to Airflow from a thread of the triggerer may be answered with another one's
+    reply.
+    """
+    numbers = version("apache-airflow-core").split(".")[:3]
+    return tuple(int(number) for number in numbers if number.isdigit()) >= (3, 2, 2)

@@ -62,8 +62,8 @@ from tests.support.modes import TaskInstance, run_deferred
 from tests.support.times import FakeTime
 
 time = FakeTime()
-for module in (wait, triggers):
-    module.steady_clock = lambda: lambda: time.now
+wait.steady_clock = lambda: lambda: time.now
+triggers.epoch_offset = lambda: 0.0
 wait.sleep = time.sleep
 for module in (triggers, alarm, fleet, questions, reading):
     module.monotonic = lambda: time.now

@@ -13,5 +13,10 @@ def steady_clock() -> Callable[[], float]:
     A step of the wall clock during a wait (NTP, a machine that wakes up) neither shortens nor stretches the
     wait.
     """
-    offset = time.time() - time.monotonic()
+    offset = epoch_offset()
     return lambda: offset + time.monotonic()
+
+
+def epoch_offset() -> float:
+    """Return what to add now to the monotonic clock for epoch seconds."""
+    return time.time() - time.monotonic()

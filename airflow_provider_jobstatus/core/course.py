@@ -18,7 +18,8 @@ class Course:
 
     def __init__(self, memory: object = None) -> None:
         known = memory if isinstance(memory, dict) else {}
-        self._seen: list[Any] | None = known.get("seen")
+        seen = known.get("seen")
+        self._seen: list[Any] | None = seen if isinstance(seen, list) and len(seen) == 3 else None
         self._changed_at: float = known.get("changed_at", 0.0)
         self._warned: bool = known.get("warned", False)
         #: Point in time and share done of the first look that told a share.
@@ -30,12 +31,22 @@ class Course:
         return {"seen": self._seen, "changed_at": self._changed_at, "warned": self._warned}
 
     def see(self, status: JobStatus, now: float) -> bool:
-        """Take in a look, and return whether the status, progress or counts are others than before."""
+        """
+        Take in a look, and return whether the status, progress or counts are others than before.
+
+        Counts that are not told are not others: a list tells none.
+        """
         seen = [status.vendor_status, status.progress, status.counts and [*status.counts.values()]]
         self._now_at = share_done(status)
         if self._first is None and self._now_at is not None:
             self._first = (now, self._now_at)
-        if seen == self._seen:
+        before = self._seen
+        if (
+            before is not None
+            and seen[:2] == before[:2]
+            and (seen[2] == before[2] or not seen[2] or not before[2])
+        ):
+            before[2] = before[2] or seen[2]
             return False
         self._seen, self._changed_at, self._warned = seen, now, False
         return True

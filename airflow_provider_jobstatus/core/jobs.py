@@ -80,6 +80,10 @@ class JobStatus:
             raise ValueError("a status of a job that holds other types")
         return cls(**{**value, "state": JobState(value["state"])})
 
+    def or_fuller(self, earlier: JobStatus | None) -> JobStatus:
+        """Return this status, or an earlier one that says the same if only that one tells counts."""
+        return earlier if earlier and earlier.counts and not self.counts else self
+
     def describe(self) -> str:
         """Return the status in one line, such as ``'processing' (40 %, 40 of 100 rows)``."""
         facts = [] if self.progress is None else [f"{self.progress} %"]

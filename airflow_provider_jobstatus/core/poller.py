@@ -194,7 +194,7 @@ class JobPoller:
         recovered = self._last_error
         changed = self._course.see(status, now)
         seen_running = self._last_status is not None
-        self._last_status = status
+        self._last_status = status if changed else status.or_fuller(self._last_status)
         self._last_error = None
         self._refused_before = False
         self._outage_began_at = None

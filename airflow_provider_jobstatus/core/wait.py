@@ -101,8 +101,15 @@ class News:
 
 
 def digest(job_id: str, status: JobStatus | None) -> int:
-    """Return a number by which what a log was told of a job is known again; 0 for nothing."""
-    return 0 if status is None else crc32(f"{job_id}: {status.describe()}".encode("utf-8", "surrogatepass"))
+    """
+    Return a number by which what was told of a job is known again; 0 for nothing.
+
+    Where the vendor tells a job's progress, it is of no more than that: its list tells no counts of rows.
+    """
+    if status is None:
+        return 0
+    told = status.describe() if status.progress is None else f"{status.vendor_status!r} {status.progress} %"
+    return crc32(f"{job_id}: {told}".encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,17 @@ from http import HTTPStatus
 from time import sleep
 from typing import TYPE_CHECKING, NoReturn
 
-from airflow_provider_jobstatus._compat import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import AirflowException
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+from airflow_provider_jobstatus._compat import AirflowRescheduleException, trigger_can_write
 from airflow_provider_jobstatus.core.chronicle import Chronicle
 from airflow_provider_jobstatus.core.clock import steady_clock
 from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.goal import Goal, Queue
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
+from airflow_provider_jobstatus.core.progress import KEY, summary
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan, digest
 from airflow_provider_jobstatus.sensors.worker import Memory, Vendor
 
@@ -48,6 +52,7 @@ class WorkerWait:
     def __init__(self, sensor: BatchJobSensor, ids: list[str], context: Context) -> None:
         self.causes: dict[str, Exception] = {}
         self._sensor = sensor
+        self._task = context.get("ti")
         self._ids = ids
         self._now = steady_clock()
         self._first_look = self._now()
@@ -83,6 +88,7 @@ class WorkerWait:
             if poller.may_ask(self._now()) and poller.not_before <= self._now():
                 self._look(poller, vendor)
             if poller.event is None and self._sensor.deferrable:
+                self._show(pollers)
                 self._defer(poller)
             if self._decided(poller, pollers):
                 return
@@ -152,6 +158,15 @@ class WorkerWait:
             fail_stalled=sensor.if_stalled == "fail",
             adaptive=sensor.adaptive,
         )
+
+    def _show(self, pollers: list[JobPoller]) -> None:
+        """Show on Airflow's page how far the jobs have come; from then on the triggerer shows changes."""
+        if self._task is None or not trigger_can_write():
+            return
+        try:
+            self._task.xcom_push(KEY, summary(pollers))
+        except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
+            self._sensor.log.info("The progress cannot be shown now: %s", type(error).__name__)
 
     def _defer(self, poller: JobPoller) -> NoReturn:
         from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble

@@ -10,7 +10,7 @@ from zlib import crc32
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_jobstatus.core.chronicle import Chronicle
-from airflow_provider_jobstatus.core.clock import steady_clock
+from airflow_provider_jobstatus.core.clock import epoch_offset
 from airflow_provider_jobstatus.core.event import VERSION, pack
 from airflow_provider_jobstatus.core.goal import Goal
 from airflow_provider_jobstatus.core.jobs import JobState
@@ -155,12 +155,13 @@ class BatchJobTrigger(BaseTrigger):
                 "install the same version everywhere"
             )
             return [JobEvent(job_id, Outcome.BAD_SETTINGS, None, message) for job_id in job_ids]
-        now = steady_clock()
-        pollers = self._pollers(job_ids, now())
+        # As it is now: a step of the wall clock during the wait neither shortens nor stretches the wait.
+        offset = epoch_offset()
+        pollers = self._pollers(job_ids, offset + monotonic())
         if pollers:
             async with fleet(self.conn_id) as shared, Display(self, pollers) as display:
                 chronicle = Chronicle(self, len(pollers))
-                await shared.serve(Wait(pollers, self._goal, chronicle, display, now() - monotonic()))
+                await shared.serve(Wait(pollers, self._goal, chronicle, display, offset))
         return [poller.event for poller in pollers if poller.event is not None]
 
     def _pollers(self, job_ids: list[str], now: float) -> list[JobPoller]:

@@ -52,6 +52,7 @@ class SharedList:
         self._keys: dict[Job, str] = {}
         self._seen: dict[Job, tuple[Listed, JobStatus]] = {}
         self._retry_at = -math.inf
+        self._worth_again_from = math.inf
         self._failures = 0
 
     def __len__(self) -> int:
@@ -77,7 +78,8 @@ class SharedList:
 
     def usable(self, at: float) -> bool:
         """Return whether to look into this list rather than to ask about each job."""
-        return len(self._keys) >= WORTH_FROM and at >= self._retry_at
+        waited_for = len(self._keys)
+        return waited_for >= WORTH_FROM and (at >= self._retry_at or waited_for >= self._worth_again_from)
 
     def fresh(self, job: Job, at: float) -> bool:
         """Return whether what was read last is as good as a new look at a job."""
@@ -103,6 +105,8 @@ class SharedList:
         useful = sum(status.known for _, status in seen.values())
         if useful < WORTH_FROM or len(listing.jobs) > WORTH_RATIO * useful:
             self.give_up(at, MAX_PAUSE / 6)
+            # More may be waited for soon, as when a mapped task begins. Not each of them is a reason to try.
+            self._worth_again_from = max(len(listing.jobs) / WORTH_RATIO, 2 * len(self._keys))
         else:
             self._failures = 0
 
@@ -119,6 +123,7 @@ class SharedList:
         :param pause: seconds; doubled for each time in a row.
         """
         self._retry_at = at + min(pause * 2.0 ** min(self._failures, 16), MAX_PAUSE)
+        self._worth_again_from = math.inf
         self._failures += 1
 
 

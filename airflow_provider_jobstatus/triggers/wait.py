@@ -11,7 +11,7 @@ from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.goal import Goal
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.wait import JobEvent
+from airflow_provider_jobstatus.core.wait import JobEvent, News
 from airflow_provider_jobstatus.triggers.display import Display
 
 
@@ -25,7 +25,7 @@ class Wait:
     :param pollers: of the trigger's jobs.
     :param goal: when the wait is over, if not with the last job.
     :param chronicle: what is written of it.
-    :param display: told that there may be news.
+    :param display: told that there is something new to show.
     :param offset: epoch seconds less the fleet's own clock, as of the beginning of this wait.
 
     :ivar over: done when the wait is over; fails if a fault of ours has ended it.
@@ -65,8 +65,7 @@ class Wait:
         try:
             news = poller.observe(answer, at + self.offset)
             if news is not None:
-                self._context.run(self._chronicle.tell, news)
-            self._display.changed()
+                self._context.run(self._tell, news, answer)
             if poller.event is not None:
                 self._context.run(self._ended, poller.event)
         except Exception as fault:  # noqa: BLE001 - handed to the trigger's outer boundary; others wait on
@@ -81,6 +80,11 @@ class Wait:
         if not self.over.done():
             self.over.set_exception(fault)
 
+    def _tell(self, news: News, answer: JobStatus | VendorError | SettingsError) -> None:
+        self._chronicle.tell(news)
+        if isinstance(answer, JobStatus):
+            self._display.changed()
+
     def _ended(self, event: JobEvent) -> None:
         if self.over.done():
             return
@@ -91,5 +95,7 @@ class Wait:
                 if other.event is None:
                     other.leave()
             self._waiting = 0
-        if not self._waiting:
+        if self._waiting:
+            self._display.changed()
+        else:
             self.over.set_result(None)

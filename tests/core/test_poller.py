@@ -27,7 +27,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.poller import MAX_BACKOFF, NOT_FOUND_GRACE, RECONNECT_DELAY, JobPoller
-from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan
+from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan, digest
 from tests.core.test_wait import FIRST, STEP, grid
 from tests.core.test_wait import plans as any_plans
 from tests.core.values import assert_storable
@@ -443,6 +443,32 @@ def test_a_person_hears_of_every_change_once() -> None:
     assert [news.warning for news in heard if news] == [False, True, True, True]
     assert heard[1] is not None
     assert "trouble" in heard[1].text
+
+
+COUNTED = replace(RUNNING, progress=50, counts={"total": 100, "processed": 50})
+LISTED = replace(RUNNING, progress=50)
+
+
+def test_a_list_that_tells_no_counts_brings_no_news_and_takes_away_no_counts() -> None:
+    one = told((COUNTED, EARLY))
+
+    assert one.observe(LISTED, EARLY + 60) is None
+    assert one.last_status == COUNTED
+    assert one.observe(COUNTED, EARLY + 120) is None
+    assert one.observe(replace(COUNTED, counts={"total": 100, "processed": 51}), EARLY + 180) is not None
+    further = replace(LISTED, progress=52)
+    assert one.observe(further, EARLY + 240) is not None
+    assert one.last_status == further
+    # Counts that become known are none, either.
+    assert one.observe(replace(COUNTED, progress=52), EARLY + 300) is None
+    assert one.last_status == replace(COUNTED, progress=52)
+
+
+@pytest.mark.parametrize("seen", [COUNTED, LISTED], ids=["counted", "listed"])
+def test_what_the_first_look_has_told_is_not_told_again_by_whoever_looks(seen: JobStatus) -> None:
+    one = JobPoller("a", PLAN, START, {"told": digest("a", COUNTED)})
+
+    assert one.observe(seen, EARLY) is None
 
 
 def test_a_thousand_failed_polls_are_one_line() -> None:

@@ -29,6 +29,10 @@ class TaskInstance:
     def __init__(self) -> None:
         self.try_number = 1
         self.first_reschedule: datetime | None = None
+        self.xcoms: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value, allow_nan=False))
 
     def get_first_reschedule_date(self, context: Any) -> datetime | None:
         return self.first_reschedule

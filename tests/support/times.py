@@ -43,8 +43,8 @@ class FakeTime:
 
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put this time in the place of the real one wherever our code waits."""
-        for module in (sensors, triggers):
-            monkeypatch.setattr(module, "steady_clock", lambda: lambda: self.now)
+        monkeypatch.setattr(sensors, "steady_clock", lambda: lambda: self.now)
+        monkeypatch.setattr(triggers, "epoch_offset", lambda: 0.0)
         monkeypatch.setattr(sensors, "sleep", self.sleep)
         for module in (triggers, alarm, fleet, questions, reading):
             monkeypatch.setattr(module, "monotonic", lambda: self.now)

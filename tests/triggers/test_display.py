@@ -6,22 +6,27 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import XCom
+from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.execution_time.comms import ErrorResponse
 
+from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.chronicle import FEW
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.wait import WaitPlan
+from airflow_provider_jobstatus.core.progress import KEY, summary
+from airflow_provider_jobstatus.core.wait import WaitPlan, digest
+from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers import display as module
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from airflow_provider_jobstatus.triggers.display import KEY, MAX_FAILURES, MIN_PAUSE, Display, summary
-from tests.support.modes import first_event
+from airflow_provider_jobstatus.triggers.display import MAX_FAILURES, MIN_PAUSE, MIN_PAUSE_OF_ALL, Display
+from tests.support.modes import TaskInstance, first_event, run_deferred
 from tests.support.times import FakeTime
 
 PLAN = WaitPlan(poll_interval=60.0, started_at=0.0, first_poll_at=60.0, deadline_at=7200.0)
@@ -66,13 +71,21 @@ class Page:
 
 
 class Pauses:
-    """Sleeps of a display, which end when the test says so."""
+    """
+    Sleeps of displays, which end when the test says so.
+
+    :ivar short: how many were between two displays' writes; they end at once.
+    """
 
     def __init__(self) -> None:
         self.asked: list[float] = []
+        self.short = 0
         self._over = asyncio.Semaphore(0)
 
     async def __call__(self, seconds: float) -> None:
+        if seconds == MIN_PAUSE_OF_ALL:
+            self.short += 1
+            return
         self.asked.append(seconds)
         await self._over.acquire()
 
@@ -84,7 +97,7 @@ class Pauses:
 def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     page = Page()
     monkeypatch.setattr(XCom, "set", page.set)
-    monkeypatch.setattr(module, "_safe", lambda: True)
+    monkeypatch.setattr(module, "trigger_can_write", lambda: True)
     yield page
     page.may_write.set()
 
@@ -96,9 +109,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
     return pauses
 
 
-def trigger(*job_ids: str, now: float = 0.0, with_task: bool = True) -> BatchJobTrigger:
+def trigger(*job_ids: str, now: float = 0.0, with_task: bool = True, told: int = 0) -> BatchJobTrigger:
     made = BatchJobTrigger(
-        "ruler_default", list(job_ids), 10.0, started_at=now, first_poll_at=now, deadline_at=now + 600
+        "ruler_default", list(job_ids), 10.0, now, first_poll_at=now, deadline_at=now + 600, told=told
     )
     if with_task:
         made.task_instance = SimpleNamespace(**PLACE)
@@ -242,6 +255,46 @@ def test_without_a_task_nothing_is_written(page: Page, sandbox: Sandbox, fake_ti
     assert page.threads == set()
 
 
+def test_a_wait_of_which_nothing_changes_writes_nothing(
+    page: Page, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=["processing"] * 20 + ["complete"])
+    seen = RulerHook("ruler_default").job_status("site/job")
+
+    asyncio.run(first_event(trigger("site/job", now=fake_time.now, told=digest("site/job", seen))))
+
+    assert page.threads == set()
+
+
+def test_the_worker_shows_what_its_first_look_saw(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/job", script=["processing"] * 3 + ["complete"])
+    seen = RulerHook("ruler_default").job_status("site/job")
+    context: Any = {"ti": TaskInstance()}
+
+    run_deferred(
+        BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id="site/job", deferrable=True),
+        context,
+        fake_time,
+    )
+
+    shown = context["ti"].xcoms
+    assert shown == {KEY: {"ended": 0, "jobs": 1, "status": {"site/job": seen.as_dict()}}}
+
+
+@pytest.mark.parametrize("trouble", [AirflowRuntimeError(ErrorResponse()), OSError("away")], ids=repr)
+def test_a_worker_that_cannot_show_it_waits_all_the_same(
+    trouble: Exception, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    class Silent(TaskInstance):
+        def xcom_push(self, key: str, value: Any) -> None:
+            raise trouble
+
+    sandbox.put_job("ruler", "site/job", script=["processing", "complete"])
+    waits = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id="site/job", deferrable=True)
+
+    assert run_deferred(waits, {"ti": Silent()}, fake_time)["state"] == "succeeded"
+
+
 @pytest.mark.parametrize(
     ("version", "writes"),
     [
@@ -256,28 +309,33 @@ def test_without_a_task_nothing_is_written(page: Page, sandbox: Sandbox, fake_ti
 def test_nothing_is_written_where_airflow_mixes_up_replies(
     version: str, writes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "version", {"apache-airflow-core": version}.__getitem__)
-    module._safe.cache_clear()
+    monkeypatch.setattr(_compat, "version", {"apache-airflow-core": version}.__getitem__)
+    _compat.trigger_can_write.cache_clear()
     try:
         assert (module._writer(trigger("job-0")) is not None) == writes
     finally:
-        module._safe.cache_clear()
+        _compat.trigger_can_write.cache_clear()
 
 
-def test_the_more_wait_the_more_seldom_each_writes(page: Page, pauses: Pauses) -> None:
+def test_the_more_wait_the_more_seldom_each_writes(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeping = []
+
+    async def sleep(seconds: float) -> None:
+        sleeping.append(seconds)
+        # A pause between two writes is one of all.
+        assert seconds == MIN_PAUSE or len(page.written) == sleeping.count(MIN_PAUSE_OF_ALL)
+        await asyncio.sleep(0 if seconds == MIN_PAUSE_OF_ALL else 3600)
+
+    monkeypatch.setattr(module, "sleep", sleep)
+
     async def show(count: int) -> None:
-        async with AsyncExitStack() as shown:
-            for _ in range(count):
-                waiting = pollers()
-                saw(waiting[0], 1)
-                display = await shown.enter_async_context(Display(trigger("job-0"), waiting))
-                display.changed()
-            await until(lambda: len(pauses.asked) == count)
+        displays = [Display(trigger(f"job-{number}"), pollers()) for number in range(count)]
+        for display in displays:
+            display.changed()
+        await until(lambda: sleeping.count(MIN_PAUSE) == count)
+        for display in displays:
+            await display.__aexit__()
 
-    asyncio.run(show(1))
-    assert pauses.asked == [MIN_PAUSE]
-    pauses.asked.clear()
-    asyncio.run(show(400))
-    # Two a second, all together.
-    assert pauses.asked == [200.0] * 400
-    assert Display.shown == 0
+    asyncio.run(show(40))
+
+    assert sleeping.count(MIN_PAUSE_OF_ALL) == len(page.written) == 40

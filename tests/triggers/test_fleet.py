@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_jobstatus.core.budget import FIRST_CALLS
 from airflow_provider_jobstatus.core.event import unpack
-from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.jobs import JobStatus, Listed, Listing
 from airflow_provider_jobstatus.core.poller import JobPoller
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
@@ -24,7 +24,8 @@ from airflow_provider_jobstatus.sandbox.faults_of_lists import LIST_FAULTS
 from airflow_provider_jobstatus.triggers import access, fleet
 from airflow_provider_jobstatus.triggers import batch_job as triggers
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from airflow_provider_jobstatus.triggers.lists import WORTH_FROM
+from airflow_provider_jobstatus.triggers.jobs import Job
+from airflow_provider_jobstatus.triggers.lists import WORTH_FROM, SharedList
 from airflow_provider_jobstatus.triggers.wait import Wait
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime, even_first_polls
@@ -237,6 +238,52 @@ def test_a_list_that_was_broken_is_used_again(sandbox: Sandbox, fake_time: FakeT
     assert len(moments(sandbox, "/batch/jobs", began)) > 10
     asked = [moment for job_id in ids for moment in moments(sandbox, f"{job_id[5:]}/status", began)]
     assert sum(300 < moment < 990 for moment in asked) == 0
+
+
+def test_a_list_that_was_too_large_for_few_is_used_once_more_wait(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = started(sandbox, "ruler", "site/", 10 * WORTH_FROM, processing_seconds=1000)
+    began = fake_time.now
+    groups = [ids[: WORTH_FROM + 2], ids[WORTH_FROM + 2 :]]
+    asleep: list[asyncio.Event] = []
+    monkeypatch.setattr(fake_time, "on_pause", lambda _: fake_time.now > began + 200 and asleep[0].set())
+
+    async def wait(number: int) -> None:
+        for _ in range(number):
+            await asleep[0].wait()
+        await asyncio.gather(
+            *(first_event(waiting(fake_time, "ruler_default", job_id)) for job_id in groups[number])
+        )
+
+    async def one_after_the_other() -> None:
+        asleep.append(asyncio.Event())
+        await asyncio.gather(wait(0), wait(1))
+
+    asyncio.run(one_after_the_other())
+
+    lists = moments(sandbox, "/batch/jobs", began)
+    # Too large for the first, and of use once the others are there.
+    assert len([moment for moment in lists if moment < 200]) == 1
+    assert len([moment for moment in lists if 200 < moment < 400]) >= 2
+    asked = [moment for job_id in ids for moment in moments(sandbox, f"{job_id[5:]}/status", began)]
+    assert sum(400 < moment < 990 for moment in asked) == 0
+
+
+def test_a_list_that_stays_too_large_is_not_read_for_each_who_joins() -> None:
+    listed, hook = SharedList("list"), RulerHook()
+    others = Listing({f"another-{number}": Listed("processing") for number in range(1000)}, 1)
+    read_with = []
+    for number in range(2000):
+        job = Job(f"site/job-{number}")
+        job.hook = hook
+        listed.add(job, f"job-{number}")
+        if listed.usable(0.0):
+            read_with.append(len(listed))
+            listed.take(others, hook, 0.0)
+
+    # As soon as it may pay, and then with twice as many each time.
+    assert read_with == [WORTH_FROM, 200, 400, 800, 1600]
 
 
 def test_what_changes_in_a_list_is_told_to_the_waits(
