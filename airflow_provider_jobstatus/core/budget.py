@@ -13,7 +13,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 
 #: Questions with one key that are under way at once: at first, and at most.
-FIRST_CALLS, MAX_CALLS = 20, 100
+FIRST_CALLS, MAX_CALLS = 10, 100
 #: Failures in a row, without one answer, after which the vendor counts as down.
 DOWN_AFTER = 8
 #: First and longest pause of a key after a 429 that names none, in seconds.
@@ -40,8 +40,9 @@ class Budget:
     Says when the next request with a key may be sent.
 
     Spreads requests evenly once the burst is spent; stays silent while the vendor wants it; and begins slowly
-    after an outage: one question at a time, and with each answer one more. Beyond :data:`FIRST_CALLS`, it is
-    one more for each round of answers: a burst that is soon over needs no connection for each question.
+    after an outage: one question at a time, and with each answer one more, while there is more to ask. Beyond
+    :data:`FIRST_CALLS`, it is one more for each round of answers: a burst that is soon over needs no
+    connection for each question.
 
     :param rate: what the vendor grants.
 
@@ -58,11 +59,16 @@ class Budget:
         self._pauses = 0
         self._failures = 0
         self._window: float = min(FIRST_CALLS, MAX_CALLS)
+        self._was_full = False
 
-    @property
     def full(self) -> bool:
-        """Whether somebody has to be answered before the next may ask."""
-        return self.asking >= self._window
+        """
+        Return whether somebody must be answered before the next may ask.
+
+        If so, there will be room for more after the next answers.
+        """
+        self._was_full = self.asking >= self._window
+        return self._was_full
 
     @property
     def down(self) -> bool:
@@ -129,8 +135,9 @@ class Budget:
             case _:
                 # Also a refusal is an answer.
                 self._failures = self._pauses = 0
-                more = 1.0 if self._window < FIRST_CALLS else 1 / self._window
-                self._window = min(self._window + more, MAX_CALLS)
+                if self._was_full:
+                    more = 1.0 if self._window < FIRST_CALLS else 1 / self._window
+                    self._window = min(self._window + more, MAX_CALLS)
 
     def _slow_down(self) -> None:
         self._window = 1

@@ -107,8 +107,10 @@ def seconds_taken(status: JobStatus, started_at: float, now: float, *, seen_runn
 
 
 def _epoch(text: str | None) -> float | None:
+    if text is None:
+        return None
     try:
-        moment = datetime.fromisoformat(text or "")
+        moment = datetime.fromisoformat(text)
         at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

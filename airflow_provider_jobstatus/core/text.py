@@ -68,6 +68,8 @@ def storable(value: Any, depth: int = 6) -> Any:
     """
     if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return clean(value, STORED_TEXT_LIMIT)
     if isinstance(value, int):
         return int(value) if abs(value) <= MAX_INT else clean(value)
     if isinstance(value, float):

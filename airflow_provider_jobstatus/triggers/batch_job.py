@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from time import monotonic
 from typing import Any
 from zlib import crc32
@@ -15,7 +16,7 @@ from airflow_provider_jobstatus.core.event import VERSION, pack
 from airflow_provider_jobstatus.core.goal import Goal
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan
+from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitFor, WaitPlan
 from airflow_provider_jobstatus.triggers.display import Display
 from airflow_provider_jobstatus.triggers.fleet import fleet
 from airflow_provider_jobstatus.triggers.wait import Wait
@@ -191,9 +192,17 @@ class BatchJobTrigger(BaseTrigger):
 
     @property
     def _goal(self) -> Goal:
-        if self.good_states is None:
-            return Goal(self.wait_for, self.fail_fast)
-        return Goal(self.wait_for, self.fail_fast, frozenset(map(JobState, self.good_states)))
+        return goal(
+            self.wait_for, self.fail_fast, None if self.good_states is None else tuple(self.good_states)
+        )
+
+
+@lru_cache(maxsize=256)
+def goal(wait_for: WaitFor, fail_fast: bool, good_states: tuple[str, ...] | None) -> Goal:
+    """Return when a wait is over. A fleet's waits mostly share one."""
+    if good_states is None:
+        return Goal(wait_for, fail_fast)
+    return Goal(wait_for, fail_fast, frozenset(map(JobState, good_states)))
 
 
 def first_polls(job_ids: list[str], started_at: float, latest: float, interval: float) -> list[float]:

@@ -125,7 +125,7 @@ def test_other_answers_stop_nobody(answer: VendorError | None) -> None:
     budget = Budget(Rate())
     budget.observe(answer, NOW)
     assert budget.refusal(NOW) is None
-    assert not budget.full
+    assert not budget.full()
 
 
 def test_after_an_outage_it_begins_with_one_question_and_doubles_for_a_while() -> None:
@@ -135,7 +135,7 @@ def test_after_an_outage_it_begins_with_one_question_and_doubles_for_a_while() -
         budget.observe(error(TransportError), NOW)
     assert budget.down
     budget.asking = 1
-    assert budget.full
+    assert budget.full()
 
     rounds = []
     asking = 1
@@ -145,22 +145,31 @@ def test_after_an_outage_it_begins_with_one_question_and_doubles_for_a_while() -
             budget.observe(None, NOW)
         assert not budget.down
         budget.asking = 0
-        while not budget.full:
+        while not budget.full():
             budget.asking += 1
         asking = budget.asking
         rounds.append(asking)
-    assert rounds[:5] == [2, 4, 8, 16, FIRST_CALLS + 1]
+    assert rounds[:4] == [2, 4, 8, FIRST_CALLS + 1]
     # From then on, one more in each round.
-    assert {later - earlier for earlier, later in pairwise(rounds[4:])} == {1}
+    assert {later - earlier for earlier, later in pairwise(rounds[3:])} == {1}
     assert rounds[-1] == MAX_CALLS
+
+
+def test_it_does_not_grow_while_there_is_room() -> None:
+    budget = Budget(Rate())
+    for _ in range(10 * MAX_CALLS):
+        assert not budget.full()
+        budget.observe(None, NOW)
+    budget.asking = FIRST_CALLS
+    assert budget.full()
 
 
 def test_at_first_a_few_may_ask_at_once() -> None:
     budget = Budget(Rate())
     budget.asking = FIRST_CALLS - 1
-    assert not budget.full
+    assert not budget.full()
     budget.asking += 1
-    assert budget.full
+    assert budget.full()
 
 
 def test_a_failure_among_answers_is_no_outage() -> None:
@@ -170,5 +179,5 @@ def test_a_failure_among_answers_is_no_outage() -> None:
             budget.observe(error(ServerError), NOW)
         budget.observe(None, NOW)
     assert not budget.down
-    budget.asking = FIRST_CALLS
-    assert not budget.full
+    budget.asking = FIRST_CALLS - 1
+    assert not budget.full()
