@@ -13,7 +13,12 @@ from airflow_provider_jobstatus.core.errors import (
 )
 
 #: Questions with one key that are under way at once: at first, and at most.
-FIRST_CALLS, MAX_CALLS = 10, 100
+FIRST_CALLS, MAX_CALLS = 20, 100
+#: One who has been in line for so many seconds wants more at once: a burst that is soon over needs no
+#: connection for each question.
+LONG_IN_LINE = 0.25
+#: Beyond the first, it is one more in so many seconds.
+GROWTH_PAUSE = 0.1
 #: Failures in a row, without one answer, after which the vendor counts as down.
 DOWN_AFTER = 8
 #: First and longest pause of a key after a 429 that names none, in seconds.
@@ -40,9 +45,8 @@ class Budget:
     Says when the next request with a key may be sent.
 
     Spreads requests evenly once the burst is spent; stays silent while the vendor wants it; and begins slowly
-    after an outage: one question at a time, and with each answer one more, while there is more to ask. Beyond
-    :data:`FIRST_CALLS`, it is one more for each round of answers: a burst that is soon over needs no
-    connection for each question.
+    after an outage: one question at a time, and with each answer one more, while somebody is long in line.
+    Beyond :data:`FIRST_CALLS`, it is one more in :data:`GROWTH_PAUSE`.
 
     :param rate: what the vendor grants.
 
@@ -58,17 +62,19 @@ class Budget:
         self._strained_by = 0
         self._pauses = 0
         self._failures = 0
-        self._window: float = min(FIRST_CALLS, MAX_CALLS)
-        self._was_full = False
+        self._window = min(FIRST_CALLS, MAX_CALLS)
+        self._too_small = False
+        self._grown_at = 0.0
 
-    def full(self) -> bool:
+    def full(self, late: float) -> bool:
         """
         Return whether somebody must be answered before the next may ask.
 
-        If so, there will be room for more after the next answers.
+        :param late: for how many seconds that one has been in line; if long, answers will make room for more.
         """
-        self._was_full = self.asking >= self._window
-        return self._was_full
+        full = self.asking >= self._window
+        self._too_small = full and late >= LONG_IN_LINE
+        return full
 
     @property
     def down(self) -> bool:
@@ -135,9 +141,8 @@ class Budget:
             case _:
                 # Also a refusal is an answer.
                 self._failures = self._pauses = 0
-                if self._was_full:
-                    more = 1.0 if self._window < FIRST_CALLS else 1 / self._window
-                    self._window = min(self._window + more, MAX_CALLS)
+                if self._too_small and (self._window < FIRST_CALLS or now >= self._grown_at + GROWTH_PAUSE):
+                    self._window, self._grown_at = min(self._window + 1, MAX_CALLS), now
 
     def _slow_down(self) -> None:
         self._window = 1

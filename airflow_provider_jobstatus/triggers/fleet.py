@@ -155,7 +155,7 @@ class Fleet:
         if (refusal := budget.refusal(at)) is not None:
             self._tell(job, refusal, None, at)
             return None
-        if budget.full():
+        if budget.full(at - job.due):
             return self._questions.wait_for_room()
         if (delay := budget.delay(at)) > 0.0:
             return self._postpone(job, hook, at, delay)

@@ -53,7 +53,7 @@ class ListReader:
             self._schedule.drop(listed)
         elif not listed.usable(at) or budget.refusal(at) is not None:
             self.do_without(listed, at)
-        elif budget.full():
+        elif budget.full(at - listed.due):
             return self._questions.wait_for_room()
         elif (delay := budget.delay(at)) > 0.0:
             return delay

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.triggers.lists import SharedList
 
 #: Least time between two turns, as a part of the interval of who is due, and in seconds.
-TOGETHER, LONGEST_TOGETHER = 0.01, 1.0
+TOGETHER, LONGEST_TOGETHER = 0.03, 1.0
 #: Jobs that are dealt with before the event loop gets its turn.
 TURN = 10
 #: Entries that are kept before those that hold no more are looked for.

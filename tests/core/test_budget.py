@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.budget import DOWN_AFTER, FIRST_CALLS, MAX_CALLS, PAUSES, Budget, Rate
+from airflow_provider_jobstatus.core.budget import (
+    DOWN_AFTER,
+    FIRST_CALLS,
+    GROWTH_PAUSE,
+    LONG_IN_LINE,
+    MAX_CALLS,
+    PAUSES,
+    Budget,
+    Rate,
+)
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     ApiError,
@@ -125,7 +134,7 @@ def test_other_answers_stop_nobody(answer: VendorError | None) -> None:
     budget = Budget(Rate())
     budget.observe(answer, NOW)
     assert budget.refusal(NOW) is None
-    assert not budget.full()
+    assert not budget.full(LONG_IN_LINE)
 
 
 def test_after_an_outage_it_begins_with_one_question_and_doubles_for_a_while() -> None:
@@ -135,41 +144,45 @@ def test_after_an_outage_it_begins_with_one_question_and_doubles_for_a_while() -
         budget.observe(error(TransportError), NOW)
     assert budget.down
     budget.asking = 1
-    assert budget.full()
+    assert budget.full(LONG_IN_LINE)
 
     rounds = []
-    asking = 1
+    asking, now = 1, NOW
     while asking < MAX_CALLS:
         # All who asked are answered; then as many ask as may.
+        now += 1.5 * GROWTH_PAUSE
         for _ in range(asking):
-            budget.observe(None, NOW)
+            budget.observe(None, now)
         assert not budget.down
         budget.asking = 0
-        while not budget.full():
+        while not budget.full(LONG_IN_LINE):
             budget.asking += 1
         asking = budget.asking
         rounds.append(asking)
-    assert rounds[:4] == [2, 4, 8, FIRST_CALLS + 1]
-    # From then on, one more in each round.
-    assert {later - earlier for earlier, later in pairwise(rounds[3:])} == {1}
+    assert rounds[:5] == [2, 4, 8, 16, FIRST_CALLS]
+    # From then on, one more in each round, however many answers it has.
+    assert {later - earlier for earlier, later in pairwise(rounds[4:])} == {1}
     assert rounds[-1] == MAX_CALLS
 
 
 def test_it_does_not_grow_while_there_is_room() -> None:
     budget = Budget(Rate())
-    for _ in range(10 * MAX_CALLS):
-        assert not budget.full()
-        budget.observe(None, NOW)
-    budget.asking = FIRST_CALLS
-    assert budget.full()
+    for number in range(10 * MAX_CALLS):
+        budget.asking = FIRST_CALLS - 1
+        assert not budget.full(LONG_IN_LINE)
+        budget.observe(None, NOW + number)
+        # Nor for a burst that is soon over.
+        budget.asking = FIRST_CALLS
+        assert budget.full(LONG_IN_LINE / 2)
+        budget.observe(None, NOW + number)
 
 
 def test_at_first_a_few_may_ask_at_once() -> None:
     budget = Budget(Rate())
     budget.asking = FIRST_CALLS - 1
-    assert not budget.full()
+    assert not budget.full(LONG_IN_LINE)
     budget.asking += 1
-    assert budget.full()
+    assert budget.full(LONG_IN_LINE)
 
 
 def test_a_failure_among_answers_is_no_outage() -> None:
@@ -180,4 +193,4 @@ def test_a_failure_among_answers_is_no_outage() -> None:
         budget.observe(None, NOW)
     assert not budget.down
     budget.asking = FIRST_CALLS - 1
-    assert not budget.full()
+    assert not budget.full(LONG_IN_LINE)
