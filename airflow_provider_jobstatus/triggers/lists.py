@@ -150,7 +150,7 @@ class Lists:
         listed, job.list = job.list, None
         if listed is not None:
             listed.remove(job)
-            if not listed and not listed.reading:
+            if not listed:
                 self._lists.pop(listed.name, None)
 
     def place(self, job: Job, hook: BatchJobHook, at: float) -> bool:
