@@ -129,6 +129,7 @@ async def measure(orders: Orders, service: Service, waiter: Waiter) -> dict[str,
     began_at = time.monotonic() + 0.3 + orders.waits * 0.0002
     waits = orders.plan(began_at)
     service.order({wait.job: wait.ends_at for wait in waits})
+    waiter.prepare(waits)
     gc.collect()
     service.reset()
     lags: list[tuple[float, float]] = []
