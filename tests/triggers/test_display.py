@@ -22,6 +22,7 @@ from airflow_provider_jobstatus.core.progress import KEY, summary
 from airflow_provider_jobstatus.core.wait import WaitPlan, digest
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.sensors import wait as sensors
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers import display as module
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
@@ -266,7 +267,11 @@ def test_a_wait_of_which_nothing_changes_writes_nothing(
     assert page.threads == set()
 
 
-def test_the_worker_shows_what_its_first_look_saw(sandbox: Sandbox, fake_time: FakeTime) -> None:
+@pytest.mark.parametrize("later_too", [True, False])
+def test_the_worker_shows_what_its_first_look_saw_if_the_trigger_can_go_on_with_it(
+    later_too: bool, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "trigger_can_write", lambda: later_too)
     sandbox.put_job("ruler", "site/job", script=["processing"] * 3 + ["complete"])
     seen = RulerHook("ruler_default").job_status("site/job")
     context: Any = {"ti": TaskInstance()}
@@ -277,14 +282,16 @@ def test_the_worker_shows_what_its_first_look_saw(sandbox: Sandbox, fake_time: F
         fake_time,
     )
 
-    shown = context["ti"].xcoms
-    assert shown == {KEY: {"ended": 0, "jobs": 1, "status": {"site/job": seen.as_dict()}}}
+    shown = {"ended": 0, "jobs": 1, "status": {"site/job": seen.as_dict()}}
+    assert context["ti"].xcoms == ({KEY: shown} if later_too else {})
 
 
 @pytest.mark.parametrize("trouble", [AirflowRuntimeError(ErrorResponse()), OSError("away")], ids=repr)
 def test_a_worker_that_cannot_show_it_waits_all_the_same(
-    trouble: Exception, sandbox: Sandbox, fake_time: FakeTime
+    trouble: Exception, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sensors, "trigger_can_write", lambda: True)
+
     class Silent(TaskInstance):
         def xcom_push(self, key: str, value: Any) -> None:
             raise trouble
