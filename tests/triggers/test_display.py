@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import XCom
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.sdk.execution_time.comms import ErrorResponse
 
@@ -72,20 +73,14 @@ class Page:
 
 
 class Pauses:
-    """
-    Sleeps of displays, which end when the test says so.
-
-    :ivar short: how many were between two displays' writes; they end at once.
-    """
+    """Sleeps of displays, which end when the test says so; those between two displays' writes at once."""
 
     def __init__(self) -> None:
         self.asked: list[float] = []
-        self.short = 0
         self._over = asyncio.Semaphore(0)
 
     async def __call__(self, seconds: float) -> None:
         if seconds == MIN_PAUSE_OF_ALL:
-            self.short += 1
             return
         self.asked.append(seconds)
         await self._over.acquire()
@@ -267,6 +262,23 @@ def test_a_wait_of_which_nothing_changes_writes_nothing(
     assert page.threads == set()
 
 
+def test_a_fault_of_an_xcom_backend_of_somebodys_own_fails_no_task(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Foreign(TaskInstance):
+        def xcom_push(self, key: str, value: Any) -> None:
+            raise KeyError("anything")
+
+    monkeypatch.setattr(sensors, "trigger_can_write", lambda: True)
+    monkeypatch.setattr(
+        "airflow.providers.common.compat.sdk.XCom", type("Backend", (BaseXCom,), {}), raising=False
+    )
+    sandbox.put_job("ruler", "site/job", script=["processing", "complete"])
+    waits = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id="site/job", deferrable=True)
+
+    assert run_deferred(waits, {"ti": Foreign()}, fake_time)["state"] == "succeeded"
+
+
 @pytest.mark.parametrize("later_too", [True, False])
 def test_the_worker_shows_what_its_first_look_saw_if_the_trigger_can_go_on_with_it(
     later_too: bool, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
@@ -286,7 +298,11 @@ def test_the_worker_shows_what_its_first_look_saw_if_the_trigger_can_go_on_with_
     assert context["ti"].xcoms == ({KEY: shown} if later_too else {})
 
 
-@pytest.mark.parametrize("trouble", [AirflowRuntimeError(ErrorResponse()), OSError("away")], ids=repr)
+@pytest.mark.parametrize(
+    "trouble",
+    [AirflowRuntimeError(ErrorResponse()), OSError("away")],
+    ids=repr,
+)
 def test_a_worker_that_cannot_show_it_waits_all_the_same(
     trouble: Exception, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,13 +341,17 @@ def test_nothing_is_written_where_airflow_mixes_up_replies(
 
 
 def test_the_more_wait_the_more_seldom_each_writes(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    sleeping = []
+    written, asleep = [], []
 
     async def sleep(seconds: float) -> None:
-        sleeping.append(seconds)
-        # A pause between two writes is one of all.
-        assert seconds == MIN_PAUSE or len(page.written) == sleeping.count(MIN_PAUSE_OF_ALL)
-        await asyncio.sleep(0 if seconds == MIN_PAUSE_OF_ALL else 3600)
+        if seconds == MIN_PAUSE_OF_ALL:
+            written.append(len(page.written))
+            # Long enough for others to write, if they could.
+            for _ in range(20):
+                await asyncio.sleep(0)
+        else:
+            asleep.append(seconds)
+            await asyncio.sleep(3600)
 
     monkeypatch.setattr(module, "sleep", sleep)
 
@@ -339,10 +359,12 @@ def test_the_more_wait_the_more_seldom_each_writes(page: Page, monkeypatch: pyte
         displays = [Display(trigger(f"job-{number}"), pollers()) for number in range(count)]
         for display in displays:
             display.changed()
-        await until(lambda: sleeping.count(MIN_PAUSE) == count)
+        await until(lambda: len(asleep) == count)
         for display in displays:
             await display.__aexit__()
 
     asyncio.run(show(40))
 
-    assert sleeping.count(MIN_PAUSE_OF_ALL) == len(page.written) == 40
+    # After each write, and before the next, a pause of all.
+    assert written == list(range(1, 41))
+    assert asleep == [MIN_PAUSE] * 40
