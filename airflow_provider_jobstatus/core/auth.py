@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -136,28 +136,22 @@ def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
     A refused token is renewed and the request repeated, once a request; a 401 or 403 does no work, so that
     this is safe for any method. An error that the flow raises is shown without our secrets.
     """
-    advance: Callable[[], Any] = partial(next, flow)
+    home = origin(base_url)
+    answer: Any = None
     try:
         while True:
-            request = advance()
+            step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
+            ours = isinstance(step, Request) and not step.anonymous and origin(step.url) == home
             try:
-                if isinstance(request, Request) and _is_for(request, base_url):
-                    response = yield from _ask(request, auth)
-                else:
-                    response = yield request
-                advance = partial(flow.send, response)
+                answer = (yield from _ask(step, auth)) if ours else (yield step)
             except VendorError as error:
-                advance = partial(flow.throw, error)
+                answer = error
     except StopIteration as stop:
         result: T = stop.value
         return result
     except VendorError as error:
         error.redact(auth.secrets)
         raise
-
-
-def _is_for(request: Request, base_url: str) -> bool:
-    return not request.anonymous and origin(request.url) == origin(base_url)
 
 
 def _ask(request: Request, auth: Auth) -> Flow[Response]:

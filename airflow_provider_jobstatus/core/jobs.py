@@ -35,10 +35,10 @@ class JobState(StrEnum):
 TERMINAL_STATES = tuple(state for state in JobState if state.terminal)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobStatus:
     """
-    What one look at a job tells.
+    What one look at a job tells. Never changed once it is made; not frozen, as that costs time at each look.
 
     :param job_id: as it was asked for.
     :param vendor: the connection type, such as ``"ruler"``.

@@ -132,6 +132,13 @@ class BatchJobHook(BaseHook):
     def _words(self) -> StatusTable:
         return StatusTable(self.statuses).merged(self.settings.statuses)
 
+    @cached_property
+    def _plain_words(self) -> frozenset[str]:
+        """Known words, as they are shown: nothing to clean, and no secret."""
+        return frozenset(
+            word for word in (*self.statuses, *self.settings.statuses) if clean(word, 80) == word
+        )
+
     @abstractmethod
     def make_auth(self) -> Auth:
         """Return how this connection shows who it is."""
@@ -186,12 +193,12 @@ class BatchJobHook(BaseHook):
     def job_status_flow(self, job_id: str) -> Flow[JobStatus]:
         """Ask for a job's status with credentials: ready for a transport."""
         status = yield from self.with_credentials(self.status_flow(job_id))
+        if status.job_id == job_id and status.vendor_status in self._plain_words and status.detail is None:
+            return status
         secrets = self.auth.secrets
         # A vendor may echo what we sent, also in the explanation of a failure.
         word = clean(redact(status.vendor_status, secrets), 80)
         detail = None if status.detail is None else clean(redact(status.detail, secrets))
-        if (job_id, word, detail) == (status.job_id, status.vendor_status, status.detail):
-            return status
         return replace(status, job_id=job_id, vendor_status=word, detail=detail)
 
     def job_status(self, job_id: str) -> JobStatus:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -115,18 +115,17 @@ class AioClient:
 
         :raises VendorError: what the flow raises, and what goes wrong on the way.
         """
-        advance: Callable[[], Any] = partial(next, flow)
+        answer: Any = None
         while True:
             try:
-                step = advance()
+                step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
             except StopIteration as stop:
                 result: T = stop.value
                 return result
             try:
                 answer = await (self._exchange(step) if isinstance(step, Exchange) else self._send(step))
-                advance = partial(flow.send, answer)
             except VendorError as error:
-                advance = partial(flow.throw, error)
+                answer = error
 
     async def _exchange(self, step: Exchange) -> str:
         failures = step.slot.failures

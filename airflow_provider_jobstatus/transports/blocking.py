@@ -85,18 +85,17 @@ class BlockingClient:
 
         :raises VendorError: what the flow raises, and what goes wrong on the way.
         """
-        advance: Callable[[], Any] = partial(next, flow)
+        answer: Any = None
         while True:
             try:
-                step = advance()
+                step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
             except StopIteration as stop:
                 result: T = stop.value
                 return result
             try:
                 answer = self._exchange(step) if isinstance(step, Exchange) else self._send(step)
-                advance = partial(flow.send, answer)
             except VendorError as error:
-                advance = partial(flow.throw, error)
+                answer = error
 
     @contextmanager
     def open(self, flow: Flow[Response]) -> Iterator[Response]:

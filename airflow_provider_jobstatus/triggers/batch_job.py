@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import lru_cache
+from math import ceil
 from time import monotonic
 from typing import Any
 from zlib import crc32
@@ -22,6 +23,9 @@ from airflow_provider_jobstatus.triggers.fleet import fleet
 from airflow_provider_jobstatus.triggers.wait import Wait
 
 __all__ = ["VERSION", "BatchJobTrigger"]
+
+#: Into so many steps an interval is divided, if none is longer than so many seconds: polls lie on these.
+PARTS, LONGEST_STEP = 10, 1.0
 
 #: Arguments that are stored only if they are not the default, so that a triggerer of an earlier version knows
 #: all that it is given.
@@ -210,11 +214,18 @@ def first_polls(job_ids: list[str], started_at: float, latest: float, interval: 
     Return when to ask about each job first: spread over one interval, so that neither now nor at any later
     point of their grids all are asked about at once.
 
-    By the ids: the same after each restart, and another for each of many waits that are deferred at once.
+    By the ids: the same after each restart, and another for each of many waits that are deferred at once. On
+    steps of the clock that all waits with this interval share, at each about as many: a poll costs the less
+    the more are due at one moment.
 
     :param started_at: of the wait; no job is asked about in the first seconds after a deferral.
     :param latest: when the first poll of a job alone would be due, without others.
     """
+    if interval <= 0.0:
+        return [latest] * len(job_ids)
     earliest = latest - min(max(latest - started_at - MIN_DEFERRAL, 0.0), interval)
     share = crc32("\n".join(job_ids).encode("utf-8", "surrogatepass")) / 2**32
-    return [earliest + (number + share) / len(job_ids) * interval for number in range(len(job_ids))]
+    step = interval / max(PARTS, ceil(interval / LONGEST_STEP))
+    points = [earliest + (number + share) / len(job_ids) * interval for number in range(len(job_ids))]
+    on_step = [ceil(point / step) * step for point in points]
+    return [point if point <= earliest + interval else point - interval for point in on_step]

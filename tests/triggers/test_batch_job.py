@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.event import unpack
-from airflow_provider_jobstatus.core.wait import Outcome
+from airflow_provider_jobstatus.core.wait import Outcome, WaitPlan
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger, first_polls
 from tests.support.modes import first_event, stored_and_loaded
@@ -250,16 +249,28 @@ def test_first_polls_lie_anywhere_in_an_interval_and_at_the_same_points_after_a_
         return first_polls(job_ids, 1000.0, 1000.0 + interval, interval)
 
     alone = [first([f"site/job-{number}"])[0] for number in range(1000)]
-    assert 1005 <= min(alone) < 1006
-    assert 1064 < max(alone) < 1065
-    # As many in each tenth of an interval, so that a restart brings no burst: at most twice the mean.
-    tenths = Counter(int((point - 1005) // 6) for point in alone)
-    assert max(tenths.values()) < 200
+    # From five seconds after the deferral on: as many in each second, so that a restart brings no burst.
+    seconds = Counter(alone)
+    assert set(seconds) == {float(second) for second in range(1006, 1066)}
+    assert max(seconds.values()) < 2 * 1000 / 60
     assert first(["site/job-1"]) == first(["site/job-1"])
 
-    together = first([f"job-{number}" for number in range(100)])
-    gaps = [later - earlier for earlier, later in pairwise(together)]
-    assert gaps == pytest.approx([0.6] * 99)
+    together = Counter(first([f"job-{number}" for number in range(100)]))
+    assert (len(together), max(together.values())) == (60, 2)
+
+
+@pytest.mark.parametrize(("interval", "step"), [(1.0, 0.1), (5.0, 0.5), (10.0, 1.0), (60.5, 60.5 / 61)])
+def test_all_polls_of_waits_with_one_interval_lie_on_the_same_few_points_of_the_clock(
+    interval: float, step: float
+) -> None:
+    now = 1_767_225_600.0
+    for number in range(200):
+        began = now + number * 0.037
+        (point,) = first_polls([f"job-{number}"], began - 3600, began, interval)
+        assert began - interval <= point <= began + 1e-6
+        plan = WaitPlan(interval, began - 3600, point, began + 86_400)
+        for at in (point, plan.next_point(point), plan.next_point(point + 1000.3)):
+            assert abs(at / step - round(at / step)) * step < 1e-5
 
 
 def test_an_adaptive_wait_is_not_spread_beyond_its_first_look() -> None:
