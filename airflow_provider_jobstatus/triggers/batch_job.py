@@ -24,8 +24,8 @@ from airflow_provider_jobstatus.triggers.wait import Wait
 
 __all__ = ["VERSION", "BatchJobTrigger"]
 
-#: Into so many steps an interval is divided, if none is longer than so many seconds: polls lie on these.
-PARTS, LONGEST_STEP = 10, 0.5
+#: Polls lie on steps of the clock: at least so many in an interval, and none longer than so many seconds.
+PARTS, LONGEST_STEP = 2, 0.5
 
 #: Arguments that are stored only if they are not the default, so that a triggerer of an earlier version knows
 #: all that it is given.

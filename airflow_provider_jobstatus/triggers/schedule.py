@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.triggers.jobs import Job
     from airflow_provider_jobstatus.triggers.lists import SharedList
 
-#: Least time between two turns, as a part of the interval of who is due, and in seconds.
-TOGETHER, LONGEST_TOGETHER = 0.03, 1.0
 #: Jobs that are dealt with before the event loop gets its turn.
 TURN = 10
 #: Entries that are kept before those that hold no more are looked for.
@@ -91,15 +89,7 @@ class Schedule:
         return None
 
     def pause(self, at: float) -> float | None:
-        """
-        Return the seconds until somebody else is due; None if nobody is.
-
-        Those who become due shortly after each other, compared with their intervals, are looked after in one
-        turn: to wake up costs as much as a question.
-        """
+        """Return the seconds until somebody else is due; None if nobody is."""
         while self._later and self._later[0][2].entry != self._later[0][1]:
             heapq.heappop(self._later)
-        if not self._later:
-            return None
-        due, _, job, urgent = self._later[0]
-        return max(due - at, 0.0 if urgent else min(job.interval * TOGETHER, LONGEST_TOGETHER))
+        return self._later[0][0] - at if self._later else None
