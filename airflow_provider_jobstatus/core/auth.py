@@ -129,6 +129,21 @@ def _origin(front: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
+def same_origin(url: str, base_url: str) -> bool:
+    """Return whether ``url`` has the origin of ``base_url``."""
+    root = _root(base_url)
+    if root is not None and url.startswith(root):
+        return not _AMBIGUOUS.search(url)
+    return origin(url) == origin(base_url)
+
+
+@lru_cache(maxsize=256)
+def _root(url: str) -> str | None:
+    """Return a URL up to the slash after its host, or None if that may be read in different ways."""
+    front = _FRONT.match(url)
+    return None if front is None or _AMBIGUOUS.search(url) else f"{front[0]}/"
+
+
 def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
     """
     Run ``flow`` with credentials on every request to the origin of ``base_url``, and on no other.
@@ -136,14 +151,17 @@ def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
     A refused token is renewed and the request repeated, once a request; a 401 or 403 does no work, so that
     this is safe for any method. An error that the flow raises is shown without our secrets.
     """
-    home = origin(base_url)
     answer: Any = None
     try:
         while True:
             step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
-            ours = isinstance(step, Request) and not step.anonymous and origin(step.url) == home
             try:
-                answer = (yield from _ask(step, auth)) if ours else (yield step)
+                if isinstance(step, Request) and not step.anonymous and same_origin(step.url, base_url):
+                    answer = yield step.with_headers((yield from auth.headers()))
+                    if auth.renewable(answer):
+                        answer = yield step.with_headers((yield from auth.headers()))
+                else:
+                    answer = yield step
             except VendorError as error:
                 answer = error
     except StopIteration as stop:
@@ -152,10 +170,3 @@ def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
     except VendorError as error:
         error.redact(auth.secrets)
         raise
-
-
-def _ask(request: Request, auth: Auth) -> Flow[Response]:
-    response: Response = yield request.with_headers((yield from auth.headers()))
-    if auth.renewable(response):
-        response = yield request.with_headers((yield from auth.headers()))
-    return response

@@ -120,7 +120,7 @@ class JobPoller:
         self._last_status: JobStatus | None = None
         self._last_error: VendorError | None = None
         self._refused_before = False
-        self._unknown_words: frozenset[str] = frozenset()
+        self._unknown_words: tuple[str, ...] = ()
         memory = memory or {}
         with suppress(ValueError):  # of another version
             self._last_status = JobStatus.from_dict(memory.get("status"))
@@ -209,7 +209,7 @@ class JobPoller:
         else:
             self._ask_again_at(next_look(self.plan, self._pace, self.durations, status, now))
         if not status.known and status.vendor_status not in self._unknown_words:
-            self._unknown_words |= {status.vendor_status}
+            self._unknown_words += (status.vendor_status,)
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
             return self._news("unknown word", text)
         if recovered:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from airflow.providers.common.compat.sdk import AirflowException
@@ -14,7 +14,6 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_jobstatus.core.budget import Budget, Rate
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
-from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connections import aread_connection
 from airflow_provider_jobstatus.hooks.registry import hook_for
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.aio import AioClient
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 #: Seconds after which a connection is read again, in case somebody changed it.
 MAX_AGE = 600.0
@@ -76,27 +73,25 @@ class Access:
         """The hook by which to ask, or None if the connection must be read first."""
         return self._hook if monotonic() - self._read_at <= MAX_AGE else None
 
-    async def run(self, hook: BatchJobHook, flow: Flow[T]) -> T | VendorError | SettingsError:
-        """Return what a conversation brings, or why it brings nothing."""
-        try:
-            client = await self._client(hook)
-            return await client.run(flow)
-        except (VendorError, SettingsError) as error:
-            return error
+    async def client(self, hook: BatchJobHook) -> AioClient:
+        """
+        Return the session for a hook.
+
+        :raises VendorError: it cannot be opened.
+        :raises SettingsError: the hook's connection cannot be used.
+        """
+        kind = (hook.settings.ca_file, hook.settings.timeout)
+        if kind not in self._clients:
+            async with self._lock:
+                # Another wait may have opened it meanwhile.
+                if kind not in self._clients:
+                    self._clients[kind] = await self._sessions.enter_async_context(hook.aconnect())
+        return self._clients[kind]
 
     def forget(self, hook: BatchJobHook | None) -> None:
         """Read the connection again before the next question, unless somebody has since ``hook`` was made."""
         if self._hook is hook:
             self._hook = None
-
-    async def _client(self, hook: BatchJobHook) -> AioClient:
-        key = (hook.settings.ca_file, hook.settings.timeout)
-        if key not in self._clients:
-            async with self._lock:
-                # Another wait may have opened it meanwhile.
-                if key not in self._clients:
-                    self._clients[key] = await self._sessions.enter_async_context(hook.aconnect())
-        return self._clients[key]
 
     async def load(self) -> BatchJobHook | VendorError | SettingsError:
         """Read the connection if need be, and return the hook by which to ask, or why there is none."""

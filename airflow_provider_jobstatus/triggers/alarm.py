@@ -27,12 +27,12 @@ class Alarm:
         self._handle: asyncio.TimerHandle | None = None
         self._at = math.inf
 
-    def set(self, seconds: float | None) -> None:
-        """Ring after some seconds, whatever was set before; None for never."""
+    def set(self, seconds: float) -> None:
+        """Ring after some seconds, whatever was set before; infinity for never."""
         if self._handle is not None:
             self._handle.cancel()
         self._handle, self._at = None, math.inf
-        if seconds is not None:
+        if seconds < math.inf:
             self._at = monotonic() + seconds
             self._handle = call_later(seconds, self._ring, self._context)
 
@@ -42,5 +42,10 @@ class Alarm:
             self.set(max(at - monotonic(), 0.0))
 
     def hold(self) -> None:
-        """Whoever is ringing sets it anew in the end: until then, let nobody do so."""
+        """Let nobody but :meth:`set` and :meth:`now` make it ring."""
+        self.set(math.inf)
         self._at = -math.inf
+
+    def now(self) -> None:
+        """Ring at once, before this returns."""
+        self._context.run(self._ring)

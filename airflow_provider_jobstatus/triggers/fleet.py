@@ -9,6 +9,7 @@ budget allows.
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import partial
 from time import monotonic
 from typing import Self
@@ -100,7 +101,7 @@ class Fleet:
     async def _close(self) -> None:
         """End what is under way and close the session."""
         await self._questions.close()
-        self._schedule.alarm.set(None)
+        self._schedule.alarm.set(math.inf)
         await self._access.close()
 
     # -- the schedule
@@ -115,10 +116,12 @@ class Fleet:
             self._fail(fault)
             self._schedule.alarm.set(0.0)
             raise
-        self._schedule.alarm.set(seconds)
+        # Who waits for an answer to make room is looked after when it has come.
+        if seconds < math.inf or not self._questions.in_line:
+            self._schedule.alarm.set(seconds)
 
-    def _dispatch(self) -> float | None:
-        """Do what is due, and return the seconds until there is more to do; None if that will be told."""
+    def _dispatch(self) -> float:
+        """Do what is due, and return the seconds until there is more to do; infinity if that will be told."""
         at = monotonic()
         for _ in range(TURN):
             item = self._schedule.first_ready(at)
@@ -127,7 +130,7 @@ class Fleet:
             hook = self._access.hook
             if hook is None:
                 self._load()
-                return None
+                return math.inf
             delay = self._look(item, hook, at) if isinstance(item, Job) else self._reader.look(item, hook, at)
             if delay is not None:
                 return delay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass
@@ -88,14 +89,20 @@ class Questions:
     def wait_for_room(self) -> float:
         """Return the seconds after which to see whether there is room, unless the alarm rings sooner."""
         self.in_line = True
-        return ROOM_CHECK
+        others_ask = self._access.budget.asking > len(self._asked)
+        return ROOM_CHECK if others_ask else math.inf
 
     async def ask(self, hook: BatchJobHook, flow: Flow[T]) -> T | VendorError | SettingsError:
         """Return what a conversation brings, or why it brings nothing."""
         budget = self._access.budget
-        answer = await self._access.run(hook, flow)
-        if not isinstance(answer, SettingsError):
-            budget.observe(answer if isinstance(answer, VendorError) else None, monotonic())
+        try:
+            answer = await (await self._access.client(hook)).run(flow)
+        except SettingsError as error:
+            return error
+        except VendorError as error:
+            budget.observe(error, monotonic())
+            return error
+        budget.observe(None, monotonic())
         return answer
 
     async def close(self) -> None:
@@ -117,13 +124,16 @@ class Questions:
             except BaseException as fault:
                 if isinstance(fault, Exception):
                     question.on_fault(fault)
-                raise
-            finally:
                 self._end(question)
                 if self.in_line:
                     self._alarm.set(0.0)
+                raise
+            self._end(question)
             following = loop.create_future()
             self._idle.append(following)
+            if self.in_line:
+                # Whoever is next is asked about in this very turn of the loop.
+                self._alarm.now()
             question = await following
 
     def _end(self, question: Question) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING
@@ -88,8 +89,8 @@ class Schedule:
             heapq.heappop(self._ready)
         return None
 
-    def pause(self, at: float) -> float | None:
-        """Return the seconds until somebody else is due; None if nobody is."""
+    def pause(self, at: float) -> float:
+        """Return the seconds until somebody else is due; infinity if nobody is."""
         while self._later and self._later[0][2].entry != self._later[0][1]:
             heapq.heappop(self._later)
-        return self._later[0][0] - at if self._later else None
+        return self._later[0][0] - at if self._later else math.inf

@@ -21,8 +21,10 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers import access as module
 from airflow_provider_jobstatus.triggers.access import MAX_AGE, RETRY_AFTER, Access
+from airflow_provider_jobstatus.triggers.alarm import Alarm
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.triggers.fleet import fleet
+from airflow_provider_jobstatus.triggers.questions import Questions
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.times import FakeTime
@@ -145,7 +147,8 @@ async def ask(shared: Access, job_id: str) -> tuple[object, BatchJobHook | None]
     hook = await shared.load()
     if isinstance(hook, Exception):
         return hook, None
-    return await shared.run(hook, hook.job_status_flow(job_id)), hook
+    questions = Questions(shared, Alarm(lambda: None))
+    return await questions.ask(hook, hook.job_status_flow(job_id)), hook
 
 
 async def answers(shared: Access, *job_ids: str) -> list[object]:

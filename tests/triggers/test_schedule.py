@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from airflow_provider_jobstatus.triggers.jobs import Job
 from airflow_provider_jobstatus.triggers.schedule import ROOM, Schedule
@@ -20,6 +21,6 @@ def test_what_does_not_hold_any_more_is_not_kept_until_its_time_has_come() -> No
             found.append(job)
             schedule.drop(job)
         assert found == jobs[::-1]
-        schedule.alarm.set(None)
+        schedule.alarm.set(math.inf)
 
     asyncio.run(put_again_and_again())
