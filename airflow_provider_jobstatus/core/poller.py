@@ -123,7 +123,7 @@ class JobPoller:
         self._unknown_words: tuple[str, ...] = ()
         memory = memory or {}
         with suppress(ValueError):  # of another version
-            self._last_status = JobStatus.from_dict(memory.get("status"))
+            self._last_status = JobStatus.from_dict(memory["status"]) if "status" in memory else None
         self._course = Course(memory.get("course"))
         self._pace = Pace(memory.get("pace")) if plan.adaptive else None
         self._failures = int(memory.get("failures", 0))

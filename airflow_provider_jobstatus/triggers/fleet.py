@@ -169,6 +169,9 @@ class Fleet:
         else:
             listed.hungry.append(job)
             self._reader.start(listed, hook, at)
+        following = self._schedule.first_ready(at)
+        if following is not None and budget.full(at - following.due):
+            return self._questions.wait_for_room()
         return None
 
     def _postpone(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:

@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_jobstatus.triggers.alarm import Alarm
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.triggers.jobs import Job
     from airflow_provider_jobstatus.triggers.lists import SharedList
 
+#: When it is due, the number of this entry, and what is due. It holds as long as that has the same number.
+Entry: TypeAlias = "tuple[float, int, Job | SharedList]"
 #: Jobs that are dealt with before the event loop gets its turn.
 TURN = 10
 #: Entries that are kept before those that hold no more are looked for.
@@ -32,8 +34,9 @@ class Schedule:
 
     def __init__(self, turn: Callable[[], None]) -> None:
         self.alarm = Alarm(turn)
-        self._later: list[tuple[float, int, Job | SharedList, bool]] = []
-        self._ready: list[tuple[bool, float, int, Job | SharedList]] = []
+        # Last looks and ends to be confirmed, and all others, each with the earliest first.
+        self._urgent: list[Entry] = []
+        self._usual: list[Entry] = []
         self._numbers = count(1)
         self._room = ROOM
 
@@ -44,17 +47,18 @@ class Schedule:
         :param urgent: to be asked about before others that are due.
         """
         job.due, job.entry = due, next(self._numbers)
-        if len(self._later) >= self._room:
+        if len(self) >= self._room:
             # What holds no more would be kept until its time has come: deadlines may be days away.
-            self._later = [entry for entry in self._later if entry[2].entry == entry[1]]
-            heapq.heapify(self._later)
-            self._room = max(2 * len(self._later), ROOM)
-        heapq.heappush(self._later, (due, job.entry, job, urgent))
+            for line in (self._urgent, self._usual):
+                line[:] = [entry for entry in line if entry[2].entry == entry[1]]
+                heapq.heapify(line)
+            self._room = max(2 * len(self), ROOM)
+        heapq.heappush(self._urgent if urgent else self._usual, (due, job.entry, job))
         self.alarm.no_later_than(due)
 
     def __len__(self) -> int:
         """Return how many entries are kept, with those that do not hold any more."""
-        return len(self._later) + len(self._ready)
+        return len(self._urgent) + len(self._usual)
 
     def put_job(self, job: Job) -> None:
         """Put a job where its waits want it; if its list covers it, where that is not enough for them."""
@@ -78,19 +82,20 @@ class Schedule:
 
     def first_ready(self, at: float) -> Job | SharedList | None:
         """Return the job or list whose turn it is at a point in time, if any."""
-        while self._later and self._later[0][0] <= at:
-            due, entry, job, urgent = heapq.heappop(self._later)
-            if job.entry == entry:
-                heapq.heappush(self._ready, (not urgent, due, entry, job))
-        while self._ready:
-            _, _, entry, job = self._ready[0]
-            if job.entry == entry:
-                return job
-            heapq.heappop(self._ready)
+        for line in (self._urgent, self._usual):
+            while line and line[0][0] <= at:
+                _, entry, job = line[0]
+                if job.entry == entry:
+                    return job
+                heapq.heappop(line)
         return None
 
     def pause(self, at: float) -> float:
         """Return the seconds until somebody else is due; infinity if nobody is."""
-        while self._later and self._later[0][2].entry != self._later[0][1]:
-            heapq.heappop(self._later)
-        return self._later[0][0] - at if self._later else math.inf
+        due = math.inf
+        for line in (self._urgent, self._usual):
+            while line and line[0][2].entry != line[0][1]:
+                heapq.heappop(line)
+            if line:
+                due = min(due, line[0][0])
+        return due - at
