@@ -23,6 +23,7 @@ from airflow_provider_jobstatus.core.errors import SendError, TransportError, Ve
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
+from airflow_provider_jobstatus.transports.deadlines import Deadlines
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
     ca_file,
@@ -79,6 +80,7 @@ class AioClient:
         self._ca = ca
         self._mask = mask
         self._peers = Peers()
+        self._deadlines = Deadlines(min(self._limits.total, self._limits.connect, self._limits.read))
         # The environment's answers, by scheme and host: it is asked once.
         self._proxies: dict[tuple[str, str], str | None] = {}
 
@@ -101,12 +103,13 @@ class AioClient:
             auto_decompress=False,
             # No .netrc; and aiohttp would refuse our own Authorization header beside it.
             trust_env=False,
-            # One timer of our own serves for the rest: aiohttp's own would be set anew for each piece.
+            # Deadlines of our own serve for the rest: aiohttp's own would be set anew for each piece.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect),
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._deadlines.close()
         await self._session.close()
 
     async def run(self, flow: Flow[T]) -> T:
@@ -171,8 +174,11 @@ class AioClient:
         _route.set(None if proxy else route)
         limits, now = self._limits, asyncio.get_running_loop().time
         ends_at = now() + limits.total
+        until = min(ends_at - limits.total + limits.connect + limits.read, ends_at)
+        patience = asyncio.timeout(None)
         try:
-            async with asyncio.timeout(min(limits.connect + limits.read, limits.total)) as patience:
+            async with patience:
+                self._deadlines.set(patience, until)
                 async with self._session.request(
                     request.method,
                     url,
@@ -193,7 +199,8 @@ class AioClient:
                     while not reply.content.at_eof():
                         # Whatever is there already needs no patience.
                         if not reply.content.is_eof():
-                            patience.reschedule(min(now() + limits.read, ends_at))
+                            until = min(now() + limits.read, ends_at)
+                            self._deadlines.set(patience, until)
                         chunk = await reply.content.readany()
                         if await _take_in(reader, chunk):
                             # What is left is not worth reading; the connection cannot be used again.
@@ -202,8 +209,7 @@ class AioClient:
                     body = reader.finish()
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
-            late = now() >= ends_at
-            text = "the call took too long as a whole" if late else "nothing came for too long"
+            text = "the call took too long as a whole" if until == ends_at else "nothing came for too long"
             raise _error(kind, request, text) from None
         except (
             aiohttp.ClientConnectorError,
@@ -217,6 +223,8 @@ class AioClient:
             # Ours says what is wrong and quotes nothing; a library's may quote anything.
             text = str(error) if type(error) is ValueError else type(error).__name__
             raise _error(TransportError, request, text) from None
+        finally:
+            self._deadlines.forget(patience)
         return Response(reply.status, headers, body, time.time())
 
 

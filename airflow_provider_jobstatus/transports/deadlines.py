@@ -1,0 +1,51 @@
+"""Deadlines of calls in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+#: Longest time between two looks, in seconds, and its share of the shortest limit.
+TICK, PART = 1.0, 0.1
+
+
+class Deadlines:
+    """
+    Ends calls that take too long: up to a second, or a tenth of the shortest limit, after their deadlines.
+
+    One timer looks after all of them. One for each would be set and cancelled with each call, and costs a
+    twentieth of what the call does.
+
+    :param shortest: limit there is, in seconds.
+    """
+
+    def __init__(self, shortest: float) -> None:
+        self._tick = min(TICK, shortest * PART)
+        self._calls: dict[asyncio.Timeout, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, call: asyncio.Timeout, at: float) -> None:
+        """
+        End a call at a point of the loop's time, unless that is set anew or forgotten before.
+
+        :param call: entered already.
+        """
+        self._calls[call] = at
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._tick, self._look)
+
+    def forget(self, call: asyncio.Timeout) -> None:
+        """Let a call be: it has ended."""
+        self._calls.pop(call, None)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for call in [call for call, at in self._calls.items() if at <= now]:
+            del self._calls[call]
+            call.reschedule(now)
+        self._timer = loop.call_later(self._tick, self._look) if self._calls else None
