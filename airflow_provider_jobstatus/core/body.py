@@ -29,12 +29,15 @@ class Inflater:
             raise ValueError("the body has a content coding that was not asked for")
         self._inflater = None if name in ("", "identity") else zlib.decompressobj(wbits=47)
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> Iterable[bytes]:
         """
-        Yield what ``data`` decodes to.
+        Return what ``data`` decodes to, to be iterated over at once.
 
-        :raises ValueError: it is broken.
+        :raises ValueError: it is broken, as the iteration shows.
         """
+        return (data,) if self._inflater is None and 0 < len(data) <= PIECE_BYTES else self._pieces(data)
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
         if self._inflater is None:
             for begin in range(0, len(data), PIECE_BYTES):
                 yield data[begin : begin + PIECE_BYTES]

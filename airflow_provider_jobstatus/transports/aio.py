@@ -189,10 +189,7 @@ class AioClient:
                 ) as reply:
                     if len(reply.headers) > MAX_HEADERS:
                         raise ValueError("the reply has too many headers")
-                    headers: dict[str, str] = {}
-                    for name, text in reply.headers.items():
-                        key, value = name.lower(), text.strip()
-                        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+                    headers = _headers(reply)
                     check_length(headers)
                     coding = headers.get("content-encoding", "")
                     reader = BodyReader(coding, request.outline_for(reply.status, headers), request.max_bytes)
@@ -226,6 +223,14 @@ class AioClient:
         finally:
             self._deadlines.forget(patience)
         return Response(reply.status, headers, body, time.time())
+
+
+def _headers(reply: aiohttp.ClientResponse) -> dict[str, str]:
+    """Return headers by their names in lower case; the values of one that came twice, joined."""
+    headers = {name.lower(): text.strip() for name, text in reply.headers.items()}
+    if len(headers) < len(reply.headers):
+        return {name: ", ".join(map(str.strip, reply.headers.getall(name))) for name in headers}
+    return headers
 
 
 async def _take_in(reader: BodyReader, chunk: bytes) -> bool:

@@ -42,10 +42,7 @@ class Alarm:
             self.set(max(at - monotonic(), 0.0))
 
     def hold(self) -> None:
-        """Let nobody but :meth:`set` and :meth:`now` make it ring."""
-        self.set(math.inf)
-        self._at = -math.inf
-
-    def now(self) -> None:
-        """Ring at once, before this returns."""
-        self._context.run(self._ring)
+        """Let nobody but :meth:`set` make it ring."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle, self._at = None, -math.inf
