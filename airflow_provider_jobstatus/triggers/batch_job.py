@@ -148,21 +148,22 @@ class BatchJobTrigger(BaseTrigger):
             # again.
             self.log.exception("The wait was ended by a fault of this provider")
             message = "a fault of this provider ended the wait; its traceback is in the trigger's log"
-            events = [JobEvent(job_id, Outcome.CRASHED, None, message) for job_id in self.job_ids or ()]
-            payload = pack(events, 0.0)
+            payload = pack(self._ends(Outcome.CRASHED, message), 0.0)
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
+    def _ends(self, outcome: Outcome, message: str) -> list[JobEvent]:
+        return [JobEvent(job_id, outcome, None, message) for job_id in self.job_ids or ()]
+
     async def _wait(self) -> list[JobEvent]:
-        job_ids = self.job_ids or []
         if self.version != VERSION:
             message = (
                 f"this triggerer's airflow-provider-jobstatus does not know waits of version {self.version}; "
                 "install the same version everywhere"
             )
-            return [JobEvent(job_id, Outcome.BAD_SETTINGS, None, message) for job_id in job_ids]
+            return self._ends(Outcome.BAD_SETTINGS, message)
         # As it is now: a step of the wall clock during the wait neither shortens nor stretches the wait.
         offset = epoch_offset()
-        pollers = self._pollers(job_ids, offset + monotonic())
+        pollers = self._pollers(self.job_ids or [], offset + monotonic())
         if pollers:
             async with fleet(self.conn_id) as shared, Display(self, pollers) as display:
                 chronicle = Chronicle(self, len(pollers))
