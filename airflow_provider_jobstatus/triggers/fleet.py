@@ -61,7 +61,7 @@ class Fleet:
         self._jobs: dict[str, Job] = {}
         self._lists = Lists()
         self._schedule = Schedule(self._turn)
-        self._questions = Questions(self._access, self._schedule)
+        self._questions = Questions(self._access, self._schedule.alarm)
         self._loading = False
         self._reader = ListReader(self._access, self._questions, self._schedule, self._tell, self._spread)
 

@@ -17,7 +17,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 if TYPE_CHECKING:
     from airflow_provider_jobstatus.core.budget import Budget
     from airflow_provider_jobstatus.triggers.access import Access
-    from airflow_provider_jobstatus.triggers.schedule import Schedule
+    from airflow_provider_jobstatus.triggers.alarm import Alarm
 
 T = TypeVar("T")
 
@@ -49,15 +49,15 @@ class Questions:
     question.
 
     :param access: way to the vendor.
-    :param schedule: of those in line, who get their turn when there is room again.
+    :param alarm: rung when there is room again for those in line.
 
     :ivar in_line: whether somebody waits for room in the budget.
     """
 
-    def __init__(self, access: Access, schedule: Schedule) -> None:
+    def __init__(self, access: Access, alarm: Alarm) -> None:
         self.in_line = False
         self._access = access
-        self._schedule = schedule
+        self._alarm = alarm
         self._asked: set[Question] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Question]] = []
@@ -87,7 +87,7 @@ class Questions:
         task.add_done_callback(self._ended)
 
     def wait_for_room(self) -> float:
-        """Return the seconds after which to see whether there is room, unless an answer makes it sooner."""
+        """Return the seconds after which to see whether there is room, unless the alarm rings sooner."""
         self.in_line = True
         others_ask = self._access.budget.asking > len(self._asked)
         return ROOM_CHECK if others_ask else math.inf
@@ -124,16 +124,14 @@ class Questions:
             except BaseException as fault:
                 if isinstance(fault, Exception):
                     question.on_fault(fault)
+                raise
+            finally:
                 self._end(question)
                 if self.in_line:
-                    self._schedule.alarm.set(0.0)
-                raise
-            self._end(question)
+                    # Not at once: one turn serves all whose answers come in the same turn of the loop.
+                    self._alarm.set(0.0)
             following = loop.create_future()
             self._idle.append(following)
-            if self.in_line:
-                # Whoever is next is asked about in this very turn of the loop.
-                self._schedule.turn()
             question = await following
 
     def _end(self, question: Question) -> None:

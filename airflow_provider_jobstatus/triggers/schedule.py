@@ -27,13 +27,12 @@ class Schedule:
     Whose turn it is: who is due comes in the order of the points in time at which he became due, so that
     those who had to wait are all late by the same time; and last looks and ends to be confirmed come first.
 
-    :param turn: called when something is due; also an attribute.
+    :param turn: called when something is due.
 
-    :ivar alarm: that calls it in a context of nobody's.
+    :ivar alarm: that calls it.
     """
 
     def __init__(self, turn: Callable[[], None]) -> None:
-        self.turn = turn
         self.alarm = Alarm(turn)
         # Last looks and ends to be confirmed, and all others, each with the earliest first.
         self._urgent: list[Entry] = []

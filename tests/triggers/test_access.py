@@ -21,10 +21,10 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers import access as module
 from airflow_provider_jobstatus.triggers.access import MAX_AGE, RETRY_AFTER, Access
+from airflow_provider_jobstatus.triggers.alarm import Alarm
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.triggers.fleet import fleet
 from airflow_provider_jobstatus.triggers.questions import Questions
-from airflow_provider_jobstatus.triggers.schedule import Schedule
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.times import FakeTime
@@ -147,7 +147,7 @@ async def ask(shared: Access, job_id: str) -> tuple[object, BatchJobHook | None]
     hook = await shared.load()
     if isinstance(hook, Exception):
         return hook, None
-    questions = Questions(shared, Schedule(lambda: None))
+    questions = Questions(shared, Alarm(lambda: None))
     return await questions.ask(hook, hook.job_status_flow(job_id)), hook
 
 
