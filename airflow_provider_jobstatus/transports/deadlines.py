@@ -10,10 +10,10 @@ TICK, PART = 1.0, 0.1
 
 class Deadlines:
     """
-    Ends calls that take too long: up to a second, or a tenth of the shortest limit, after their deadlines.
+    Ends calls that take too long: up to a second after their deadlines, or a tenth of the shortest limit if
+    that is less.
 
-    One timer looks after all of them. One for each would be set and cancelled with each call, and costs a
-    twentieth of what the call does.
+    One timer looks after all of them: one for each would be set and cancelled with each call.
 
     :param shortest: limit there is, in seconds.
     """

@@ -116,9 +116,7 @@ class Fleet:
             self._fail(fault)
             self._schedule.alarm.set(0.0)
             raise
-        # Who waits for an answer to make room is looked after when it has come.
-        if seconds < math.inf or not self._questions.in_line:
-            self._schedule.alarm.set(seconds)
+        self._schedule.alarm.set(seconds)
 
     def _dispatch(self) -> float:
         """Do what is due, and return the seconds until there is more to do; infinity if that will be told."""

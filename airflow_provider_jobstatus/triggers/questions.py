@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass
@@ -89,8 +88,7 @@ class Questions:
     def wait_for_room(self) -> float:
         """Return the seconds after which to see whether there is room, unless the alarm rings sooner."""
         self.in_line = True
-        others_ask = self._access.budget.asking > len(self._asked)
-        return ROOM_CHECK if others_ask else math.inf
+        return ROOM_CHECK
 
     async def ask(self, hook: BatchJobHook, flow: Flow[T]) -> T | VendorError | SettingsError:
         """Return what a conversation brings, or why it brings nothing."""

@@ -260,7 +260,9 @@ def test_first_polls_lie_anywhere_in_an_interval_and_at_the_same_points_after_a_
     assert (len(together), max(together.values())) == (100, 1)
 
 
-@pytest.mark.parametrize(("interval", "step"), [(0.3, 0.15), (1.0, 0.5), (5.0, 0.5), (60.2, 60.2 / 121)])
+@pytest.mark.parametrize(
+    ("interval", "step"), [(0.3, 0.15), (1.0, 0.5), (5.0, 0.5), (10.0, 0.5), (60.2, 60.2 / 121)]
+)
 def test_all_polls_of_waits_with_one_interval_lie_on_the_same_few_points_of_the_clock(
     interval: float, step: float
 ) -> None:
