@@ -4,8 +4,9 @@ What a poll costs, and how late a job's end is known: many waits in one event lo
     python -m benchmarks.waits [--waiters floor,ours] [--waits 1000,5000] [--tls] [--apart] [--heartbeat]
 
 Compares by turns this provider's trigger with its peers' and with a floor: bare aiohttp, one session, one
-coroutine a job. Each run is a process of its own; each job ends at random within 8 s, and is asked for every
-1 to 5 s. All waits begin at one moment, as after a triggerer's restart; with ``--apart`` at random.
+coroutine a job. Each run is a process of its own; each job ends at random within 8 s, of 100 waits two
+minutes later, and is asked for every 1 to 5 s. All waits begin at one moment, as after a triggerer's restart;
+with ``--apart`` at random.
 
 - CPU: seconds of the waiting process per 1,000 polls, from the first task to the last event.
 - beyond: how long after its job's end a wait knows, less its interval.
@@ -25,6 +26,8 @@ PEERS = ("http_sensor", "dbt_cloud", "databricks")
 ALL = ("floor", "ours", *PEERS)
 #: So many waits are too many for the peers: more polls a second than one core can send.
 MANY = 10_000
+#: So few waits make few polls: their jobs run for so many seconds more.
+FEW, LONGER = 100, 112.0
 NAMES = {
     "floor": "floor",
     "ours": "`BatchJobTrigger`",
@@ -51,6 +54,8 @@ def cases(
             case["heartbeat"] = heartbeat
             if count >= MANY:
                 case["interval"] = 5
+            if count <= FEW:
+                case["hold"] = LONGER
             made.append(case)
     return made
 

@@ -98,8 +98,6 @@ class AioClient:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=default_headers(),
-            # aiohttp would name a content type of its own for a body.
-            skip_auto_headers=("Content-Type",),
             auto_decompress=False,
             # No .netrc; and aiohttp would refuse our own Authorization header beside it.
             trust_env=False,
@@ -184,6 +182,8 @@ class AioClient:
                     url,
                     headers=request.headers,
                     data=request.body,
+                    # aiohttp would name a content type of its own; to be told not to costs time.
+                    skip_auto_headers=None if request.method == "GET" else ["Content-Type"],
                     proxy=proxy,
                     allow_redirects=False,
                 ) as reply:

@@ -127,7 +127,7 @@ class Questions:
                 self._end(question)
                 if self.in_line:
                     # Not at once: one turn serves all whose answers come in the same turn of the loop.
-                    self._alarm.set(0.0)
+                    self._alarm.no_later_than(monotonic())
             following = loop.create_future()
             self._idle.append(following)
             question = await following

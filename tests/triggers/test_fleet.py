@@ -69,7 +69,9 @@ def ends(triggers: Iterable[BatchJobTrigger]) -> list[JobEvent]:
     loaded = [stored_and_loaded(trigger) for trigger in triggers]
 
     async def together() -> Sequence[Any]:
-        return await asyncio.gather(*map(first_event, loaded))
+        # In real time: one that nothing wakes any more must not hold up the whole run.
+        async with asyncio.timeout(60):
+            return await asyncio.gather(*map(first_event, loaded))
 
     found: list[JobEvent] = []
     for trigger, event in zip(loaded, asyncio.run(together()), strict=True):
@@ -577,6 +579,27 @@ def test_connections_with_the_same_key_share_its_budget(
     asked = sorted(request["at"] for request in sandbox.requests)
     assert len(asked) == 40
     assert min(later - earlier for earlier, later in pairwise(asked)) > 0.9
+
+
+def test_room_that_others_with_the_same_key_make_is_seen(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch, at_their_points: None
+) -> None:
+    connection = json.dumps(sandbox.connection("aftercare"))
+    monkeypatch.setenv("AIRFLOW_CONN_THE_SAME", connection)
+    ids = [f"job-{number}" for number in range(2 * FIRST_CALLS)]
+    for job_id in ids:
+        sandbox.put_job("aftercare", job_id, script="status:200:done")
+    now = fake_time.now
+    # The first connection takes all room; the second has no question under way whose answer would wake it.
+    triggers = [
+        waiting(fake_time, conn_id, *some, first_poll_at=now, deadline_at=now + 1)
+        for conn_id, some in (("aftercare_default", ids[:FIRST_CALLS]), ("the_same", ids[FIRST_CALLS:]))
+    ]
+
+    events = ends(triggers)
+
+    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert fake_time.now - now < 1
 
 
 def test_after_an_outage_the_first_finds_out_for_all(
