@@ -47,11 +47,12 @@ check: ## what must pass before a merge: format, lint, types, tests with coverag
 	$(DEV) -m ruff format --check $(CODE)
 	$(DEV) -m ruff check $(CODE)
 	$(DEV) -m mypy -p airflow_provider_jobstatus -p tests.real_airflow
-	@# The matrix meanwhile: the tests take one core.
+	@# The other tests take one core; meanwhile, on the other: the matrix, then those on a real Airflow.
 	@mkdir -p build
-	@$(DEV) -m tests.real_airflow.matrix --short >build/matrix-short.log 2>&1 & matrix=$$!; \
-	    $(MAKE) --no-print-directory test PYTEST_ARGS='--cov --cov-report= $(PYTEST_ARGS)'; tests=$$?; \
-	    wait $$matrix; matrix=$$?; cat build/matrix-short.log; exit $$((tests | matrix))
+	@{ $(DEV) -m tests.real_airflow.matrix --short; matrix=$$?; \
+	    $(DEV) -m pytest -m airflow; exit $$((matrix | $$?)); } >build/meanwhile.log 2>&1 & meanwhile=$$!; \
+	    $(MAKE) --no-print-directory test PYTEST_ARGS='-m "not airflow" --cov --cov-report= $(PYTEST_ARGS)'; \
+	    tests=$$?; wait $$meanwhile; meanwhile=$$?; cat build/meanwhile.log; exit $$((tests | meanwhile))
 	$(DEV) -m coverage report
 	$(DEV) -m coverage report --include='$(WAITING)' --fail-under=95 --format=total
 	$(DEV) -m tests.chaos.processes --waits 300
