@@ -172,11 +172,10 @@ class AioClient:
         _route.set(None if proxy else route)
         limits, now = self._limits, asyncio.get_running_loop().time
         ends_at = now() + limits.total
-        until = min(ends_at - limits.total + limits.connect + limits.read, ends_at)
         patience = asyncio.timeout(None)
         try:
             async with patience:
-                self._deadlines.set(patience, until)
+                self._deadlines.set(patience, min(now() + limits.connect + limits.read, ends_at))
                 async with self._session.request(
                     request.method,
                     url,
@@ -191,22 +190,10 @@ class AioClient:
                         raise ValueError("the reply has too many headers")
                     headers = _headers(reply)
                     check_length(headers)
-                    coding = headers.get("content-encoding", "")
-                    reader = BodyReader(coding, request.outline_for(reply.status, headers), request.max_bytes)
-                    while not reply.content.at_eof():
-                        # Whatever is there already needs no patience.
-                        if not reply.content.is_eof():
-                            until = min(now() + limits.read, ends_at)
-                            self._deadlines.set(patience, until)
-                        chunk = await reply.content.readany()
-                        if await _take_in(reader, chunk):
-                            # What is left is not worth reading; the connection cannot be used again.
-                            reply.close()
-                            break
-                    body = reader.finish()
+                    body = await self._body(request, reply, headers, patience, ends_at)
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
-            text = "the call took too long as a whole" if until == ends_at else "nothing came for too long"
+            text = "the call took too long as a whole" if now() >= ends_at else "nothing came for too long"
             raise _error(kind, request, text) from None
         except (
             aiohttp.ClientConnectorError,
@@ -223,6 +210,31 @@ class AioClient:
         finally:
             self._deadlines.forget(patience)
         return Response(reply.status, headers, body, time.time())
+
+    async def _body(
+        self,
+        request: Request,
+        reply: aiohttp.ClientResponse,
+        headers: dict[str, str],
+        patience: asyncio.Timeout,
+        ends_at: float,
+    ) -> bytes:
+        coding, outline = headers.get("content-encoding"), request.outline_for(reply.status, headers)
+        content, limit = reply.content, request.max_bytes
+        if content.is_eof() and not coding and outline is None and content.total_bytes <= limit:
+            # All of it came with the headers.
+            return content.read_nowait()
+        reader = BodyReader(coding or "", outline, limit)
+        while not content.at_eof():
+            # Whatever is there already needs no patience.
+            if not content.is_eof():
+                until = asyncio.get_running_loop().time() + self._limits.read
+                self._deadlines.set(patience, min(until, ends_at))
+            if await _take_in(reader, await content.readany()):
+                # What is left is not worth reading; the connection cannot be used again.
+                reply.close()
+                break
+        return reader.finish()
 
 
 def _headers(reply: aiohttp.ClientResponse) -> dict[str, str]:
