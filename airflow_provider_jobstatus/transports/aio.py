@@ -219,6 +219,7 @@ class AioClient:
         patience: asyncio.Timeout,
         ends_at: float,
     ) -> bytes:
+        """Return what is wanted of a reply's body."""
         coding, outline = headers.get("content-encoding"), request.outline_for(reply.status, headers)
         content, limit = reply.content, request.max_bytes
         if content.is_eof() and not coding and outline is None and content.total_bytes <= limit:
