@@ -47,16 +47,16 @@ check: ## what must pass before a merge: format, lint, types, tests with coverag
 	$(DEV) -m ruff format --check $(CODE)
 	$(DEV) -m ruff check $(CODE)
 	$(DEV) -m mypy -p airflow_provider_jobstatus -p tests.real_airflow
-	@# The other tests take one core; meanwhile, on the other: the matrix, then those on a real Airflow.
+	@# The other tests take one core; meanwhile, on the other: the matrix, then what needs a real Airflow.
 	@mkdir -p build
-	@{ $(DEV) -m tests.real_airflow.matrix --short; matrix=$$?; \
-	    $(DEV) -m pytest -m airflow; exit $$((matrix | $$?)); } >build/meanwhile.log 2>&1 & meanwhile=$$!; \
+	@{ $(DEV) -m tests.real_airflow.matrix --short; matrix=$$?; $(DEV) -m pytest -m airflow; tests=$$?; \
+	    $(DEV) -m tests.real_airflow.chaos --waits 60; exit $$((matrix | tests | $$?)); \
+	    } >build/meanwhile.log 2>&1 & meanwhile=$$!; \
 	    $(MAKE) --no-print-directory test PYTEST_ARGS='-m "not airflow" --cov --cov-report= $(PYTEST_ARGS)'; \
 	    tests=$$?; wait $$meanwhile; meanwhile=$$?; cat build/meanwhile.log; exit $$((tests | meanwhile))
 	$(DEV) -m coverage report
 	$(DEV) -m coverage report --include='$(WAITING)' --fail-under=95 --format=total
 	$(DEV) -m tests.chaos.processes --waits 300
-	$(DEV) -m tests.real_airflow.chaos --waits 60
 
 matrix: ## all tests against the wheel, installed with each Airflow (3.1.8, 3.2.2, 3.3.2) and Python (3.11 to 3.13)
 	@$(BOOTSTRAP) --extra dev .venv
