@@ -12,7 +12,7 @@ import hashlib
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_jobstatus import _compat
-from airflow_provider_jobstatus.core.auth import Auth, authorized
+from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized
 from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request
@@ -31,6 +31,7 @@ from airflow_provider_jobstatus.core.replies import unexpected
 from airflow_provider_jobstatus.core.text import clean, redact
 from airflow_provider_jobstatus.hooks.configuration import configured_rate
 from airflow_provider_jobstatus.hooks.connections import read_connection
+from airflow_provider_jobstatus.hooks.fields import without_scheme
 from airflow_provider_jobstatus.hooks.settings import COMMON_FIELDS, Settings
 
 if TYPE_CHECKING:
@@ -297,6 +298,14 @@ class BatchJobHook(BaseHook):
 
     def caveats(self) -> Iterator[str]:
         """Yield what a person should know before a wait on this connection."""
+        password, in_header = self.settings.password or "", False
+        with suppress(SettingsError):  # is raised where the credential is needed
+            in_header = isinstance(self.auth, HeaderKey)
+        if in_header and without_scheme(password) != password:
+            yield (
+                f"connection {self.conn_id!r}: password begins with 'Bearer', which is no part of a key and "
+                "is left out; store the key alone"
+            )
         if self.extra_fields is not None:
             known = self.extra_fields | COMMON_FIELDS
             for stray in sorted(set(self.settings.extra) - known):

@@ -12,6 +12,9 @@ from airflow_provider_jobstatus.core.text import clean
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9._:-]+")
+# As it stands in a header, or with the header's name before it.
+_BEARER = re.compile(r"(?:authorization\s*:\s*)?bearer(?:\s+|$)", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def settings_error(conn_id: str, field_name: str, problem: str, fix: str) -> SettingsError:
@@ -31,6 +34,37 @@ def credential_text(conn_id: str, name: str, value: str | None) -> str | None:
             conn_id, name, "holds a line break or another control character", "copy it again"
         )
     return text or None
+
+
+def without_scheme(credential: str) -> str:
+    """Return a credential without the ``Bearer`` that was copied with it."""
+    stripped = credential.strip()
+    found = _BEARER.match(stripped)
+    return stripped[found.end() :] if found else stripped
+
+
+def with_port(url: str, port: object) -> str:
+    """
+    Return ``url`` with the port of another field.
+
+    :param port: None, 0 and an empty text are none.
+    :raises ValueError: no port, or not the one that ``url`` names; says so as the end of a sentence.
+    """
+    text = clean(port or "", 20)
+    if text in ("", "0"):
+        return url
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise ValueError(f"is {text!r}, and no number from 1 to 65535")
+    try:
+        parts = urlsplit(url.strip())
+        own = parts.port
+    except ValueError:
+        return url  # is refused, whatever the port
+    if own is not None and own != int(text):
+        raise ValueError(f"is {text}, and the host names the port {own}")
+    if own is not None or int(text) == _DEFAULT_PORTS.get(parts.scheme):
+        return url
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{int(text)}"))
 
 
 def checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
@@ -61,7 +95,8 @@ def checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
     if parts.scheme == "http" and not allow_http and not _is_loopback(host):
         raise error("is plain http", "use https://, or set extra 'allow_http' to true")
     netloc = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, netloc + (f":{port}" if port else ""), parts.path, "", ""))
+    shown_port = f":{port}" if port and port != _DEFAULT_PORTS[parts.scheme] else ""
+    return urlunsplit((parts.scheme, netloc + shown_port, parts.path, "", ""))
 
 
 def _is_ipv6(parts: SplitResult) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobState
@@ -18,6 +18,8 @@ from airflow_provider_jobstatus.hooks.fields import (
     positive,
     positive_whole,
     settings_error,
+    with_port,
+    without_scheme,
 )
 
 if TYPE_CHECKING:
@@ -103,11 +105,11 @@ class Settings:
 
     def header_key(self, field_name: str, value: str | None, fix: str) -> str:
         """
-        Return ``value``, which is to stand in a header.
+        Return ``value``, which is to stand in a header, without a ``Bearer`` that was copied with it.
 
         :raises SettingsError: it is not set, or has a character that no header carries.
         """
-        key = self.required(field_name, value, fix)
+        key = self.required(field_name, without_scheme(value or ""), fix)
         if not key.isascii():
             raise self.error(field_name, "holds a character that is no plain ASCII", "copy it again")
         return key
@@ -215,15 +217,21 @@ class _Reader:
 
     def base_url(self, public_url: str, allow_http: bool) -> str:
         host = (self._connection.host or "").strip()
-        if not host:
-            return public_url
-        if "://" not in host:
-            scheme = (self._connection.schema or "https").strip()
-            host = f"{scheme}://{host}"
-            if self._connection.port:
-                parts = urlsplit(host)
-                host = urlunsplit(parts._replace(netloc=f"{parts.netloc}:{self._connection.port}"))
-        url = checked_url(self._connection.conn_id, "host", host, allow_http).rstrip("/")
+        scheme = (self._connection.schema or "").strip().lower()
+        if scheme not in ("", "http", "https"):
+            # A URI without a scheme for its host: what is meant as path arrives as schema.
+            raise self.error(
+                "schema",
+                f"(in a URI, its path) is {clean(scheme, 40)!r}, and neither http nor https",
+                "give the whole address as host; in a URI, quoted: https%3A%2F%2Fapi.example.com%2Fv1",
+            )
+        if host and "://" not in host:
+            host = f"{scheme or 'https'}://{host}"
+        try:
+            url = with_port(host or public_url, self._connection.port)
+        except ValueError as problem:
+            raise self.error("port", str(problem), "leave it empty, or give the host's") from None
+        url = checked_url(self._connection.conn_id, "host", url, allow_http).rstrip("/")
         return url if urlsplit(url).path else url + urlsplit(public_url).path
 
 

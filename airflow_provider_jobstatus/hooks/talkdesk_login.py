@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken
 from airflow_provider_jobstatus.core.errors import AccessDenied
@@ -16,6 +16,7 @@ from airflow_provider_jobstatus.core.pem import proper_pem
 from airflow_provider_jobstatus.core.replies import clock_difference
 from airflow_provider_jobstatus.core.tokens import Token, read_token, token_flow, token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.fields import with_port
 from airflow_provider_jobstatus.hooks.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class TalkdeskLogin(BatchJobHook):
         settings = super().read_settings(connection)
         if (connection.host or "").strip():
             return settings
-        return settings.at(cls._region(settings).api)
+        return settings.at(with_port(cls._region(settings).api, connection.port))
 
     @staticmethod
     def _region(settings: Settings) -> Region:
@@ -98,7 +99,8 @@ class TalkdeskLogin(BatchJobHook):
         if settings.text("token_url") is not None:
             return settings.url("token_url", "")
         # Of the host, where one is given: another region's login is another company's.
-        domain = {region.api: region.login_domain for region in REGIONS.values()}.get(settings.base_url)
+        host = urlsplit(settings.base_url).hostname
+        domain = {urlsplit(region.api).hostname: region.login_domain for region in REGIONS.values()}.get(host)
         if domain is None:
             raise settings.error("extra 'token_url'", "is not set", "give the full URL of your login host")
         account = settings.required(

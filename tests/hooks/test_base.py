@@ -267,6 +267,21 @@ def test_a_reply_that_drips_is_given_up_when_the_call_as_a_whole_took_too_long()
         assert time.monotonic() - started < 10
 
 
+@pytest.mark.parametrize(
+    ("password", "login", "warned"),
+    [("Bearer abc-def", None, True), ("abc-def", None, False), ("Bearer abc", "me", False)],
+)
+def test_a_key_that_was_copied_with_the_word_before_it_is_warned_about(
+    password: str, login: str | None, warned: bool
+) -> None:
+    connection = Connection(conn_id="my_ruler", conn_type="ruler", password=password, login=login)
+    hook = RulerHook.from_connection(connection)
+    assert ["'Bearer'" in caveat for caveat in hook.caveats()] == [True] * warned
+    assert not any("abc" in caveat for caveat in hook.caveats())
+    if login is None:
+        assert hook.auth.secrets == ("abc-def",)
+
+
 @pytest.mark.parametrize("conn_type", ["http", "", "ruler"])
 def test_a_connection_of_another_type_is_refused(conn_type: str) -> None:
     with pytest.raises(SettingsError, match=f"type is '{conn_type}'; choose 'toy'"):

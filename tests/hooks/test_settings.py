@@ -53,7 +53,10 @@ def checked(message: str) -> str:
         ({}, PUBLIC),
         ({"host": ""}, PUBLIC),
         ({"host": "  "}, PUBLIC),
-        ({"host": None, "port": 99}, PUBLIC),
+        ({"host": None, "port": 99}, "https://api.toy.example:99/v1"),
+        ({"host": None, "port": 443}, PUBLIC),
+        ({"host": None, "port": 0}, PUBLIC),
+        ({"host": None, "schema": "https"}, PUBLIC),
         ({"host": "https://eu.toy.example/api/v7"}, "https://eu.toy.example/api/v7"),
         ({"host": "https://eu.toy.example:8443/api/v7"}, "https://eu.toy.example:8443/api/v7"),
         ({"host": "https://eu.toy.example/api/v7///"}, "https://eu.toy.example/api/v7"),
@@ -67,7 +70,16 @@ def checked(message: str) -> str:
         ({"host": "eu.toy.example:8443"}, "https://eu.toy.example:8443/v1"),
         ({"host": "eu.toy.example", "schema": "https", "port": 8443}, "https://eu.toy.example:8443/v1"),
         ({"host": "eu.toy.example", "schema": " HTTPS "}, "https://eu.toy.example/v1"),
-        ({"host": "https://eu.toy.example", "schema": "http", "port": 8443}, "https://eu.toy.example/v1"),
+        ({"host": "https://eu.toy.example", "schema": "http"}, "https://eu.toy.example/v1"),
+        ({"host": "https://eu.toy.example", "port": 9443}, "https://eu.toy.example:9443/v1"),
+        ({"host": "https://eu.toy.example/", "port": 9443}, "https://eu.toy.example:9443/v1"),
+        ({"host": "https://eu.toy.example/api/v7/", "port": 9443}, "https://eu.toy.example:9443/api/v7"),
+        ({"host": "HTTPS://EU.Toy.Example", "port": "9443"}, "https://eu.toy.example:9443/v1"),
+        ({"host": "https://eu.toy.example:9443", "port": 9443}, "https://eu.toy.example:9443/v1"),
+        ({"host": "https://eu.toy.example:443", "port": 0}, "https://eu.toy.example/v1"),
+        ({"host": "eu.toy.example:9443/v2", "port": 9443}, "https://eu.toy.example:9443/v2"),
+        ({"host": "https://[2001:db8::1]/x", "port": 9443}, "https://[2001:db8::1]:9443/x"),
+        ({"host": "http://localhost", "port": 80}, "http://localhost/v1"),
         ({"host": "HTTPS://EU.Toy.Example/Api/V7"}, "https://eu.toy.example/Api/V7"),
         ({"host": "https://bücher.example"}, "https://xn--bcher-kva.example/v1"),
         ({"host": "https://[2001:db8::1]"}, "https://[2001:db8::1]/v1"),
@@ -111,9 +123,7 @@ def test_a_host_may_be_a_full_url_or_be_combined_with_schema_and_port(
         ({"host": "https://" + "a" * 64 + ".example"}, "is no address"),
         ({"host": "https://toy%2eexample"}, "is no address"),
         ({"host": "https://toy.example\\elsewhere.example"}, "is no address"),
-        ({"host": "toy.example:1", "port": 8443}, "is no address"),
         ({"host": "ftp://toy.example"}, "begins with 'ftp'"),
-        ({"host": "toy.example", "schema": "ftp"}, "begins with 'ftp'"),
         ({"host": "http://toy.example"}, "is plain http"),
         ({"host": "http://toy.example", "extra": {"allow_http": False}}, "is plain http"),
         ({"host": "http://toy.example", "extra": {"allow_http": "false"}}, "is plain http"),
@@ -124,6 +134,82 @@ def test_a_host_may_be_a_full_url_or_be_combined_with_schema_and_port(
 )
 def test_a_host_that_is_unsafe_or_no_address_is_refused(fields: dict[str, Any], problem: str) -> None:
     assert f"host {problem}; " in refusal(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"host": "toy.example:1", "port": 8443}, "is 8443, and the host names the port 1"),
+        ({"host": "https://toy.example:444/v1", "port": 443}, "is 443, and the host names the port 444"),
+        ({"host": "https://toy.example", "port": -1}, "is '-1', and no number from 1 to 65535"),
+        ({"host": "https://toy.example", "port": 65536}, "is '65536', and no number"),
+        ({"host": "toy.example", "port": 10**5000}, "and no number"),
+        ({"host": "toy.example", "port": "https"}, "is 'https', and no number"),
+    ],
+)
+def test_a_port_that_is_none_or_another_than_the_hosts_is_refused(
+    fields: dict[str, Any], problem: str
+) -> None:
+    message = refusal(**fields)
+    assert ": port is " in message
+    assert problem in message
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "toy://:key-key@gw.toy.example/v7",
+        "toy://:key-key@gw.toy.example:8443/proxy/toy/v7/",
+        "toy://:key-key@/v7",
+        "toy://https://gw.toy.example:8443/v7",
+        "toy://:key-key@https%3A%2F%2Fgw.toy.example/v7",
+        "toy://:key-key@gw.toy.example/ftp",
+    ],
+)
+def test_the_path_of_a_connections_uri_is_named_as_such(uri: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC)
+    message = checked(str(caught.value))
+    assert message.startswith("connection 'my_toy': schema (in a URI, its path) is '")
+    assert "give the whole address as host" in message
+
+
+@pytest.mark.parametrize(
+    ("uri", "url"),
+    [
+        ("toy://:key-key@gw.toy.example", "https://gw.toy.example/v1"),
+        ("toy://:key-key@gw.toy.example:8443/https", "https://gw.toy.example:8443/v1"),
+        ("toy://:key-key@https%3A%2F%2Fgw.toy.example%2Fv7:8443/", "https://gw.toy.example:8443/v7"),
+        ("toy://https://gw.toy.example:8443", "https://gw.toy.example:8443/v1"),
+    ],
+)
+def test_a_connections_uri_says_where_to_call(uri: str, url: str) -> None:
+    assert Settings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC).base_url == url
+
+
+@pytest.mark.parametrize(
+    ("pasted", "key"),
+    [
+        ("Bearer abc-def", "abc-def"),
+        ("bearer   abc-def", "abc-def"),
+        ("BEARER abc-def", "abc-def"),
+        ("Authorization: Bearer abc-def", "abc-def"),
+        ("authorization:bearer abc-def", "abc-def"),
+        ("Bearerabc-def", "Bearerabc-def"),
+        ("abc Bearer def", "abc Bearer def"),
+        ("Bearer-abc", "Bearer-abc"),
+    ],
+)
+def test_the_word_that_was_copied_with_a_key_is_left_out(pasted: str, key: str) -> None:
+    settings = read(password=pasted)
+    assert settings.header_key("password", settings.password, "paste the key") == key
+
+
+@pytest.mark.parametrize("pasted", ["Bearer", " Bearer ", "Authorization: Bearer"])
+def test_a_key_that_is_only_the_word_before_it_is_not_set(pasted: str) -> None:
+    settings = read(password=pasted)
+    with pytest.raises(SettingsError, match="password is not set; paste the key"):
+        settings.header_key("password", settings.password, "paste the key")
 
 
 @settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])

@@ -94,6 +94,15 @@ def test_a_region_has_its_own_api_and_login_host(region: str | None, api: str, t
     assert login(hook).url == token_url
 
 
+@pytest.mark.parametrize(
+    ("port", "api"), [(443, "https://api.talkdeskapp.eu"), (9443, "https://api.talkdeskapp.eu:9443")]
+)
+def test_the_port_counts_in_a_region_too(port: int, api: str) -> None:
+    hook = talkdesk(port=port, extra={"account": "acme", "region": "eu"})
+    assert api_of(hook) == api
+    assert login(hook).url == "https://acme.talkdeskid.eu/oauth/token"
+
+
 def test_the_uk_has_an_api_and_needs_a_token_url() -> None:
     hook = talkdesk(extra={"account": "acme", "region": "uk"})
     assert api_of(hook) == "https://api.talkdeskapp.co.uk"
