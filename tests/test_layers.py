@@ -86,6 +86,7 @@ def is_vendor_hook(path: str) -> bool:
         "hooks/__init__.py",
         "hooks/base.py",
         "hooks/configuration.py",
+        "hooks/connected.py",
         "hooks/connections.py",
         "hooks/fields.py",
         "hooks/registry.py",
@@ -140,7 +141,7 @@ def only_declared_libraries(path: str, tree: ast.Module) -> Iterator[Finding]:
 
 
 def transports_are_imported_late(path: str, tree: ast.Module) -> Iterator[Finding]:
-    """A DAG file that imports a hook loads no HTTP library; only the base of hooks knows transports."""
+    """A DAG file that imports a hook loads no HTTP library; only what connects a hook knows transports."""
     if part(path) not in ("hooks", "sensors", "operators", "triggers"):
         return
     late = {
@@ -155,7 +156,7 @@ def transports_are_imported_late(path: str, tree: ast.Module) -> Iterator[Findin
         if any(module.startswith(f"{NAME}.transports") for _, module in imports(node)):
             if id(node) not in late:
                 yield node.lineno, "a transport is imported with the module"
-            if part(path) == "hooks" and path != "hooks/base.py":
+            if part(path) == "hooks" and path != "hooks/connected.py":
                 yield node.lineno, "a hook imports a transport"
 
 
@@ -270,7 +271,7 @@ def test_the_package_keeps_each_rule(rule: Rule) -> None:
         (only_declared_libraries, "sandbox/ruler.py", "import airflow"),
         (only_declared_libraries, "transports/aio.py", "from airflow.sdk import Connection"),
         (only_declared_libraries, "operators/download.py", "import requests"),
-        (transports_are_imported_late, "hooks/base.py", f"from {NAME}.transports.aio import AioClient"),
+        (transports_are_imported_late, "hooks/connected.py", f"from {NAME}.transports.aio import AioClient"),
         (transports_are_imported_late, "triggers/batch_job.py", f"import {NAME}.transports.aio"),
         (
             transports_are_imported_late,
@@ -306,7 +307,7 @@ def test_a_rule_notices_what_breaks_it(rule: Rule, path: str, source: str) -> No
         (arrows_point_one_way, "operators/ruler.py", f"from {NAME}.hooks.ruler import RulerHook"),
         (
             transports_are_imported_late,
-            "hooks/base.py",
+            "hooks/connected.py",
             f"if TYPE_CHECKING:\n    import {NAME}.transports.aio",
         ),
         (vendors_hooks_do_no_io, "hooks/base.py", "import asyncio"),

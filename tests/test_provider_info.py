@@ -27,6 +27,7 @@ PACKAGE = Path(airflow_provider_jobstatus.__file__).parent
 INTERNAL = {
     "hooks.base",
     "hooks.configuration",
+    "hooks.connected",
     "hooks.connections",
     "hooks.fields",
     "hooks.registry",

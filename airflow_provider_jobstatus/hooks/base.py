@@ -7,39 +7,22 @@ a job's status, which word means what, and how to try a connection. This base tu
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
-
-from airflow_provider_jobstatus import _compat
-from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized
-from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing, StatusTable
 from airflow_provider_jobstatus.core.replies import unexpected
 from airflow_provider_jobstatus.core.text import clean, redact
-from airflow_provider_jobstatus.hooks.configuration import configured_rate
-from airflow_provider_jobstatus.hooks.connections import read_connection
-from airflow_provider_jobstatus.hooks.fields import without_scheme
-from airflow_provider_jobstatus.hooks.settings import COMMON_FIELDS, Settings
+from airflow_provider_jobstatus.hooks.connected import ConnectedHook
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
-
-    from airflow_provider_jobstatus.transports.aio import AioClient
-    from airflow_provider_jobstatus.transports.blocking import BlockingClient
-    from airflow_provider_jobstatus.transports.environment import CallLimits
+    pass
 
 T = TypeVar("T")
 
@@ -47,95 +30,28 @@ T = TypeVar("T")
 MAX_LIST_BYTES = 2 * 1024 * 1024
 
 
-class BatchJobHook(BaseHook):
+class BatchJobHook(ConnectedHook):
     """
     Base of a vendor's hook. A subclass that is registered for a connection type, by whatever provider, works
     with ``BatchJobSensor`` unchanged.
 
     A subclass sets the class variables, and writes :meth:`make_auth`, :meth:`status_flow` and
     :meth:`ping_flow`. Its constructor takes the connection's id as first argument, under the name in
-        ``conn_name_attr``, and does no more
-    than store it.
+    ``conn_name_attr``, and does no more than store it.
 
     :param conn_id: Airflow connection, read when it is first needed.
     """
 
-    #: Connection type; also the vendor's name in results and messages.
-    conn_type: ClassVar[str]
-    conn_name_attr: ClassVar[str] = "conn_id"
     default_conn_name: ClassVar[str]
     hook_name: ClassVar[str]
-    #: The vendor's public base URL, path included, for a connection without a host.
-    public_url: ClassVar[str]
     #: The vendor's status words.
     statuses: ClassVar[Mapping[str, JobState]]
-    #: What the vendor grants a key, in all processes together.
-    granted: ClassVar[Rate] = Rate()
-    #: The extra's fields, besides those of every vendor; None for any.
-    extra_fields: ClassVar[frozenset[str] | None] = None
     #: Epoch seconds, for a login that is signed.
     wall_clock: Callable[[], float] = staticmethod(time.time)
-
-    def __init__(self, conn_id: str) -> None:
-        super().__init__()
-        self.conn_id = conn_id
-
-    @classmethod
-    def from_connection(cls, connection: Connection) -> Self:
-        """
-        Return a hook for a connection that has been read already.
-
-        :raises SettingsError: the connection cannot be used.
-        """
-        hook = cls(connection.conn_id)
-        hook.__dict__["settings"] = cls.read_settings(connection)
-        return hook
-
-    @classmethod
-    def read_settings(cls, connection: Connection) -> Settings:
-        """
-        Return a connection, checked.
-
-        :raises SettingsError: it cannot be used.
-        """
-        return Settings.read(connection, cls.conn_type, cls.public_url)
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The connection, read and checked. :raises SettingsError: it cannot be used."""
-        return self.read_settings(read_connection(self.conn_id))
-
-    @cached_property
-    def auth(self) -> Auth:
-        """The credential. :raises SettingsError: a field that it needs is missing."""
-        return self.make_auth()
-
-    @property
-    def rate(self) -> Rate:
-        """
-        What the key may use: the connection's extra, else ``[jobstatus]`` of Airflow's configuration, else
-        what the vendor documents.
-        """
-        settings, usual = self.settings, configured_rate(self.conn_type, self.granted)
-        return Rate(
-            usual.per_second if settings.requests_per_second is None else settings.requests_per_second,
-            usual.burst if settings.burst is None else settings.burst,
-        )
-
-    @cached_property
-    def key_digest(self) -> str:
-        """The same for connections that hold the same key of the same vendor; tells nothing of it."""
-        settings = self.settings
-        key = (self.conn_type, settings.base_url, settings.login, settings.password)
-        return hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
     def _words(self) -> StatusTable:
         return StatusTable(self.statuses).merged(self.settings.statuses)
-
-    @abstractmethod
-    def make_auth(self) -> Auth:
-        """Return how this connection shows who it is."""
 
     @abstractmethod
     def status_flow(self, job_id: str) -> Flow[JobStatus]:
@@ -213,47 +129,6 @@ class BatchJobHook(BaseHook):
         except (VendorError, SettingsError) as error:
             return False, clean(error)
 
-    def with_credentials(self, flow: Flow[T]) -> Flow[T]:
-        """Return ``flow`` with credentials on the requests that go to the connection's own origin."""
-        return authorized(flow, self.auth, self.settings.base_url)
-
-    def call(self, flow: Flow[T]) -> T:
-        """Drive one flow on a session of its own."""
-        with self.connect() as client:
-            return client.run(flow)
-
-    @contextmanager
-    def connect(self) -> Iterator[BlockingClient]:
-        """Open a session for any number of flows, on the worker."""
-        from airflow.sdk.log import mask_secret
-
-        from airflow_provider_jobstatus.transports.blocking import BlockingClient
-
-        with BlockingClient(self._limits(), self._ca_file(), mask_secret) as client:
-            yield client
-
-    @asynccontextmanager
-    async def aconnect(self) -> AsyncIterator[AioClient]:
-        """Open a session for any number of flows, in an event loop."""
-        from airflow_provider_jobstatus.transports.aio import AioClient
-
-        ca_file = await asyncio.to_thread(self._ca_file)
-        async with AioClient(self._limits(), ca_file, _compat.amask_secret) as client:
-            yield client
-
-    def request(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, **parts: Any
-    ) -> Request:
-        """
-        Return a request to the vendor's API.
-
-        :param path: after the base URL, begins with a slash, already quoted.
-        :param query: names and values, unquoted.
-        :param parts: further fields of :class:`~airflow_provider_jobstatus.core.http.Request`.
-        """
-        url = self.settings.base_url + path + (f"?{urlencode(query)}" if query else "")
-        return Request(self.conn_type, method, url, **parts)
-
     def known_state(self, word: str) -> JobState | None:
         """Return the state that a word means, to this vendor or to the connection, or None."""
         return self._words.state(word)
@@ -295,33 +170,3 @@ class BatchJobHook(BaseHook):
         """
         if answered is not None and str(answered) != asked:
             raise unexpected(request, f"answered for the job {clean(answered, 80)!r}")
-
-    def caveats(self) -> Iterator[str]:
-        """Yield what a person should know before a wait on this connection."""
-        password, in_header = self.settings.password or "", False
-        with suppress(SettingsError):  # is raised where the credential is needed
-            in_header = isinstance(self.auth, HeaderKey)
-        if in_header and without_scheme(password) != password:
-            yield (
-                f"connection {self.conn_id!r}: password begins with 'Bearer', which is no part of a key and "
-                "is left out; store the key alone"
-            )
-        if self.extra_fields is not None:
-            known = self.extra_fields | COMMON_FIELDS
-            for stray in sorted(set(self.settings.extra) - known):
-                yield (
-                    f"connection {self.conn_id!r}: extra {clean(stray, 40)!r} is unknown and has no effect; "
-                    f"there are {', '.join(sorted(known))}"
-                )
-
-    def _limits(self) -> CallLimits:
-        from airflow_provider_jobstatus.transports.environment import CallLimits
-
-        usual, total = CallLimits(), self.settings.timeout
-        return CallLimits(total=total, connect=min(usual.connect, total), read=min(usual.read, total))
-
-    def _ca_file(self) -> str | None:
-        path = self.settings.ca_file
-        if path is not None and not Path(path).is_file():
-            raise self.settings.error("extra 'verify'", "names a file that is not here", "give a CA file")
-        return path
