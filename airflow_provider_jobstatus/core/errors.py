@@ -21,7 +21,9 @@ exception (which may hold the whole URL).
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterable
+from typing import Any
 
 from airflow_provider_jobstatus.core.text import clean, redact
 
@@ -50,6 +52,10 @@ class VendorError(Exception):
         self.path = clean(path, 200)
         self.status = status
         super().__init__(reason)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive a copy and the way to another process: an exception's own way calls the constructor."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def redact(self, secrets: Iterable[str]) -> None:
         """Take our own secrets out of the text, should the vendor have echoed one."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from typing import Any
 
 from airflow_provider_jobstatus.core.items import ItemCounter
 
@@ -35,8 +36,10 @@ def csv_rows(chunks: Iterable[bytes]) -> Iterator[list[str]]:
         errors="replace",
         newline="",
     )
-    with _long_cells():
-        yield from filter(None, csv.reader(_lines(lines)))
+    try:
+        yield from filter(None, _csv.reader(_lines(lines)))
+    except _csv.Error as error:
+        raise csv.Error(*error.args) from None
 
 
 def _lines(file: io.TextIOWrapper) -> Iterator[str]:
@@ -150,12 +153,18 @@ class _ChunkReader(io.RawIOBase):
         return size
 
 
-@contextmanager
-def _long_cells() -> Iterator[None]:
-    # The limit is one for the whole process.
-    before = csv.field_size_limit()
-    csv.field_size_limit(max(before, MAX_CELL))
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+def _private_csv() -> Any:
+    """
+    Return another instance of the C module behind ``csv``, with a limit of its own.
+
+    The limit of ``csv`` is one for the whole process: a stream that raises it would change it for everybody,
+    and the first of two streams to end would lower it for the other.
+    """
+    spec: Any = importlib.util.find_spec("_csv")
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.field_size_limit(MAX_CELL)
+    return module
+
+
+_csv = _private_csv()

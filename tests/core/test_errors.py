@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import multiprocessing
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any, NoReturn
+
 import pytest
 from hypothesis import given
 
@@ -71,3 +79,79 @@ def test_nothing_is_promised_unless_the_vendor_says_so() -> None:
     assert ServerError("x", vendor="ruler").retry_after is None
     assert errors.RateLimited("x", vendor="ruler").spent is False
     assert not issubclass(SettingsError, VendorError)
+
+
+# Copies, and the way to another process
+
+
+def pickled(error: Any, protocol: int) -> Any:
+    return pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - our own
+
+
+WAYS: list[Callable[[Any], Any]] = [
+    copy.copy,
+    copy.deepcopy,
+    *[partial(pickled, protocol=protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)],
+]
+
+
+class TellsMore(errors.RateLimited):
+    """An error of a user's own, whose constructor is another one."""
+
+    def __init__(self, *, quota: int) -> None:
+        super().__init__(f"over {quota} calls", vendor="toy", method="PUT", path="/q", status=429)
+        self.quota = quota
+
+
+def thrown(kind: type[Exception]) -> Exception:
+    """Return an error with everything that one can carry."""
+    if kind is TellsMore:
+        error: Exception = TellsMore(quota=7)
+    elif issubclass(kind, VendorError):
+        error = kind("answered\n" + "odd " * 300, vendor="toy", method="GET", path="/jobs/\u00fc", status=599)
+        error.add("asked again later")  # type: ignore[attr-defined]
+    else:
+        error = kind("extra 'site' is missing")
+    error.retry_after = 41.5  # type: ignore[attr-defined]
+    error.spent = True  # type: ignore[attr-defined]
+    error.asked = False  # type: ignore[attr-defined]
+    error.add_note("seen at the first look")
+    return error
+
+
+def assert_same(found: BaseException, error: BaseException) -> None:
+    assert type(found) is type(error)
+    assert found is not error
+    assert (str(found), repr(found), found.args) == (str(error), repr(error), error.args)
+    assert vars(found) == vars(error)
+
+
+@pytest.mark.parametrize("kind", [*[getattr(errors, name) for name in TREE], TellsMore])
+@pytest.mark.parametrize("way", WAYS)
+def test_an_error_is_copied_and_pickled_with_all_that_it_knows(
+    kind: type[Exception], way: Callable[[Any], Any]
+) -> None:
+    error = thrown(kind)
+    found = way(error)
+    assert_same(found, error)
+    assert_same(way(found), error)
+
+
+def test_a_copy_is_redacted_by_itself() -> None:
+    error = ServerError("the key is c0py-canary-1", vendor="toy")
+    found = copy.deepcopy(error)
+    found.redact(["c0py-canary-1"])
+    assert "canary" not in str(found)
+    assert "canary" in str(error)
+
+
+def fail(error: Exception) -> NoReturn:
+    raise error
+
+
+def test_an_error_of_another_process_arrives_as_it_is() -> None:
+    error = thrown(errors.NotFound)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        found = pool.submit(fail, error).exception(60)
+    assert found is not None
+    assert_same(found, error)

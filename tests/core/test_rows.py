@@ -99,6 +99,24 @@ def test_a_long_cell_is_read_and_the_process_keeps_its_limit() -> None:
     assert csv.field_size_limit() == before
 
 
+def test_two_streams_of_rows_share_no_limit_with_each_other_or_with_the_process() -> None:
+    long, longer = b"x" * 200_000, b"y" * 300_000
+    body = [b"a\r\n", long + b"\r\n", longer + b"\r\n"]
+    before = csv.field_size_limit(1000)
+    try:
+        first, second = csv_rows(iter(body)), csv_rows(iter(body))
+        assert (next(first), next(second), next(second)) == (["a"], ["a"], [long.decode()])
+        assert csv.field_size_limit() == 1000
+        second.close()  # type: ignore[attr-defined]
+        csv.field_size_limit(77)
+        assert list(first) == [[long.decode()], [longer.decode()]]
+        assert csv.field_size_limit() == 77
+        with pytest.raises(csv.Error):
+            list(csv.reader(["z" * 78]))
+    finally:
+        csv.field_size_limit(before)
+
+
 def test_a_quote_that_never_ends_cannot_be_counted_but_everything_is_pulled() -> None:
     pulled = []
 

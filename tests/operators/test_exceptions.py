@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
@@ -32,6 +34,7 @@ from airflow_provider_jobstatus.exceptions import (
     VendorRefused,
     task_error,
 )
+from tests.core.test_errors import WAYS
 
 TREE = {
     name: kind
@@ -116,3 +119,21 @@ def test_each_error_of_a_conversation_is_one_of_a_task(
 
 def test_what_may_pass_is_what_the_caller_says() -> None:
     assert type(task_error(ServerError("x", vendor="toy"), DownloadIncomplete)) is DownloadIncomplete
+
+
+@pytest.mark.parametrize("name", sorted(TREE))
+@pytest.mark.parametrize("way", WAYS)
+def test_an_error_is_copied_and_pickled_with_all_that_it_knows(name: str, way: Callable[[Any], Any]) -> None:
+    kind = TREE[name]
+    status = {"state": "failed", "detail": "two rows", "counts": {"failed": 2, "total": 9}}
+    error = kind("rev-7 failed", status) if issubclass(kind, JobFailed) else kind("rev-7 is late")
+    error.results = [{"job_id": "s/rev-7"}, {"job_id": "s/rev-8"}]
+    error.add_note("see the vendor's page")
+    found = way(error)
+    assert type(found) is kind
+    assert (str(found), repr(found), found.args, vars(found)) == (
+        str(error),
+        repr(error),
+        error.args,
+        vars(error),
+    )
