@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import timedelta
 from typing import Any
 
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.core.ids import job_ids, path_segment, single_job_id
+from airflow_provider_jobstatus.core.ids import job_ids, lasting, path_segment, single_job_id
 from airflow_provider_jobstatus.core.jobs import TERMINAL_STATES, JobState
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import BadSettings
@@ -85,21 +85,25 @@ def connection_id(name: str, value: object) -> None:
         raise BadSettings(f"{name} is {_shown(value)}; give the id of an Airflow connection")
 
 
-def jobs(value: object) -> None:
+def jobs(value: Any) -> Any:
     """
     Check that ``value`` can name jobs of any vendor, as far as it is not yet to be rendered.
 
     :param value: an id or a list of them, in each form that the sensor takes.
+    :return: the same in a form that can be read more than once: a list for a set or an iterator.
     :raises BadSettings: it cannot.
     """
     try:
+        value = lasting(value)
         if is_known(value):
             job_ids(value)
         elif isinstance(value, (list, tuple)):
-            for item in filter(is_known, value):
-                single_job_id(item)
+            for item in value:
+                if is_known(item) or isinstance(item, (Iterator, Set)):
+                    single_job_id(item)
     except SettingsError as error:
         raise BadSettings(str(error)) from None
+    return value
 
 
 def job(value: object) -> None:

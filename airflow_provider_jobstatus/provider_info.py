@@ -116,6 +116,17 @@ _CONFIGURATION: dict[str, Any] = {
             "example": '{"questionpro": {"requests_per_second": 2.2, "burst": 10}}',
             "default": "",
         },
+        "max_trigger_bytes": {
+            "description": (
+                "How many bytes of a trigger's arguments Airflow's database holds; a deferred wait with more "
+                "is refused. 0 for any number. Empty: a wait that would not fit on MySQL (65535) is "
+                "warned about."
+            ),
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": "65535",
+            "default": "",
+        },
     },
 }
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -49,6 +50,9 @@ NO_IDS: dict[str, Any] = {
     "a NUL": "site/job\0",
     "two megabytes": "x" * 2_000_000,
     "a broken list": "['a', 'b'",
+    "a zero-width space": "site/jo\u200bb",
+    "a lone surrogate": "site/job\udc80",
+    "the text of a generator": str(each for each in "ab"),
 }
 #: Known to be none only by somebody who knows the vendor.
 NO_IDS_OF_THESE_VENDORS: dict[str, Any] = {
@@ -136,7 +140,16 @@ def test_an_argument_that_cannot_work_fails_when_the_dag_is_parsed(task: str, na
 
 
 @pytest.mark.parametrize(
-    "value", [pytest.param(value, id=name) for name, value in {**NO_IDS, **NO_IDS_OF_THESE_VENDORS}.items()]
+    "value",
+    [
+        pytest.param(value, id=name)
+        for name, value in {
+            **NO_IDS,
+            **NO_IDS_OF_THESE_VENDORS,
+            "undefined": jinja2.Undefined(name="job"),
+            "undefined, chainable": jinja2.ChainableUndefined(name="job"),
+        }.items()
+    ],
 )
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("task", TASKS)

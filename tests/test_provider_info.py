@@ -37,6 +37,7 @@ INTERNAL = {
     "operators.download",
     "operators.locality",
     "operators.stopping",
+    "sensors.deferral",
     "sensors.settle",
     "sensors.triggerer",
     "sensors.wait",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from itertools import islice
+from typing import Any
 from urllib.parse import quote, unquote
 
 from airflow_provider_jobstatus.core.errors import SettingsError
@@ -13,6 +15,8 @@ from airflow_provider_jobstatus.core.text import clean
 
 #: Longest job id, all its parts together.
 MAX_ID_LENGTH = 500
+#: Most ids that an iterator may give; a longer one may have no end.
+MAX_ITERATED = 100_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PART = re.compile(r"[!-~]+")
@@ -20,19 +24,30 @@ _PART = re.compile(r"[!-~]+")
 _USUAL = re.compile(rf"[A-Za-z0-9_/-]{{1,{MAX_ID_LENGTH}}}")
 # A separator of paths, queries or escapes: an HTTP client or a proxy may read them as such, quoted or not.
 _FORBIDDEN = re.compile(r"[/?#%\\]")
+# What a template makes of a generator, a set, a view or a lazy sequence: it has no id in it that can be read.
+_REPR = re.compile(
+    r"<.+ at 0x[0-9A-Fa-f]+>"
+    r"|(?:\w*set|o?dict_\w+|deque|range|array|map|filter|zip|Lazy\w+)\(.*\)",
+    re.DOTALL,
+)
 
 
 def job_id_text(value: object) -> str:
     """
     Return a job id as its text, without white space around it.
 
-    :raises SettingsError: None, empty, the text of None, no text or number at all, far too long, or with what
-        no vendor's id has: a control character, a dot segment.
+    :raises SettingsError: None, empty, the text of None or of another object of Python, undefined in a
+        template, no text or number at all, far too long, or with what no vendor's id has: a control or an
+        invisible character, a dot segment.
     """
     if value is None:
         value = ""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
+        if _undefined(value):
+            raise SettingsError("job_id is undefined: its template names what is not there; correct the name")
         raise SettingsError(f"job_id is a {type(value).__name__}; give a text such as '1234'")
+    if not isinstance(value, str) and abs(value) >= 10**MAX_ID_LENGTH:
+        raise SettingsError(f"job_id is a number of more than {MAX_ID_LENGTH} digits, which no job id has")
     text = str(value).strip()
     if _USUAL.fullmatch(text) and text not in ("None", "null"):
         return text
@@ -44,6 +59,17 @@ def job_id_text(value: object) -> str:
         raise SettingsError(f"job_id has {len(text)} characters, no job id has more than {MAX_ID_LENGTH}")
     if _CONTROL.search(text):
         raise SettingsError(f"job_id {clean(text, 80)!r} contains a line break or another control character")
+    if clean(text, MAX_ID_LENGTH) != text:
+        marks = ", ".join({f"U+{ord(mark):04X}": 0 for mark in text if clean(f"a{mark}a") != f"a{mark}a"})
+        raise SettingsError(f"job_id {clean(text, 80)!r} has an invisible character ({marks}); type it anew")
+    if "{{" in text or "{%" in text:
+        raise SettingsError(
+            f"job_id {clean(text, 80)!r} is a template that was not rendered; correct its names"
+        )
+    if _REPR.fullmatch(text):
+        raise SettingsError(
+            f"job_id {clean(text, 80)!r} is the text of an object; give an id or a list of them"
+        )
     if any(unquote(part) in (".", "..") for part in text.split("/")):
         raise SettingsError(f"job_id {clean(text, 80)!r} would change the path, as . and .. do")
     return text
@@ -79,7 +105,7 @@ def single_job_id(value: object) -> str:
     :raises SettingsError: a list, or no id.
     """
     # A list is not looked into: lists may be nested deeper than Python follows.
-    if not isinstance(value, (list, tuple)):
+    if _items(value) is None:
         ids, many = job_ids(value)
         if not many:
             return ids[0]
@@ -91,20 +117,59 @@ def job_ids(value: object) -> tuple[list[str], bool]:
     Return the job ids that ``value`` stands for, and whether it is a list of them.
 
     :param value: an id; the dict that a sensor returned; an iterable of these, lazy ones included; or the
-        text that a template makes of one, such as ``"['a', 'b']"``.
+        text that a template makes of one, such as ``"['a', 'b']"``. The ids of a set are sorted.
     :raises SettingsError: no id, or not one that a job can have.
     """
     if isinstance(value, str):
         text = value.strip()
-        if text.startswith(("[", "{")):
+        if text.startswith(("[", "{", "('", '("')):
             value = _literal(text)
     if isinstance(value, Mapping):
         if "job_id" not in value:
             raise SettingsError("job_id is a dict without the key 'job_id', so it is no result of a sensor")
         value = value["job_id"]
-    if isinstance(value, (str, bytes, int, Mapping)) or not isinstance(value, Iterable):
+    items = _items(value)
+    if items is None:
         return [job_id_text(value)], False
-    return [single_job_id(item) for item in value], True
+    ids = [single_job_id(item) for item in items]
+    # The order of a set is another in each process, and the ids are read again when the task is resumed.
+    return sorted(ids) if isinstance(value, (set, frozenset)) else ids, True
+
+
+def lasting(value: Any) -> Any:
+    """
+    Return what names jobs in a form that reads alike each time, also in another process.
+
+    An iterator can be read once, and a set has another order in each process: either becomes a list.
+
+    :raises SettingsError: an iterator that may have no end.
+    """
+    if isinstance(value, Mapping) and "job_id" in value:
+        return {**value, "job_id": lasting(value["job_id"])}
+    if isinstance(value, (set, frozenset)):
+        # Its items may be templates, or outputs of tasks.
+        return sorted(value, key=str)
+    return list(_items(value) or ()) if isinstance(value, (Iterator, KeysView, ValuesView)) else value
+
+
+def _items(value: object) -> Collection[Any] | None:
+    """Return the items of what stands for several ids; None for anything else."""
+    if isinstance(value, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(value, Iterable):
+        return None
+    # An undefined name in a template is an empty iterable.
+    if _undefined(value):
+        return None
+    if isinstance(value, (set, frozenset, Sequence)):
+        return value
+    items = list(islice(value, MAX_ITERATED + 1))
+    if len(items) > MAX_ITERATED:
+        raise SettingsError(f"job_id gives more than {MAX_ITERATED} ids and may have no end; give a list")
+    return items
+
+
+def _undefined(value: object) -> bool:
+    # This layer knows no Jinja.
+    return any(kind.__module__.partition(".")[0] == "jinja2" for kind in type(value).__mro__)
 
 
 def _literal(text: str) -> object:
@@ -114,4 +179,6 @@ def _literal(text: str) -> object:
             return parse(text)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
+    if text.startswith("{{"):
+        return job_id_text(text)
     raise SettingsError(f"job_id looks like a list or dict, but is none: {clean(text, 80)!r}")

@@ -33,6 +33,17 @@ def configured_rate(conn_type: str, usual: Rate) -> Rate:
     return Rate(usual.per_second if per_second is None else per_second, at_once or usual.burst)
 
 
+def max_trigger_bytes() -> int | None:
+    """Return how many bytes of a trigger's arguments Airflow's database holds, 0 for any; None: not said."""
+    from airflow.providers.common.compat.sdk import conf
+
+    text = (conf.get(SECTION, "max_trigger_bytes", fallback="") or "").strip()
+    if text and not (text.isascii() and text.isdigit()):
+        log.warning("[%s] max_trigger_bytes is no whole number; it has no effect", SECTION)
+        return None
+    return int(text) if text else None
+
+
 @cache
 def _options() -> Mapping[str, object]:
     # Not before it is needed: Airflow imports hooks while it reads its configuration.

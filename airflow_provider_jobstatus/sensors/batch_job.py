@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus._compat import TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.core.ids import job_ids
+from airflow_provider_jobstatus.core.ids import job_ids, lasting
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.wait import JobEvent, WaitFor
 from airflow_provider_jobstatus.exceptions import BadSettings, BadTriggerEvent, JobTimedOut
@@ -40,7 +40,8 @@ class BatchJobSensor(BaseSensorOperator):
     :param conn_id: (templated) connection of one of this provider's types, or of any whose hook is a
         ``BatchJobHook``.
     :param job_id: (templated) one id or a list: literal, template (the text of a list is read as that list),
-        output of another task, also of mapped ones, or the dict that an earlier sensor returned.
+        output of another task, also of mapped ones, or the dict that an earlier sensor returned. The ids of a
+        set are sorted.
     :param allowed_states: terminal states that count as success. A ``partial`` job, which passes by default,
         is logged as a warning; ``("succeeded",)`` is strict.
     :param skipped_states: terminal states that skip the task. Any other terminal state fails it.
@@ -104,7 +105,7 @@ class BatchJobSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         arguments.connection_id("conn_id", conn_id)
-        arguments.jobs(job_id)
+        job_id = arguments.jobs(job_id)
         arguments.flag("deferrable", deferrable)
         arguments.choice("wait_for", wait_for, get_args(WaitFor))
         arguments.flag("fail_fast", fail_fast)
@@ -153,6 +154,8 @@ class BatchJobSensor(BaseSensorOperator):
         events: list[JobEvent] = []
         causes: dict[str, Exception] = {}
         try:
+            # What a template makes may be readable only once, and dag.test() resumes with this very object.
+            self.job_id = lasting(self.job_id)
             ids, many = job_ids(self.job_id)
             if ids:
                 wait = WorkerWait(self, ids, context)

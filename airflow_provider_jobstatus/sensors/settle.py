@@ -132,7 +132,8 @@ def read_event(event: object, job_ids: list[str]) -> tuple[list[JobEvent], set[s
         raise BadTriggerEvent(
             f"the triggerer sent {'no event' if event is None else 'an event of another kind'}"
         )
-    if event["version"] != VERSION:
+    # True and 1.0 are no version of ours, though Python calls them equal.
+    if type(event["version"]) is not int or event["version"] != VERSION:
         raise BadTriggerEvent(
             f"the triggerer sent an event of version {clean(event['version'], 20)}, this worker knows "
             f"version {VERSION}; install the same version of airflow-provider-jobstatus everywhere"

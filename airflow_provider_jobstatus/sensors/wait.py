@@ -173,6 +173,8 @@ class WorkerWait:
             self._sensor.log.info("The progress cannot be shown now: %s", type(error).__name__)
 
     def _defer(self, poller: JobPoller) -> NoReturn:
+        from airflow_provider_jobstatus.hooks.configuration import max_trigger_bytes
+        from airflow_provider_jobstatus.sensors.deferral import size_warning
         from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble
         from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 
@@ -188,29 +190,28 @@ class WorkerWait:
         if trouble := triggerer_trouble():
             sensor.log.warning(trouble)
         left = min(max(plan.deadline_at - now, 0.0) + BACKSTOP, timedelta(days=3650).total_seconds())
-        sensor.defer(
-            trigger=BatchJobTrigger(
-                conn_id=sensor.conn_id,
-                job_ids=self._ids,
-                poll_interval=plan.poll_interval,
-                started_at=plan.started_at,
-                first_poll_at=plan.first_poll_at,
-                deadline_at=plan.deadline_at,
-                max_outage=plan.max_outage,
-                exponential_backoff=plan.exponential_backoff,
-                max_wait=plan.max_wait,
-                not_before=poller.not_before,
-                stalled_after=plan.stalled_after,
-                fail_stalled=plan.fail_stalled,
-                wait_for=self._goal.wait_for,
-                fail_fast=self._goal.fail_fast,
-                good_states=sorted(self._goal.good_states) if self._matters(self._goal) else None,
-                adaptive=plan.adaptive,
-                told=digest(poller.job_id, poller.last_status),
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=left),
+        trigger = BatchJobTrigger(
+            conn_id=sensor.conn_id,
+            job_ids=self._ids,
+            poll_interval=plan.poll_interval,
+            started_at=plan.started_at,
+            first_poll_at=plan.first_poll_at,
+            deadline_at=plan.deadline_at,
+            max_outage=plan.max_outage,
+            exponential_backoff=plan.exponential_backoff,
+            max_wait=plan.max_wait,
+            not_before=poller.not_before,
+            stalled_after=plan.stalled_after,
+            fail_stalled=plan.fail_stalled,
+            wait_for=self._goal.wait_for,
+            fail_fast=self._goal.fail_fast,
+            good_states=sorted(self._goal.good_states) if self._matters(self._goal) else None,
+            adaptive=plan.adaptive,
+            told=digest(poller.job_id, poller.last_status),
         )
+        if warning := size_warning(trigger.serialize()[1], len(self._ids), max_trigger_bytes()):
+            sensor.log.warning(warning)
+        sensor.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=left))
 
     @staticmethod
     def _matters(goal: Goal) -> bool:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
+from itertools import repeat
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,15 +20,18 @@ from airflow_provider_jobstatus.core.ids import (
     MAX_ID_LENGTH,
     job_id_text,
     job_ids,
+    lasting,
     path_segment,
     single_job_id,
 )
+from airflow_provider_jobstatus.core.text import storable
 from tests.core.values import anything, hostile_text
 
 ids = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30).filter(
     lambda text: (
         text not in ("None", "null")
         and not text.startswith(("[", "{"))
+        and not any(sign in text for sign in ("(", "{{", "{%"))
         and not any(unquote(part) in (".", "..") for part in text.split("/"))
     )
 )
@@ -123,6 +130,113 @@ def test_a_list_is_read_from_every_form_that_it_comes_in(many: list[str]) -> Non
 def test_a_list_of_other_things_is_refused(value: object) -> None:
     with pytest.raises(SettingsError, match="job_id"):
         job_ids(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"s/b", "s/c", "s/a"},
+        frozenset({"s/b", "s/c", "s/a"}),
+        str({"s/b", "s/c", "s/a"}),
+        {"job_id": {"s/b", "s/c", "s/a"}},
+        str({"job_id": {"s/b", "s/c", "s/a"}}),
+    ],
+)
+def test_the_ids_of_a_set_are_sorted_so_that_every_process_reads_them_alike(value: object) -> None:
+    assert job_ids(value) == (["s/a", "s/b", "s/c"], True)
+    assert job_ids(lasting(value)) == (["s/a", "s/b", "s/c"], True)
+
+
+@pytest.mark.parametrize(
+    ("make", "texts"),
+    [
+        (lambda: (each for each in "ba"), ["b", "a"]),
+        (lambda: map(str.upper, ["b", "a"]), ["B", "A"]),
+        (lambda: filter(None, ["b", "", "a"]), ["b", "a"]),
+        (lambda: reversed(["b", "a"]), ["a", "b"]),
+        (lambda: {"b": 1, "a": 2}.keys(), ["b", "a"]),
+        (lambda: {1: "b", 2: "a"}.values(), ["b", "a"]),
+        (lambda: MappingProxyType({"b": 1}).keys(), ["b"]),
+        (lambda: deque(["b", "a"]), ["b", "a"]),
+        (lambda: range(3), ["0", "1", "2"]),
+        (lambda: {"job_id": iter(["b", "a"])}, ["b", "a"]),
+    ],
+)
+def test_what_names_jobs_is_made_into_what_can_be_read_more_than_once(make: Any, texts: list[str]) -> None:
+    kept = lasting(make())
+
+    assert [job_ids(kept), job_ids(kept), job_ids(make())] == [(texts, True)] * 3
+    assert " at 0x" not in repr(kept)
+
+
+def test_a_template_in_a_set_keeps_its_place_from_then_on() -> None:
+    assert lasting({"{{ b }}", "s/a", 7}) == [7, "s/a", "{{ b }}"]
+
+
+def test_an_iterator_without_end_is_refused() -> None:
+    for read in (job_ids, lasting):
+        with pytest.raises(SettingsError, match="no end"):
+            read(repeat("s/a"))
+
+
+@pytest.mark.parametrize("kind", [jinja2.Undefined, jinja2.ChainableUndefined, jinja2.DebugUndefined])
+@pytest.mark.parametrize("template", ["{{ nobody }}", "{{ there.nobody }}", "{{ there['x y'] }}"])
+@pytest.mark.parametrize("native", [True, False])
+def test_an_undefined_name_in_a_template_is_no_list(
+    kind: type[jinja2.Undefined], template: str, native: bool
+) -> None:
+    from jinja2.nativetypes import NativeEnvironment
+
+    environment = (NativeEnvironment if native else jinja2.Environment)(undefined=kind)
+    rendered = environment.from_string(template).render(there={})
+
+    for value in (rendered, [rendered], {"job_id": rendered}, {"job_id": [rendered]}):
+        with pytest.raises(SettingsError, match="job_id"):
+            job_ids(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        str(each for each in "ab"),
+        str(iter({"a": 1}.values())),
+        str(iter(["a"])),
+        str({"a": 1}.keys()),
+        str({"a": "b"}.values()),
+        str(set()),
+        str(frozenset({"a"})),
+        str(deque(["a"])),
+        str(range(3)),
+        "LazyXComSequence([3 items])",
+        "{{ params.job }}",
+        "s/{{ no such element: dict object['job'] }}",
+        "s/{% raw %}",
+        10**4400,
+        -(10**500),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_text_of_an_object_or_of_a_template_is_no_id(value: object) -> None:
+    for read in (job_ids, single_job_id):
+        with pytest.raises(SettingsError, match="job_id"):
+            read(value)
+
+
+@pytest.mark.parametrize("mark", ["\u200b", "\u200f", "\u202e", "\u2066", "\ufeff", "\ud800"], ids=ascii)
+@pytest.mark.parametrize("form", ["{}a", "a{}b", "s/a{}"])
+def test_an_id_with_an_invisible_mark_is_refused_and_the_mark_is_named(mark: str, form: str) -> None:
+    with pytest.raises(SettingsError, match=f"U\\+{ord(mark):04X}"):
+        job_ids(form.format(mark))
+
+
+@given(hostile_text)
+def test_an_id_that_passes_travels_as_it_is(text: str) -> None:
+    try:
+        ids, _many = job_ids(text)
+    except SettingsError:
+        return
+    assert ids == storable(ids)
+    assert json.loads(json.dumps(ids)) == ids
 
 
 def test_lists_in_lists_are_refused_however_deep_they_are() -> None:

@@ -263,6 +263,8 @@ def test_the_result_of_an_earlier_sensor_names_the_job(sandbox: Sandbox, fake_ti
         {"version": 2, "jobs": [finished()]},
         {"version": "1", "jobs": [finished()]},
         {"version": None, "jobs": [finished()]},
+        {"version": True, "jobs": [finished()]},
+        {"version": 1.0, "jobs": [finished()]},
     ],
     ids=str,
 )

@@ -1,0 +1,50 @@
+"""What a deferral costs Airflow's database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_jobstatus.core.errors import SettingsError
+
+#: What Airflow's column for a trigger's arguments holds on MySQL, in bytes; elsewhere it has no limit. A
+#: worker cannot know which database Airflow uses.
+MYSQL_BYTES = 65_535
+#: What Airflow may add to the arguments before they are encrypted.
+_WRAPPING = 64
+
+
+def stored_bytes(arguments: Mapping[str, Any]) -> int:
+    """Return what a trigger's arguments take in Airflow's database: JSON, encrypted, in base64."""
+    plain = len(json.dumps(arguments)) + _WRAPPING
+    # Fernet: version, time, start vector, whole blocks of 16 bytes, signature.
+    token = 1 + 8 + 16 + (plain // 16 + 1) * 16 + 32
+    return (token + 2) // 3 * 4
+
+
+def size_warning(arguments: Mapping[str, Any], jobs: int, limit: int | None) -> str | None:
+    """
+    Return what a person should know of the arguments' size before a deferral, if anything.
+
+    :param jobs: how many the arguments name.
+    :param limit: bytes that Airflow's database holds, 0 for any number, None if that is not known.
+    :raises SettingsError: they are known not to fit.
+    """
+    size = stored_bytes(arguments)
+    most = MYSQL_BYTES if limit is None else limit
+    if limit == 0 or size <= most:
+        return None
+    fitting = (
+        f"a sensor for about {jobs * most // size} of these jobs fits, so split the list or map the sensor"
+    )
+    if limit is not None:
+        raise SettingsError(
+            f"the arguments of a deferred wait for {jobs} jobs take {size} bytes in Airflow's database, and "
+            f"[jobstatus] max_trigger_bytes is {limit}; {fitting}, or set deferrable=False"
+        )
+    return (
+        f"The arguments of this wait for {jobs} jobs take {size} bytes in Airflow's database. On MySQL its "
+        f"column holds {most}, and the deferral fails there: {fitting}. Other databases take them: there set "
+        "[jobstatus] max_trigger_bytes to 0, and this is not said again"
+    )

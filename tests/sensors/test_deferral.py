@@ -1,0 +1,98 @@
+"""What a deferral asks of Airflow's database."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from airflow.models.trigger import Trigger
+from airflow.providers.common.compat.sdk import TaskDeferred
+from cryptography.fernet import Fernet
+
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.exceptions import BadSettings
+from airflow_provider_jobstatus.hooks.configuration import max_trigger_bytes
+from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from airflow_provider_jobstatus.sensors.deferral import MYSQL_BYTES, size_warning, stored_bytes
+from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from tests.support.modes import TaskInstance
+from tests.support.times import FakeTime
+
+LIMIT = "AIRFLOW__JOBSTATUS__MAX_TRIGGER_BYTES"
+
+
+def ids(count: int, form: str = "site/{}") -> list[str]:
+    return [form.format(UUID(int=number)) for number in range(count)]
+
+
+def arguments(job_ids: list[str]) -> dict[str, Any]:
+    return BatchJobTrigger("ruler_default", job_ids).serialize()[1]
+
+
+@pytest.mark.parametrize("form", ["site/{}", "Zürich/{}", "calls/\U0001f600{}"])
+@pytest.mark.parametrize("count", [1, 2, 17, 1000])
+def test_the_size_is_what_airflow_stores(count: int, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+    given = arguments(ids(count, form))
+
+    stored = len(Trigger.encrypt_kwargs(given))
+
+    # Airflow 3.1 wraps what it stores, so that there it is a little more.
+    assert stored <= stored_bytes(given) <= stored + 128
+
+
+def test_a_list_that_fits_any_database_is_passed_in_silence() -> None:
+    given = arguments(ids(900))
+    assert stored_bytes(given) < MYSQL_BYTES
+    assert [size_warning(given, 900, limit) for limit in (None, 0, MYSQL_BYTES)] == [None] * 3
+
+
+def test_a_list_that_may_not_fit_is_warned_of_with_the_length_that_does() -> None:
+    warning = size_warning(arguments(ids(3000)), 3000, None)
+
+    assert warning is not None
+    (fitting,) = [count for count in range(900, 1300) if f" {count} " in warning]
+    assert size_warning(arguments(ids(fitting * 95 // 100)), fitting, None) is None
+    assert size_warning(arguments(ids(fitting * 105 // 100)), fitting, None) is not None
+    assert "max_trigger_bytes" in warning
+
+
+def test_a_list_that_is_known_to_fit_no_limit_is_neither_warned_of_nor_refused() -> None:
+    assert size_warning(arguments(ids(30_000)), 30_000, 0) is None
+
+
+def test_a_list_that_is_known_not_to_fit_is_refused() -> None:
+    with pytest.raises(SettingsError, match="max_trigger_bytes is 20000"):
+        size_warning(arguments(ids(900)), 900, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("", None), (" ", None), ("65535", 65535), (" 0 ", 0), ("64K", None), ("-1", None), ("٣", None)],
+)
+def test_the_limit_is_read_from_airflows_configuration(
+    text: str, limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LIMIT, text)
+    assert max_trigger_bytes() == limit
+
+
+@pytest.mark.parametrize(("limit", "refused"), [("", False), ("0", False), ("65535", True)])
+def test_a_long_list_is_deferred_unless_the_database_is_known_to_be_too_small(
+    limit: str, refused: bool, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LIMIT, limit)
+    many = ids(2000)
+    sandbox.put_job("ruler", many[0], script=["processing"])
+    wait = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id=many, deferrable=True)
+
+    with pytest.raises(BadSettings if refused else TaskDeferred) as ended:
+        wait.execute({"ti": TaskInstance()})
+
+    if refused:
+        assert "split" in str(ended.value)
+    else:
+        assert json.loads(json.dumps(ended.value.trigger.serialize()[1]))["job_ids"] == many
