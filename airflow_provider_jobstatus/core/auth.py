@@ -8,7 +8,7 @@ An auth object yields the headers of a request; one that needs a token first yie
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -144,22 +144,29 @@ def _root(url: str) -> str | None:
     return None if front is None or _AMBIGUOUS.search(url) else f"{front[0]}/"
 
 
-def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
+def authorized(
+    flow: Flow[T], auth: Auth, base_url: str, sent: list[Mapping[str, str]] | None = None
+) -> Flow[T]:
     """
     Run ``flow`` with credentials on every request to the origin of ``base_url``, and on no other.
 
     A refused token is renewed and the request repeated, once a request; a 401 or 403 does no work, so that
     this is safe for any method. An error that the flow raises is shown without our secrets.
+
+    :param sent: filled with the headers that carried a credential: for :func:`secrets_of`.
     """
     answer: Any = None
+    sent = [] if sent is None else sent
     try:
         while True:
             step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
             try:
                 if isinstance(step, Request) and not step.anonymous and same_origin(step.url, base_url):
-                    answer = yield step.with_headers((yield from auth.headers()))
+                    sent.append((yield from auth.headers()))
+                    answer = yield step.with_headers(sent[-1])
                     if auth.renewable(answer):
-                        answer = yield step.with_headers((yield from auth.headers()))
+                        sent.append((yield from auth.headers()))
+                        answer = yield step.with_headers(sent[-1])
                 else:
                     answer = yield step
             except VendorError as error:
@@ -168,5 +175,15 @@ def authorized(flow: Flow[T], auth: Auth, base_url: str) -> Flow[T]:
         result: T = stop.value
         return result
     except VendorError as error:
-        error.redact(auth.secrets)
+        error.redact(secrets_of(auth, sent))
         raise
+
+
+def secrets_of(auth: Auth, sent: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    """
+    Return what a reply is to be searched for: others may have renewed a token since it was sent.
+
+    :param sent: headers that carried a credential.
+    """
+    carried = (value.rpartition(" ")[2] for headers in sent for value in headers.values())
+    return tuple(dict.fromkeys((*auth.secrets, *carried)))

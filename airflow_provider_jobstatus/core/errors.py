@@ -25,7 +25,8 @@ import copyreg
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_jobstatus.core.text import clean, redact
+from airflow_provider_jobstatus.core.redaction import redact
+from airflow_provider_jobstatus.core.text import clean
 
 
 class VendorError(Exception):

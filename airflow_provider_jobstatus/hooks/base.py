@@ -14,11 +14,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from airflow_provider_jobstatus.core.auth import secrets_of
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing, StatusTable
+from airflow_provider_jobstatus.core.redaction import redact
 from airflow_provider_jobstatus.core.replies import unexpected
-from airflow_provider_jobstatus.core.text import clean, redact
+from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.connected import ConnectedHook
 
 if TYPE_CHECKING:
@@ -95,18 +97,20 @@ class BatchJobHook(ConnectedHook):
             job_id,
             self.conn_type,
             JobState.RUNNING if state is None else state,
-            clean(listed.word, 80),
+            # A word that we know has nothing to hide.
+            clean(redact(listed.word, self.auth.secrets) if state is None else listed.word, 80),
             progress=listed.progress,
             known=state is not None,
         )
 
     def job_status_flow(self, job_id: str) -> Flow[JobStatus]:
         """Ask for a job's status with credentials: ready for a transport."""
-        status = yield from self.with_credentials(self.status_flow(job_id))
+        sent: list[Mapping[str, str]] = []
+        status = yield from self.with_credentials(self.status_flow(job_id), sent)
         # A word of ours has nothing to hide; one of the user's might be the key itself.
         if status.job_id == job_id and status.vendor_status in self.statuses and status.detail is None:
             return status
-        secrets = self.auth.secrets
+        secrets = secrets_of(self.auth, sent)
         # A vendor may echo what we sent, also in the explanation of a failure.
         word = clean(redact(status.vendor_status, secrets), 80)
         detail = None if status.detail is None else clean(redact(status.detail, secrets))

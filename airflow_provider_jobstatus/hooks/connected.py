@@ -129,9 +129,13 @@ class ConnectedHook(BaseHook):
                     f"there are {', '.join(sorted(known))}"
                 )
 
-    def with_credentials(self, flow: Flow[T]) -> Flow[T]:
-        """Return ``flow`` with credentials on the requests that go to the connection's own origin."""
-        return authorized(flow, self.auth, self.settings.base_url)
+    def with_credentials(self, flow: Flow[T], sent: list[Mapping[str, str]] | None = None) -> Flow[T]:
+        """
+        Return ``flow`` with credentials on the requests that go to the connection's own origin.
+
+        :param sent: as for :func:`~airflow_provider_jobstatus.core.auth.authorized`.
+        """
+        return authorized(flow, self.auth, self.settings.base_url, sent)
 
     def call(self, flow: Flow[T]) -> T:
         """Drive one flow on a session of its own."""

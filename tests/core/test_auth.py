@@ -377,6 +377,30 @@ def test_an_error_shows_no_secret_that_the_vendor_echoes() -> None:
         assert secret not in shown
 
 
+def test_a_reply_is_searched_for_the_token_that_its_own_request_carried() -> None:
+    slot = TokenSlot(Clock())
+    slot.store(Token("first-token-1", 3600.0))
+    auth = exchanged(slot)
+    slow = authorized(ask(get()), auth, BASE)
+    next(slow)
+    # Meanwhile others have renewed the token, twice.
+    for token in ("second-token-2", "third-token-3"):
+        slot.store(Token(token, 3600.0))
+        converse(authorized(ask(get()), auth, BASE), [GOOD])
+    with pytest.raises(ServerError) as caught:
+        slow.send(Response(500, body=b"failed: Bearer first-token-1, third-token-3"))
+    assert caught.value.reason.endswith("failed: Bearer ***, ***")
+
+
+def test_a_reply_to_a_repeated_request_is_searched_for_both_of_its_tokens() -> None:
+    slot = TokenSlot(Clock())
+    slot.store(Token("first-token-1", 3600.0))
+    refused = Response(401, body=b"first-token-1 has ended, second-token-2 is not known")
+    _, result = converse(authorized(ask(get()), exchanged(slot), BASE), [REFUSED, "second-token-2", refused])
+    assert type(result) is AccessDenied
+    assert result.reason.endswith("*** has ended, *** is not known")
+
+
 def test_the_secrets_of_a_login_are_its_own_and_the_token_last_used() -> None:
     slot = TokenSlot(Clock())
     auth = exchanged(slot, "password", "private key")

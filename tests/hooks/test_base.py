@@ -25,7 +25,8 @@ from airflow_provider_jobstatus.core.errors import (
     UnexpectedResponse,
 )
 from airflow_provider_jobstatus.core.http import Response
-from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.jobs import JobState, Listed
+from airflow_provider_jobstatus.core.tokens import Token
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connections import aread_connection, read_connection
 from airflow_provider_jobstatus.hooks.registry import hook_for
@@ -159,6 +160,26 @@ def test_a_secret_that_the_vendor_echoes_is_redacted_in_a_status(form: str) -> N
 def test_a_secret_that_stands_as_the_status_word_is_redacted() -> None:
     hook = toy(extra={"statuses": {KEY: "failed"}})
     assert answer(hook, {"state": KEY}).vendor_status == "***"
+
+
+def test_a_secret_in_the_word_of_a_list_is_redacted() -> None:
+    assert toy().listed_status("7", Listed(f"no {KEY}")).vendor_status == "no ***"
+    assert toy().listed_status("7", Listed("Busy")).vendor_status == "Busy"
+
+
+def test_a_status_is_searched_for_the_token_that_its_own_request_carried() -> None:
+    connection = Connection(conn_id="r", conn_type="ruler", login="me", password="pass-word-1")
+    hook = RulerHook.from_connection(connection)
+    exchange = next(slow := hook.job_status_flow("s/j"))
+    exchange.slot.store(Token("first-token-1", 3600.0))
+    slow.send("first-token-1")
+    exchange.slot.store(Token("second-token-2", 3600.0))
+    next(hook.job_status_flow("s/k"))
+    body = b'{"status": "failed", "failureReason": "no rows for first-token-1"}'
+    with pytest.raises(StopIteration) as stop:
+        slow.send(Response(200, {"content-type": "application/json"}, body))
+    assert stop.value.value.detail == "no rows for ***"
+    exchange.slot.forget("second-token-2")
 
 
 def test_a_secret_in_an_unknown_status_word_is_redacted() -> None:
