@@ -104,6 +104,15 @@ def _expect_kind(kind: type[K], name: str, request: Request, response: Response)
     return value
 
 
+def json_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body, or an empty one if it holds anything else."""
+    try:
+        value = load_json(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def load_json(body: bytes | str) -> Any:
     """
     Parse JSON strictly: UTF-8 without a byte order mark, no NaN, no duplicate keys, no nesting beyond

@@ -18,19 +18,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
-from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected
 from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, text_or_none
-from airflow_provider_jobstatus.core.replies import expect_json, load_json
+from airflow_provider_jobstatus.core.replies import expect_json, json_object
 from airflow_provider_jobstatus.core.scan import Outline
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 _DATA_QUALITY = "data-quality/"
+#: Codes of the error for a job that does not exist, by status.
+_UNKNOWN = {400: "INVALID_REQUEST", 404: "NOT_FOUND"}
 
 
 class AftercareHook(BatchJobHook):
@@ -85,21 +85,15 @@ class AftercareHook(BatchJobHook):
     def ping_flow(self) -> Flow[str]:
         """Ask for a job that cannot exist: ``GET /coding/{batchJobId}``. A refused key shows before."""
         request = self.request("GET", f"/coding/{uuid.UUID(int=0)}", outline=self._outline)
-        response = yield request
-        try:
-            expect_json(request, response)
-        except (NotFound, RequestRejected):
-            # Any server has a page of its own for what it does not know.
-            if not self._is_error(response):
-                raise
-        return "Aftercare accepts the key"
-
-    @staticmethod
-    def _is_error(response: Response) -> bool:
-        with suppress(ValueError):
-            body = load_json(response.body)
-            return isinstance(body, Mapping) and "code" in body
-        return False
+        response: Response = yield request
+        error = json_object(response.body)
+        if error.get("code") == _UNKNOWN.get(response.status, ...) and isinstance(error.get("message"), str):
+            return "Aftercare accepts the key"
+        raise self.foreign(
+            request,
+            response,
+            'Aftercare\'s error for an unknown job: 404 with {"code": "NOT_FOUND", "message": "..."}',
+        )
 
     def _outline(self) -> Outline:
         def enough(members: Mapping[str, bytes]) -> bool:

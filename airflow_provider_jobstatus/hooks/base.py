@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from airflow_provider_jobstatus.core.auth import secrets_of
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
-from airflow_provider_jobstatus.core.http import Flow, Request
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing, StatusTable
 from airflow_provider_jobstatus.core.redaction import redact
-from airflow_provider_jobstatus.core.replies import unexpected
+from airflow_provider_jobstatus.core.replies import expect, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.connected import ConnectedHook
 
@@ -66,7 +66,27 @@ class BatchJobHook(ConnectedHook):
 
     @abstractmethod
     def ping_flow(self) -> Flow[str]:
-        """Make one harmless authenticated read, and say in a sentence what it showed."""
+        """
+        Make one harmless authenticated read, and say in a sentence what it showed.
+
+        Any server has a page for what it does not know: only a reply in the vendor's own shape counts.
+        """
+
+    def foreign(self, request: Request, response: Response, wanted: str) -> VendorError:
+        """
+        Return the error for a reply to a ping that may well be another server's.
+
+        :param wanted: what the vendor's own reply would be.
+        """
+        try:
+            expect(request, response, 400, 404)
+        except VendorError as error:  # says more: a refusal, an outage, a redirect
+            return error
+        text = (
+            f"answered {response.status} ({clean(response.content_type, 40) or 'no content type'}), as any "
+            f"server might; expected is {wanted}. Is the base URL that of {self.hook_name}?"
+        )
+        return unexpected(request, text, response.status)
 
     def list_place(self, job_id: str) -> tuple[str, str] | None:
         """

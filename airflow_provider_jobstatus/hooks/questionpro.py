@@ -18,6 +18,7 @@ Quirks
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -28,12 +29,18 @@ from airflow_provider_jobstatus.core.errors import NotFound, RateLimited, Reques
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, utc_time
-from airflow_provider_jobstatus.core.replies import expect, expect_json, load_json, unexpected
+from airflow_provider_jobstatus.core.replies import expect, expect_json, json_object, load_json, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 #: Error id of a spent licence (with 429), and of a missing permission (with 403).
 LICENCE_SPENT = "1013"
+
+
+def _is_own(error: Mapping[str, Any]) -> bool:
+    # All ids of both pages have four digits; they stand as texts on one, as numbers on the other.
+    texts = isinstance(error.get("name"), str) and isinstance(error.get("message"), str)
+    return texts and re.fullmatch("1[0-9]{3}", str(error.get("id"))) is not None
 
 
 class QuestionProHook(BatchJobHook):
@@ -102,14 +109,19 @@ class QuestionProHook(BatchJobHook):
     def ping_flow(self) -> Flow[str]:
         """Ask for a mailing that cannot exist: ``GET /micropanel/batches/0``. A refused key shows before."""
         request = self.request("GET", "/micropanel/batches/0")
-        response = yield request
+        response: Response = yield request
+        wanted = (
+            "QuestionPro's error for a batch that does not exist: "
+            '404 with {"response": {"error": {"id": "1040", "name": "...", "message": "..."}}}'
+        )
         try:
             self._envelope(request, response)
         except (NotFound, RequestRejected):
-            # Any server has a page of its own for what it does not know.
-            if self._error_in(response) is None:
-                raise
-        return "QuestionPro accepts the key"
+            envelope = json_object(response.body).get("response")
+            error = envelope.get("error") if isinstance(envelope, Mapping) else None
+            if isinstance(error, Mapping) and _is_own(error):
+                return "QuestionPro accepts the key"
+        raise self.foreign(request, response, wanted)
 
     def _envelope(self, request: Request, response: Response) -> Mapping[str, Any]:
         """Return what the envelope holds, or raise the error that it holds, whatever the status says."""

@@ -24,8 +24,6 @@ from urllib.parse import urlencode
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey
 from airflow_provider_jobstatus.core.errors import (
-    NotFound,
-    RequestRejected,
     SettingsError,
     UnexpectedResponse,
 )
@@ -164,20 +162,23 @@ class RulerHook(BatchJobHook):
 
         Smallest reply relied on: ``[]``
 
-        Without a default site, a site that cannot exist is asked for: a refused token shows all the same.
+        No page shows Ruler's errors, so that only a list of jobs proves who answers. Without a default site,
+        a site that cannot exist is asked for, to tell a refused token from a site that is not set.
         """
         site = self.settings.text("site_id")
         source = f"connection {self.conn_id!r}: extra 'site_id'"
         request = self._list_request(path_segment(site or "no-such-site", "site", source))
-        response = yield request
-        try:
+        response: Response = yield request
+        if site is not None:
             expect(request, response)
-        except (NotFound, RequestRejected):
-            if site is not None:
-                raise
-        else:
-            # Any web server answers 200 to something.
-            expect_list(request, response)
+        if not 200 <= response.status < 300:
+            raise self.foreign(request, response, _LIST_OF_SITE)
+        jobs = expect_list(request, response)
+        if not all(
+            isinstance(job, dict) and isinstance(job.get("jobId"), str) and isinstance(job.get("status"), str)
+            for job in jobs
+        ):
+            raise self.foreign(request, response, "a list of jobs, each with its jobId and status")
         return f"Ruler accepts the credentials and lists the jobs of site {site}" if site else _NO_SITE
 
     def failures_flow(self, job_id: str, file_format: FailuresFormat = "csv") -> Flow[Response]:
@@ -238,4 +239,8 @@ class RulerHook(BatchJobHook):
         return path_segment(site, "siteId"), path_segment(job, "jobId")
 
 
+_LIST_OF_SITE = (
+    "a list of jobs, which alone proves that this is Ruler, as no page shows its errors: set extra 'site_id' "
+    "to one of your sites"
+)
 _NO_SITE = "Ruler accepts the credentials; no site was asked for, as extra 'site_id' is not set"

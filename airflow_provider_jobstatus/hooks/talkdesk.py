@@ -22,16 +22,15 @@ from __future__ import annotations
 
 import re
 import uuid
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected, SettingsError
+from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
-from airflow_provider_jobstatus.core.replies import expect, expect_json, load_json, unexpected
+from airflow_provider_jobstatus.core.replies import expect, expect_json, json_object, load_json, unexpected
 from airflow_provider_jobstatus.core.scan import Outline
 from airflow_provider_jobstatus.hooks.base import MAX_LIST_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk_login import TalkdeskLogin
@@ -168,10 +167,17 @@ class TalkdeskHook(TalkdeskLogin):
         before.
         """
         request = self.request("GET", f"/data/reports/calls/jobs/{uuid.UUID(int=0)}")
-        response = yield request
-        with suppress(NotFound, RequestRejected):
-            expect(request, response, *REDIRECTS)
-        return "Talkdesk accepts the credentials"
+        response: Response = yield request
+        error = json_object(response.body)
+        # One page leaves out the message, another the description.
+        told = error.get("message", error.get("description"))
+        if response.status in (400, 404) and isinstance(error.get("code"), str) and isinstance(told, str):
+            return "Talkdesk accepts the credentials"
+        raise self.foreign(
+            request,
+            response,
+            'Talkdesk\'s error for a job that does not exist: 404 with {"code": "...", "message": "..."}',
+        )
 
     def file_flow(self, job_id: str) -> Flow[Response]:
         """

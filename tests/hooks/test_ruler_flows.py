@@ -576,13 +576,22 @@ def test_a_ping_lists_the_default_sites_jobs() -> None:
     assert "site-9" in stop.value.value
 
 
-@pytest.mark.parametrize("status", [200, 400, 404])
-def test_a_ping_without_a_site_shows_only_that_the_token_is_accepted(status: int) -> None:
+def test_a_ping_without_a_site_shows_only_that_the_token_is_accepted() -> None:
     flow = ruler().ping_flow()
     assert next(flow).url == f"{BASE}/no-such-site/batch/jobs"
     with pytest.raises(StopIteration) as stop:
-        flow.send(reply(b"[]", status))
+        flow.send(reply(b"[]"))
     assert "extra 'site_id' is not set" in stop.value.value
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_ping_without_a_site_that_finds_an_error_proves_nothing_and_says_what_would(status: int) -> None:
+    flow = ruler().ping_flow()
+    next(flow)
+    with pytest.raises(UnexpectedResponse) as caught:
+        flow.send(reply(b'{"message": "Not Found"}', status))
+    assert f"answered {status}" in str(caught.value)
+    assert "as no page shows its errors: set extra 'site_id'" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""The Test button is green only where the vendor itself answers: never for another server's reply."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider_jobstatus.core.errors import VendorError
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
+from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+
+HOOKS = {
+    "aftercare": (AftercareHook, {}),
+    "questionpro": (QuestionProHook, {}),
+    "ruler": (RulerHook, {"site_id": "site-1"}),
+    "ruler without a site": (RulerHook, {}),
+    "talkdesk": (TalkdeskHook, {"account": "acme"}),
+}
+
+#: What other servers answer to an address that they do not know.
+OTHERS: dict[str, object] = {
+    "nothing": b"",
+    "a page": b"<!doctype html><title>404</title>",
+    "nginx, as JSON": {"error": "not found"},
+    "Kong": {"message": "no Route matched with those values"},
+    "AWS": {"message": "Missing Authentication Token"},
+    "FastAPI": {"detail": "Not Found"},
+    "Spring": {"timestamp": "2026-11-28T10:00:00Z", "status": 404, "error": "Not Found", "path": "/x"},
+    "gRPC": {"code": 5, "message": "Not Found", "details": []},
+    "Dropwizard": {"code": 404, "message": "HTTP 404 Not Found"},
+    "Google": {"error": {"code": 404, "message": "not found", "status": "NOT_FOUND"}},
+    "Azure": {"error": {"code": "ResourceNotFound", "message": "not here"}},
+    "RFC 9457": {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no such page"},
+    "JSON:API": {"errors": [{"status": "404", "code": "not_found", "title": "Not found"}]},
+    "a code alone": {"code": "NOT_FOUND"},
+    "codes that are none": {"code": None, "message": None, "description": None},
+    "an empty envelope": {"response": {}},
+    "an empty error": {"response": {"error": {}}},
+    "an error of another API": {"response": {"error": {"id": 7, "name": "X", "message": "no"}}},
+    "an error in words": {"response": {"error": "not found"}, "error": "not found"},
+    "a health check": {"status": "ok"},
+    "an object": {},
+    "a number": 7,
+    "a list of others": [{"id": 1, "name": "a"}],
+    "a list of words": ["jobs"],
+    "an app's page for all": b"<html><div id=root></div></html>",
+}
+
+
+def hook(name: str) -> BatchJobHook:
+    hook_class, extra = HOOKS[name]
+    login = "client" if hook_class is TalkdeskHook else None
+    connection = Connection(
+        conn_id="c",
+        conn_type=hook_class.conn_type,
+        login=login,
+        password="secret-1",
+        extra=json.dumps(extra),
+    )
+    return hook_class.from_connection(connection)
+
+
+@pytest.mark.parametrize("vendor", HOOKS)
+@pytest.mark.parametrize("status", [200, 201, 204, 206, 300, 302, 303, 307, 400, 404, 405, 410])
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_any_server_might_answer_is_red(vendor: str, status: int, other: str) -> None:
+    body = OTHERS[other]
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    flow = hook(vendor).ping_flow()
+    next(flow)
+    with pytest.raises(VendorError) as caught:
+        flow.send(Response(status, {"content-type": "application/json", "location": "/login"}, raw))
+    assert str(caught.value)
+
+
+@pytest.mark.parametrize("vendor", ["aftercare", "questionpro", "ruler without a site", "talkdesk"])
+def test_the_message_says_what_is_expected_and_asks_for_the_base_url(vendor: str) -> None:
+    made = hook(vendor)
+    flow = made.ping_flow()
+    next(flow)
+    with pytest.raises(VendorError) as caught:
+        flow.send(Response(404, {"content-type": "text/html; charset=utf-8"}, b"<html>"))
+    assert "answered 404 (text/html), as any server might; expected is " in str(caught.value)
+    assert str(caught.value).endswith(f"Is the base URL that of {made.hook_name}?")
+
+
+#: Aftercare's and Talkdesk's errors have the same form.
+OWN = {
+    "aftercare": {"code": "NOT_FOUND", "message": "no"},
+    "questionpro": {"response": {"error": {"id": "1040", "name": "NOT_FOUND", "message": "no"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "other"),
+    [("aftercare", "questionpro"), ("questionpro", "aftercare"), ("talkdesk", "questionpro")],
+)
+def test_one_vendors_error_is_not_anothers(vendor: str, other: str) -> None:
+    flow = hook(vendor).ping_flow()
+    next(flow)
+    with pytest.raises(VendorError):
+        flow.send(Response(404, {}, json.dumps(OWN[other]).encode()))
