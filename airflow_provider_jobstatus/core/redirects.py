@@ -7,8 +7,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_jobstatus.core.auth import origin
+from airflow_provider_jobstatus.core.errors import UnexpectedResponse
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.replies import unexpected
+from airflow_provider_jobstatus.core.text import clean
 
 REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 
@@ -21,14 +23,8 @@ def target_of(request: Request, response: Response) -> str:
         in it; or
         from the outside to an address inside the network.
     """
-    location = response.headers.get("location", "")
-    if not location:
-        raise unexpected(request, "redirects without saying where", response.status)
-    try:
-        url = urljoin(request.url, location)
-        named_user = urlsplit(url).username is not None
-    except ValueError:
-        raise unexpected(request, "redirects to what is no address", response.status) from None
+    url = location_of(request, response)
+    named_user = urlsplit(url).username is not None
     scheme, host, _ = origin(url)
     own_scheme, own_host, _ = origin(request.url)
     # Some clients read letters outside ASCII as others: the full-width ones of "localhost", for one.
@@ -37,6 +33,33 @@ def target_of(request: Request, response: Response) -> str:
     if (_is_inside(host) and not _is_inside(own_host)) or _is_nowhere(host):
         raise unexpected(request, "redirects to an address inside the network", response.status)
     return url
+
+
+def location_of(request: Request, response: Response) -> str:
+    """
+    Return the address that a redirect names.
+
+    :raises UnexpectedResponse: none, or what is no address.
+    """
+    location = response.headers.get("location", "")
+    if not location:
+        raise unexpected(request, "redirects without saying where", response.status)
+    try:
+        url = urljoin(request.url, location)
+        urlsplit(url)
+    except ValueError:
+        raise unexpected(request, "redirects to what is no address", response.status) from None
+    return url
+
+
+def place_of(request: Request, response: Response) -> str:
+    """Return host and path of where a redirect leads, for a message: what follows may be a signature."""
+    try:
+        parts = urlsplit(location_of(request, response))
+    except UnexpectedResponse:
+        return "what is no address" if response.headers.get("location") else "nowhere"
+    path = re.split("[;?#]|%3[BbFf]|%23", parts.path)[0]
+    return clean(parts.netloc.rpartition("@")[2] + path, 200) or "nowhere"
 
 
 class Peers:

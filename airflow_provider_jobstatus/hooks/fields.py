@@ -92,7 +92,7 @@ def checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
         raise error("is no address", "give one such as https://api.example.com")
     if parts.query or parts.fragment:
         raise error("holds a ? or #", "give only scheme, host, port and path")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
         raise error("is plain http", "use https://, or set extra 'allow_http' to true")
     netloc = f"[{host}]" if ":" in host else host
     shown_port = f":{port}" if port and port != _DEFAULT_PORTS[parts.scheme] else ""
@@ -103,7 +103,8 @@ def _is_ipv6(parts: SplitResult) -> bool:
     return ":" in (parts.hostname or "")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine itself."""
     if host == "localhost":
         return True
     try:

@@ -12,28 +12,25 @@ Sources, read 2026-11-21
     that an expired token may answer 403, are read from clients only.
 Quirks
     A finished job answers its status with a redirect (300 by the page, 302 or 303 in practice), with or
-    without a body; or with 200 and the job; or with 200 and the report itself. The redirect is the answer and
-    is not followed. The page lists words in upper and in lower case. 204 means "not yet". The file is a
-    redirect to a signed address of another host, which refuses our credentials and is good for a short time
-    only.
+    without a body; or with 200 and the job; or with 200 and the report itself, which the files address is
+    then asked to confirm. No redirect is followed. The page lists words in upper and in lower case. 204 means
+    "not yet". The file is a redirect to a signed address of another host, which refuses our credentials and
+    is good for a short time only.
 """
 
 from __future__ import annotations
 
-import re
 import uuid
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
+from airflow_provider_jobstatus.core.ids import job_id_text
+from airflow_provider_jobstatus.core.jobs import JobState, Listed, Listing
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
-from airflow_provider_jobstatus.core.replies import expect, expect_json, json_object, load_json, unexpected
-from airflow_provider_jobstatus.core.scan import Outline
+from airflow_provider_jobstatus.core.replies import expect, expect_json, json_object, unexpected
 from airflow_provider_jobstatus.hooks.base import MAX_LIST_BYTES
-from airflow_provider_jobstatus.hooks.talkdesk_login import TalkdeskLogin
+from airflow_provider_jobstatus.hooks.talkdesk_status import TalkdeskStatus
 
 #: How often a signed address that has expired is asked for again.
 MAX_ADDRESSES = 3
@@ -43,11 +40,8 @@ PAGE_SIZE = 200
 #: Pages of a list that are read; a longer one costs more than it saves.
 MAX_PAGES = 10
 
-#: Redirects that the page, the older page or working clients read as "done" wherever they point.
-_DONE = frozenset({300, 302, 303})
 
-
-class TalkdeskHook(TalkdeskLogin):
+class TalkdeskHook(TalkdeskStatus):
     """
     Talks to Talkdesk Explore.
 
@@ -74,51 +68,6 @@ class TalkdeskHook(TalkdeskLogin):
 
     def __init__(self, talkdesk_conn_id: str = default_conn_name) -> None:
         super().__init__(talkdesk_conn_id)
-
-    def status_flow(self, job_id: str) -> Flow[JobStatus]:
-        """
-        Ask for a job's status: ``GET /data/reports/{type}/jobs/{id}``.
-
-        Smallest replies relied on: 200 ``{"job": {"status": "processing"}}``, 300 without a body, 204, and
-        200 ``{"entries": []}``.
-        """
-        kind, job = self.split_job_id(job_id)
-        request = self.request("GET", f"/data/reports/{kind}/jobs/{job}", outline=_JobOutline)
-        response: Response = yield request
-        if response.status == 204:
-            return JobStatus(job_id, self.conn_type, JobState.RUNNING, "204 No Content")
-        if response.status in REDIRECTS:
-            self._check_redirect(request, response, job)
-        reply = self._job_of(request, response)
-        asked = job_id_text(job_id).rpartition("/")[2]
-        self.check_id(request, asked, reply.get("id"))
-        word, state = self.read_state(request, reply.get("status"))
-        return JobStatus(job_id, self.conn_type, state, word)
-
-    def _job_of(self, request: Request, response: Response) -> dict[str, Any]:
-        """Return the job of a reply; of a redirect or of the report itself, one that is done."""
-        if response.status in REDIRECTS:
-            try:
-                reply = load_json(response.body)
-            except ValueError:
-                reply = {}
-            job = reply.get("job", reply) if isinstance(reply, dict) else {}
-            return job if isinstance(job, dict) and "status" in job else {"status": "done"}
-        reply = expect_json(request, response)
-        if "job" not in reply and "status" not in reply and "entries" in reply:
-            return {"status": "done"}
-        job = reply.get("job", reply)
-        if not isinstance(job, dict):
-            raise unexpected(request, "answered a job that is no JSON object")
-        return job
-
-    @staticmethod
-    def _check_redirect(request: Request, response: Response, job: str) -> None:
-        path = re.split(r"[?#]", response.headers.get("location", ""))[0]  # where urlsplit() may raise
-        if response.status not in _DONE and not path.endswith(f"/files/{job}"):
-            raise unexpected(
-                request, f"answered {response.status}, and not to the job's file", response.status
-            )
 
     def list_place(self, job_id: str) -> tuple[str, str]:
         """Return the report type, quoted: each has a list; and the job."""
@@ -216,31 +165,3 @@ class TalkdeskHook(TalkdeskLogin):
                 raise unexpected(request, "answered a page of HTML instead of a report")
             return response
         raise unexpected(request, f"gave {MAX_ADDRESSES} signed addresses, and the storage refused each", 403)
-
-    def split_job_id(self, job_id: str) -> tuple[str, str]:
-        """
-        Return report type and job id, each quoted for a path.
-
-        :raises SettingsError: not of the form that this module documents.
-        """
-        kind, slash, job = job_id_text(job_id).partition("/")
-        if not slash:
-            raise SettingsError(f"job_id {kind!r} names no report type: give '<report_type>/<jobId>'")
-        return path_segment(kind, "report type"), path_segment(job, "jobId")
-
-
-class _JobOutline(Outline):
-    """A job; or the beginning of the report itself, whatever its size: no row is kept or awaited."""
-
-    def __init__(self) -> None:
-        super().__init__(keep=("job", "id", "status"), enough=lambda members: "job" in members)
-
-    def feed(self, chunk: bytes) -> bool:
-        """Take in what comes next, and return whether no more is needed."""
-        return super().feed(chunk) or ("entries" in self.items and "status" not in self.members)
-
-    def json(self) -> bytes:
-        """Return the kept members as a small JSON object; of rows, that there are any."""
-        if "entries" in self.items:
-            self.members.setdefault("entries", b"[]")
-        return super().json()

@@ -138,6 +138,13 @@ def answer(instruction: str, vendor: str) -> str:
     return known if isinstance(known, str) else known.get(vendor, known[""])
 
 
+def _for_ever(instruction: str, vendor: str) -> str:
+    # A redirect to nowhere has Talkdesk's file asked for, and in time that is there.
+    if vendor == "talkdesk" and instruction in ("redirect-nowhere", "redirect-empty"):
+        return "succeeded"
+    return FOR_EVER[answer(instruction, vendor)]
+
+
 def _passing(instruction: str, vendor: str) -> str:
     """Return what a wait comes to that meets this between other answers, and at whose end the job is done."""
     met = answer(instruction, vendor)
@@ -162,7 +169,7 @@ def _sensor_cases() -> Iterator[Case]:
             # Each vendor has its turn; all of it everywhere would take too long.
             mode = SENSOR_MODES[(number + place) % 3]
             if (number + place) % 2:
-                yield Case(vendor, mode, "sensor", name, FOR_EVER[answer(name, vendor)])
+                yield Case(vendor, mode, "sensor", name, _for_ever(name, vendor))
                 continue
             yield Case(vendor, mode, "sensor", f"{name},status:200:failed", _before_a_failure(name, vendor))
     for number, name in enumerate(SLOW):

@@ -1,0 +1,133 @@
+"""What Talkdesk's replies look like from the outside: a report, a storage's address, the head of either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from airflow_provider_jobstatus.core.auth import origin
+from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
+from airflow_provider_jobstatus.core.http import SMALL_BYTES, Response
+from airflow_provider_jobstatus.core.replies import load_json
+from airflow_provider_jobstatus.core.scan import Outline
+from airflow_provider_jobstatus.hooks.fields import is_loopback
+
+#: Where a reply names its job: the status page has ``id``, the download page ``ID``.
+ID_KEYS = ("id", "ID", "Id")
+#: Members that say that something went wrong, beside whatever else.
+ERROR_KEYS = ("error", "errors", "fault")
+#: What errors consist of, Talkdesk's and a gateway's. The row of a report has other members, too.
+OF_AN_ERROR = frozenset({*ERROR_KEYS, "error_description", "code", "message", "description", "fields"})
+
+#: Media types of text in columns, ...
+_TEXT_TYPES = frozenset({"text/csv", "application/csv", "text/tab-separated-values"})
+#: ... of one JSON object a line, ...
+_LINE_TYPES = frozenset(f"application/{name}" for name in ("x-ndjson", "ndjson", "jsonl", "x-jsonlines"))
+#: ... and of files of any kind.
+_FILE_TYPES = frozenset(
+    {"application/octet-stream", "binary/octet-stream", "application/zip", "application/gzip"}
+)
+
+#: Query parameters by which a storage's address is signed, in lower case; ...
+_SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "signature", "sig"})
+#: ... and those of a login, which may be signed as well: SAML has a ``Signature``, Discourse a ``sig``.
+_OF_A_LOGIN = frozenset(
+    {"samlrequest", "samlresponse", "sigalg", "relaystate", "sso", "redirect_uri", "client_id", "returnto"}
+)
+
+
+def is_report(response: Response) -> bool:
+    """Return whether a 200 may be a report, as text in columns, JSON by lines or an array of JSON."""
+    body, kind = response.body.lstrip(), response.content_type
+    if body[:1] == b"[":
+        try:
+            return isinstance(load_json(body), list)
+        except ValueError:
+            return False
+    if body[:1] == b"{":
+        return _is_lines(body, kind)
+    if kind in _TEXT_TYPES | _LINE_TYPES:
+        return body[:1] != b"<"
+    attached = response.headers.get("content-disposition", "").lower().startswith("attachment")
+    return (kind in _FILE_TYPES or attached) and body[:1] not in (b"", b"<")
+
+
+def _is_lines(body: bytes, kind: str) -> bool:
+    """Return whether a text is one JSON object a line, by its type or by its second line."""
+    line, _, rest = body.partition(b"\n")
+    if kind not in _LINE_TYPES and not rest.lstrip().startswith(b"{"):
+        return False
+    try:
+        row = load_json(line)
+    except ValueError:
+        return kind in _LINE_TYPES and len(line) >= SMALL_BYTES  # a row that was cut
+    return isinstance(row, dict) and "job" not in row and not (row and row.keys() <= OF_AN_ERROR)
+
+
+def is_storage(url: str, base_url: str) -> bool:
+    """
+    Return whether an address is one of a storage: https, of another host than the API's, and signed.
+
+    On one's own machine, where a sandbox has no TLS, another port is enough.
+    """
+    scheme, host, port = origin(url)
+    _, own_host, own_port = origin(base_url)
+    if is_loopback(host) and is_loopback(own_host):
+        elsewhere = port != own_port
+    else:
+        elsewhere = scheme == "https" and bool(host) and host != own_host
+    names = {name.lower() for name, value in parse_qsl(urlsplit(url).query) if value}
+    return elsewhere and bool(names & _SIGNATURES) and not names & _OF_A_LOGIN
+
+
+class ReplyOutline(Outline):
+    """
+    A job, or the outline of a report itself, of whatever size: no row is kept.
+
+    What is no JSON object or array is read no further than it takes to see that.
+    """
+
+    #: Bytes after which the rest does not matter.
+    limit = MAX_BODY_BYTES
+
+    def __init__(self) -> None:
+        super().__init__(keep=("job", *ID_KEYS, "status", *OF_AN_ERROR))
+        self._head = bytearray()
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take in what comes next, and return whether no more is needed."""
+        self._size += len(chunk)
+        self._head += chunk[: max(SMALL_BYTES - len(self._head), 0)]
+        super().feed(chunk)
+        return self._size >= self.limit or (self.broken and self._is_text())
+
+    def json(self) -> bytes:
+        """
+        Return what is short whole; else what was kept as JSON, of rows that there are any, and of text its
+        head, marked as no JSON.
+        """
+        if self._size < SMALL_BYTES:
+            return bytes(self._head)
+        if self.broken:
+            return bytes(self._head) + b"\0"
+        if "" in self.items:
+            return b"[]"
+        if "entries" in self.items:
+            self.members.setdefault("entries", b"[]")
+        return super().json()
+
+    def _is_text(self) -> bool:
+        return self.followed or not self._head.lstrip().startswith((b"{", b"["))
+
+
+class FileOutline(ReplyOutline):
+    """The head of a report's file."""
+
+    limit = SMALL_BYTES
+
+
+def error_in(*places: Mapping[str, Any]) -> object:
+    """Return the error that one of some JSON objects holds, or None."""
+    return next((place[key] for place in places for key in ERROR_KEYS if place.get(key)), None)

@@ -1,0 +1,394 @@
+"""A report is done when Talkdesk says so, or has its file: what else redirects or answers is no success."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES, BodyReader
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    NotFound,
+    RateLimited,
+    ServerError,
+    UnexpectedResponse,
+    VendorError,
+)
+from airflow_provider_jobstatus.core.http import SMALL_BYTES, Request, Response
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.hooks.talkdesk_replies import is_storage
+
+API = "https://api.talkdeskapp.eu"
+JOB = "user_status/7e.d1"
+FILE = "/data/reports/user_status/files/7e.d1"
+STATUS = "/data/reports/user_status/jobs/7e.d1"
+S3 = "https://lake.s3.eu-west-1.amazonaws.com/r/7e?X-Amz-Date=1&X-Amz-Signature=canary"
+DONE = JobStatus(JOB, "talkdesk", JobState.SUCCEEDED, "done")
+JSON, LINES = "application/json", "application/x-ndjson"
+REDIRECTS = [300, 301, 302, 303, 307, 308]
+
+
+def hook(host: str = "") -> TalkdeskHook:
+    extra = {"account": "acme", "region": "eu"} | ({"token_url": "https://id.example/t"} if host else {})
+    return TalkdeskHook.from_connection(
+        Connection(
+            conn_id="td",
+            conn_type="talkdesk",
+            login="c",
+            password="s3cret-of-c",
+            host=host,
+            extra=json.dumps(extra),
+        )
+    )
+
+
+def reply(body: bytes | object = b"", status: int = 200, **headers: str) -> Response:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, raw)
+
+
+def redirect(location: str | None, body: bytes | object = b"", status: int = 302) -> Response:
+    return reply(body, status, **({} if location is None else {"location": location}))
+
+
+def as_read(request: Request, answer: Response, pieces: int) -> Response:
+    """Return an answer as a transport hands it on that gets it in pieces without a known length."""
+    outline = request.outline_for(answer.status, {})
+    reader = BodyReader("", outline, request.max_bytes)
+    for begin in range(0, len(answer.body), pieces):
+        if any(list(reader.feed(answer.body[begin : begin + pieces]))):
+            break
+    return Response(answer.status, answer.headers, reader.finish())
+
+
+def told(*answers: Response, host: str = "", pieces: int | None = None) -> JobStatus:
+    """Return what comes of a status request and, where it is asked for, of the file's."""
+    flow = hook(host).status_flow(JOB)
+    request = next(flow)
+    try:
+        for answer in answers:
+            request = flow.send(answer if pieces is None else as_read(request, answer, pieces))
+    except StopIteration as stop:
+        result: JobStatus = stop.value
+        return result
+    raise AssertionError(f"asks on: {request}")
+
+
+# Where a redirect leads
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+@pytest.mark.parametrize("location", [FILE, API + FILE, API + FILE + "?v=2#top", "../files/7e%2Ed1"])
+def test_a_redirect_to_the_jobs_own_file_is_done(status: int, location: str) -> None:
+    assert told(redirect(location, status=status)) == DONE
+
+
+def test_behind_a_gateway_the_file_has_the_gateways_path_or_the_vendors() -> None:
+    for location in (f"/td{FILE}", f"https://gw.example/td{FILE}", FILE):
+        assert told(redirect(location), host="https://gw.example/td") == DONE
+    with pytest.raises(UnexpectedResponse, match=f"led to gw.example/other{FILE}"):
+        told(redirect(f"/other{FILE}"), host="https://gw.example/td")
+
+
+ASTRAY = {
+    "a login": "https://acme.okta.example/app/saml?SAMLRequest=x&SigAlg=rsa&Signature=canary",
+    "a login of its own signature": "https://forum.example/session/sso?sso=canary&sig=canary",
+    "a login with a way back": "https://id.example/authorize?redirect_uri=https%3A%2F%2Fs3%3Fsig%3Dcanary",
+    "a login with our path behind it": f"https://id.example{FILE}?next=canary",
+    "maintenance": "/maintenance.html",
+    "a captive portal": "http://captive.hotel.lan/?sig=canary",
+    "a captive portal that looks signed": "http://captive.hotel.lan/?X-Amz-Signature=canary",
+    "another job's file": FILE + "0",
+    "another type's file": FILE.replace("user_status", "calls"),
+    "the status address": STATUS,
+    "the status address with a slash": STATUS + "/",
+    "the same over http": f"http://api.talkdeskapp.eu{FILE}",
+    "another port": f"{API}:8443{FILE}",
+    "another region": f"https://api.talkdeskapp.com{FILE}",
+    "a host that is read in two ways": f"https://evil.example\\@api.talkdeskapp.eu{FILE}",
+    "a name that begins alike": f"{API}.evil.example{FILE}",
+    "the file and more": f"{FILE}/login",
+    "the file by dots": f"{API}{FILE}/../7e",
+    "two locations": f"{FILE}, /login",
+    "an unsigned storage": "https://lake.s3.amazonaws.com/r/7e?X-Amz-Date=1",
+    "an empty signature": "https://lake.s3.amazonaws.com/r/7e?X-Amz-Signature=",
+    "a signature of the API itself": f"{API}/stored/7e?sig=canary",
+    "nothing but a query": "?sig=canary",
+    "what is no address": "https://[::1/files",
+    "a script": "javascript:alert(1)",
+}
+
+
+@pytest.mark.parametrize("name", ASTRAY)
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_a_redirect_elsewhere_is_a_failed_poll_that_names_the_place(status: int, name: str) -> None:
+    with pytest.raises(
+        UnexpectedResponse, match=f"answered {status} and led to .*not the job's file"
+    ) as caught:
+        told(redirect(ASTRAY[name], b"<html>Please wait</html>", status))
+    assert "canary" not in str(caught.value)
+
+
+def test_the_place_is_named_by_host_and_path_alone() -> None:
+    location = "https://user:canary@sso.example:8443/a/login;jsessionid=canary?token=canary#canary"
+    with pytest.raises(UnexpectedResponse, match=r"led to sso.example:8443/a/login, which"):
+        told(redirect(location))
+    with pytest.raises(UnexpectedResponse, match=r"led to sso.example/login, which"):
+        told(redirect("https://sso.example/login%3Ftoken=canary"))
+
+
+STORED = {
+    "S3": S3,
+    "S3 of old": "https://lake.s3.amazonaws.com/r/7e?AWSAccessKeyId=k&Expires=1&Signature=canary%3D",
+    "Google": "https://storage.googleapis.com/lake/7e?X-Goog-Expires=60&X-Goog-Signature=canary",
+    "Azure": "https://lake.blob.core.windows.net/r/7e?sv=2024-11-04&se=2026-12-01&sig=canary",
+    "in small letters": "https://lake.example/7e?x-amz-signature=canary",
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_storages_address_has_the_file_asked_for(name: str) -> None:
+    for location in (STORED[name], None, "", " "):
+        flow = hook().status_flow(JOB)
+        next(flow)
+        request = flow.send(redirect(location and location.strip()))
+        assert (request.method, request.url, request.anonymous) == ("GET", API + FILE, False)
+        with pytest.raises(StopIteration) as stopped:
+            flow.send(redirect(STORED[name], status=303))  # and the storage is not called
+        assert stopped.value.value == DONE
+
+
+def test_on_ones_own_machine_a_storage_is_another_port() -> None:
+    here = "http://127.0.0.1:8001"
+    assert is_storage("http://127.0.0.1:8003/r/7e?X-Amz-Signature=s", here)
+    assert is_storage("http://localhost:8003/r/7e?X-Amz-Signature=s", here)
+    assert not is_storage("http://127.0.0.1:8001/r/7e?X-Amz-Signature=s", here)
+    assert not is_storage("http://lake.example/r/7e?X-Amz-Signature=s", here)
+    assert not is_storage("http://127.0.0.1:8003/r/7e?X-Amz-Signature=s", API)
+
+
+# What its body says
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"job": {"id": "7e.d1", "status": "processing"}},
+        {"ID": "7e.d1", "status": "CREATED"},
+        {"status": "uploading"},
+        b'{"job": {"id": "7e.d1", "status": "do',
+        b'{"job": {"id": "7e.d1", "status": "done", "status": "done"}}',
+        b'{"job": {"id": "7e.d1", "status": "processing"}} {}',
+        b'\xef\xbb\xbf{"job": {"id": "7e.d1", "status": "created"}}',
+        '{"job": {"id": "7e.d1", "status": "processing"}}'.encode("utf-16"),
+        '{"job": {"id": "7e.d1", "status": "processing"}}'.encode("utf-16-le"),
+        {"job": {"id": "7e.d2", "status": "done"}},
+        {"job": {"status": "done"}, "id": "7e.d2"},
+        {"job": {"status": "done"}, "ID": 7},
+        {"job": {"id": "7e.d1", "status": "archived"}},
+        {"job": {"id": "7e.d1"}},
+        {"job": "done"},
+        {"error": "login_required"},
+        {"code": "unauthorized", "message": "Who are you?"},
+        {"job": {"id": "7e.d1", "status": "done"}, "error": "not stored"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [300, 303, 307])
+def test_a_body_that_contradicts_the_redirect_is_a_failed_poll(body: Any, status: int) -> None:
+    with pytest.raises(UnexpectedResponse, match=f"led to api.talkdeskapp.eu{FILE}"):
+        told(redirect(FILE, body, status))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"job": {"status": "done"}},
+        {"job": {"id": "7e.d1", "status": "DONE"}},
+        {"ID": "7e.d1", "status": "done"},
+    ],
+)
+@pytest.mark.parametrize("location", [None, FILE, S3, "https://elsewhere.example/"])
+def test_a_body_that_says_done_of_this_job_is_enough(body: Any, location: str | None) -> None:
+    assert told(redirect(location, body)).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("body", [{"status": "done"}, {"status": "error"}, {"status": "failed"}])
+def test_a_word_that_names_no_job_may_be_a_gateways(body: Any) -> None:
+    with pytest.raises(UnexpectedResponse, match=r"led to id.example/login"):
+        told(redirect("https://id.example/login", body))
+    with pytest.raises(UnexpectedResponse, match=r"led to id.example/login"):
+        told(redirect(None, body), redirect("https://id.example/login", body))
+
+
+# The report at the status address
+
+
+REPORTS: dict[str, Response] = {
+    "CSV": reply(b"id,agent\n1,Ana\n", content_type="text/csv; charset=utf-8"),
+    "CSV in quotes": reply(b'"id","agent"\n"1","Ana"\n', content_type="text/csv"),
+    "CSV with a mark": reply(b"\xef\xbb\xbfid,agent\n", content_type="text/csv"),
+    "CSV in UTF-16": reply("id,agent\n".encode("utf-16"), content_type="text/csv"),
+    "CSV without rows": reply(b"", content_type="text/csv"),
+    "compressed CSV": reply(gzip.compress(b"id,agent\n" * 99), content_type="text/csv"),
+    "a file": reply(b"id,agent\n", content_type="binary/octet-stream"),
+    "an attachment": reply(b"id,agent\n", content_type="text/plain", content_disposition="attachment"),
+    "lines": reply(b'{"id": "1", "status": "failed"}\n{"id": "2"}\n', content_type=LINES),
+    "one line": reply(b'{"id": "1", "status": "failed"}\n', content_type=LINES),
+    "lines without a type": reply(b'{"id": "1", "status": "failed"}\n{"id": "2"}', content_type=JSON),
+    "a row of messages": reply(b'{"code": 1, "message": "hi", "to": "x"}\n', content_type=LINES),
+    "an array": reply([{"id": "1", "status": "failed"}], content_type=JSON),
+    "an empty array": reply([]),
+    "entries": reply({"total": 1, "entries": [{"id": "1", "status": "failed"}]}, content_type=JSON),
+    "no entries": reply({"entries": [], "total": 0, "error": None}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("pieces", [None, 1, 40])
+def test_a_report_in_place_of_a_status_is_confirmed_by_its_file(name: str, pieces: int | None) -> None:
+    for file in (redirect(S3, status=303), REPORTS[name], reply({"job": {"ID": "7e.d1", "status": "done"}})):
+        assert told(REPORTS[name], file, pieces=pieces) == DONE
+
+
+NO_REPORTS: dict[str, Response] = {
+    "a page": reply(b"<!doctype html><p>Welcome", content_type="text/html"),
+    "a page that calls itself CSV": reply(b"\n <html><p>Welcome", content_type="text/csv"),
+    "an error that calls itself CSV": reply({"code": "x", "message": "no"}, content_type="text/csv"),
+    "an error that calls itself a line": reply({"error": "no"}, content_type=LINES),
+    "an error that calls itself a file": reply({"error": "no"}, content_type="application/octet-stream"),
+    "an error of a storage": reply(b"<?xml version='1.0'?><Error/>", content_type="application/octet-stream"),
+    "an error beside entries": reply({"entries": [], "total": 0, "error": "no report 7e.d1"}),
+    "errors beside entries": reply({"entries": [], "errors": [{"code": 1}]}),
+    "a message beside entries": reply({"entries": [], "code": "not_found", "message": "no"}),
+    "entries that are none": reply({"entries": 0}),
+    "text": reply(b"Service unavailable, come again", content_type="text/plain"),
+    "text without a type": reply(b"OK"),
+    "nothing": reply(b""),
+    "an empty file": reply(b"", content_type="application/octet-stream"),
+    "half an array": reply(b'[{"id": "1"}', content_type=JSON),
+    "an array and more": reply(b'[] {"error": 1}', content_type=JSON),
+    "two jobs": reply(b'{"job": {"status": "created"}}\n{"job": {"status": "done"}}', content_type=JSON),
+    "a success beside an error": reply({"job": {"id": "7e.d1", "status": "done"}, "error": "not stored"}),
+    "a success with an error": reply({"job": {"id": "7e.d1", "status": "done", "errors": ["x"]}}),
+    "a success beside another word": reply({"job": {"status": "done"}, "status": "failed"}),
+    "another kind of success": reply({"entries": []}, 202),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_REPORTS)
+@pytest.mark.parametrize("pieces", [None, 1, 40])
+def test_what_is_no_report_is_no_success_at_either_address(name: str, pieces: int | None) -> None:
+    with pytest.raises((UnexpectedResponse, ValueError)):
+        told(NO_REPORTS[name], pieces=pieces)
+    with pytest.raises((UnexpectedResponse, ValueError)):
+        told(REPORTS["CSV"], NO_REPORTS[name], pieces=pieces)
+
+
+@pytest.mark.parametrize("name", ASTRAY)
+def test_a_files_address_that_leads_elsewhere_confirms_nothing(name: str) -> None:
+    for location in (ASTRAY[name], FILE, None):
+        with pytest.raises(UnexpectedResponse, match=r"files/7e.d1: answered 302 and led to .*no storage"):
+            told(REPORTS["CSV"], redirect(location))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (204, UnexpectedResponse),
+        (400, UnexpectedResponse),
+        (401, AccessDenied),
+        (403, AccessDenied),
+        (404, UnexpectedResponse),
+        (410, UnexpectedResponse),
+        (429, RateLimited),
+        (500, ServerError),
+        (503, ServerError),
+    ],
+)
+def test_a_file_that_is_not_to_be_had_is_a_failed_poll_and_no_unknown_job(
+    status: int, error: type[VendorError]
+) -> None:
+    for first in (redirect(S3), REPORTS["entries"]):
+        with pytest.raises(error) as caught:
+            told(first, reply(b"", status))
+        assert type(caught.value) is error
+        assert (caught.value.path, str(status) in str(caught.value) or status == 204) == (FILE, True)
+
+
+def test_an_unknown_job_is_told_by_the_status_address_alone() -> None:
+    with pytest.raises(NotFound):
+        told(reply({"code": "not_found"}, 404))
+
+
+@pytest.mark.parametrize("word", ["processing", "failed", "deleted"])
+def test_a_job_in_place_of_its_file_confirms_nothing_unless_it_is_done(word: str) -> None:
+    file = reply({"job": {"id": "7e.d1", "status": word}})
+    with pytest.raises(UnexpectedResponse, match=f"answered '{word}' in place of the job's file"):
+        told(REPORTS["CSV"], file)
+
+
+def test_another_jobs_file_confirms_nothing() -> None:
+    with pytest.raises(UnexpectedResponse, match=r"answered for the job '7e.d2'"):
+        told(REPORTS["CSV"], redirect(S3, {"ID": "7e.d2", "status": "done"}))
+
+
+def test_no_more_than_the_head_of_a_file_is_read() -> None:
+    rows = b",".join([b'{"note": "' + b"x" * 1000 + b'"}'] * 2000)
+    for file in (reply(b"id,agent\n" + rows, content_type="text/csv"), reply(b'{"entries": [' + rows)):
+        flow = hook().status_flow(JOB)
+        next(flow)
+        reader = BodyReader("", flow.send(redirect(S3)).outline_for(200, {"content-length": "1000000000"}))
+        sizes = []
+        for begin in range(0, len(file.body), 4096):
+            sizes.append(4096)
+            if any(list(reader.feed(file.body[begin : begin + 4096]))):
+                break
+        assert sum(sizes) <= SMALL_BYTES
+        with pytest.raises(StopIteration) as stopped:
+            flow.send(Response(200, file.headers, reader.finish()))
+        assert stopped.value.value == DONE
+
+
+def test_text_at_the_status_address_is_read_no_further_than_to_see_that() -> None:
+    reader = BodyReader("", next(hook().status_flow(JOB)).outline_for(200, {}))
+    assert any(list(reader.feed(b"id,agent\n" * 100)))
+
+
+# Whose status it is
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"job": {"id": "7e.d2", "status": "done"}},
+        {"job": {"ID": "7e.d2", "status": "done"}},
+        {"job": {"status": "done"}, "id": "7e.d2"},
+        {"id": "7e.d2", "job": {"id": "7e.d1", "status": "done"}},
+        {"ID": "7e.d2", "job": {"status": "processing"}},
+        {"ID": "7e.d2", "status": "done"},
+        {"id": "7e.d1", "ID": "7e.d2", "status": "failed"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("pieces", [None, 1, 40])
+def test_an_id_counts_wherever_it_stands(body: Any, pieces: int | None) -> None:
+    with pytest.raises(UnexpectedResponse, match=r"answered for the job '7e.d2'"):
+        told(reply(body), pieces=pieces)
+
+
+def test_one_word_is_read_however_the_reply_comes() -> None:
+    rows = b'"entries": [' + b'{"status": "done"}, ' * 5000 + b"{}]"
+    for text in (
+        b'{"job": {"id": "7e.d1", "status": "processing"}, ' + rows + b"}",
+        b"{" + rows + b', "job": {"id": "7e.d1", "status": "processing"}}',
+        b"{" + rows + b', "status": "processing", "id": "7e.d1"}',
+    ):
+        assert len(text) < MAX_BODY_BYTES
+        for pieces in (None, 7, 32 * 1024):
+            assert told(reply(text), pieces=pieces).state is JobState.RUNNING
