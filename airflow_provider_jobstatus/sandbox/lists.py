@@ -84,9 +84,6 @@ class Lister(Protocol):
 class Listed:
     """What one list after the other shows of a job, where a test has said so; the last of it stays for ever.
 
-    A list must not use up a job's script, which is for status requests; where only lists are asked for, the
-    job would stand still.
-
     :param shown: Keys of the entry that take these values, or none where the list leaves the job out.
     """
 
@@ -100,6 +97,9 @@ class Listed:
             return {}
         self._next = min(self._next + 1, len(self._shown))
         return self._shown[self._next - 1]
+
+    def __bool__(self) -> bool:
+        return bool(self._shown)
 
 
 def read_listed(given: Fields, keys: Collection[str]) -> Listed:

@@ -71,7 +71,6 @@ class RulerJob:
     waits_for_poll: bool = False
     polls: int = 0
     last_poll_at: float | None = None
-    _shown: Entry | None = None
     _ended_at: float | None = None
 
     def poll(self, now: float) -> Entry | None:
@@ -82,19 +81,24 @@ class RulerJob:
         self.last_poll_at = now
         entry = self.script.take()
         if entry and entry.fields:
-            self._shown = entry
-            if entry.fields.get("status") in TERMINAL and self._ended_at is None:
-                self._ended_at = now
+            self._note_end(now)
         return entry
+
+    def show_in_list(self, now: float) -> None:
+        """Let the script move on for a list that shows the job."""
+        self.script.show_in_list()
+        self._note_end(now)
+
+    def _note_end(self, now: float) -> None:
+        if self._ended_at is None and self.script.shown.get("status") in TERMINAL:
+            self._ended_at = now
 
     def status(self, now: float, differs: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
         """Return the body of a status answer: what the script has shown last, else what the time says.
 
         :param differs: Keys that take these values instead.
         """
-        # Before the first poll, a scripted job is where its script begins.
-        shown = self._shown or next((entry for entry in self.script.entries if entry.fields), None)
-        overrides = {**(shown.fields if shown else {}), **differs}
+        overrides = {**self.script.shown, **differs}
         word, processed, ended_at = self._by_time(now)
         if "status" in overrides:
             word, processed, ended_at = self._by_word(overrides["status"], now)

@@ -25,6 +25,8 @@ def list_page(
     entries = []
     here = {job_id: job for (of_site, job_id), job in jobs.items() if of_site == site}
     for job_id, job in here.items():
+        if shown is None and not job.listed:
+            job.show_in_list(now)
         differs = job.listed.take() if shown is None else shown
         if differs is not None:
             body = job.status(now, differs)

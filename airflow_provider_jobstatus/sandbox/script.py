@@ -55,16 +55,43 @@ class Script:
     """
 
     def __init__(self, entries: Sequence[Entry] = (), *, repeat_last: bool) -> None:
-        self.entries = tuple(entries)
+        self._left = list(entries)
         self._repeat_last = repeat_last
-        self._next = 0
+        #: The entry whose word was shown last; before that, a scripted job is where its script begins.
+        self._shown = next((entry for entry in entries if entry.fields), None)
+        self._is_left = True
+        self._listed = False
+
+    @property
+    def shown(self) -> Mapping[str, object]:
+        """The keys that were shown last, or that will be first."""
+        return self._shown.fields if self._shown else {}
 
     def take(self) -> Entry | None:
         """Return the next entry, or none when the script is used up."""
-        if self._next < len(self.entries):
-            self._next += 1
-            return self.entries[self._next - 1]
-        return self.entries[-1] if self.entries and self._repeat_last else None
+        self._listed = False
+        if not self._left:
+            return None
+        stays = self._repeat_last and len(self._left) == 1
+        entry = self._left[0] if stays else self._left.pop(0)
+        if entry.fields:
+            self._shown, self._is_left = entry, False
+        return entry
+
+    def show_in_list(self) -> None:
+        """Move on for a list, if the one before has shown the same word and no request was answered since.
+
+        So a job whose list alone is read plays its words. Faults stay for its own requests.
+        """
+        if not self._listed:
+            self._listed = True
+            return
+        words = [number for number, entry in enumerate(self._left) if entry.fields]
+        if self._is_left and len(words) > 1:
+            del self._left[words.pop(0)]
+            words = [number - 1 for number in words]
+        if words:
+            self._shown, self._is_left = self._left[words[0]], True
 
 
 class Answers:

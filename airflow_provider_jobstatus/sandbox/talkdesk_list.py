@@ -73,6 +73,8 @@ def list_page(
         raise web.HTTPBadRequest(text=f"page begins at 1, per_page goes from 1 to {LARGEST_SIZE}.")
     entries = []
     for job in jobs[(number - 1) * size : number * size]:
+        if shown is None and not job.listed:
+            job.timeline.show_in_list(now)
         # Who is left out leaves a gap on its page, so that no other job moves to another one.
         differs = job.listed.take() if shown is None else shown
         if differs is not None:

@@ -37,7 +37,6 @@ class Timeline:
         self._terminal = terminal
         self._waits_for_poll = waits_for_poll
         self._script = Script(script, repeat_last=True)
-        self._shown: Mapping[str, object] | None = None
         self._ended_at: float | None = None
 
     def poll(self, now: float) -> Entry | None:
@@ -48,18 +47,22 @@ class Timeline:
         self.last_poll_at = now
         entry = self._script.take()
         if entry and entry.fields:
-            self._shown = entry.fields
-            if self._ended_at is None and str(self.word(now)).lower() in self._terminal:
-                self._ended_at = now
+            self._note_end(now)
         return entry
+
+    def show_in_list(self, now: float) -> None:
+        """Let the script move on for a list that shows the job."""
+        self._script.show_in_list()
+        self._note_end(now)
+
+    def _note_end(self, now: float) -> None:
+        if self._ended_at is None and "status" in self.overrides and self.ended(now):
+            self._ended_at = now
 
     @property
     def overrides(self) -> Mapping[str, object]:
         """The keys of the answer that the script has shown last."""
-        if self._shown is not None:
-            return self._shown
-        # Before the first poll, a scripted job is where its script begins.
-        return next((entry.fields for entry in self._script.entries if entry.fields), {})
+        return self._script.shown
 
     def word(self, now: float) -> object:
         """Return the status: what the script has shown last, else what the time says."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from tests.sandbox.list_client import DONE, VENDORS, ask_list, entries, put, shown, word
+from tests.sandbox.list_client import DONE, STATUSES, VENDORS, ask, ask_list, entries, put, shown, word
 
 
 @pytest.fixture
@@ -21,16 +21,49 @@ def vendor(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_list_shows_the_word_that_was_shown_last_and_uses_up_no_script(
-    sandbox: Sandbox, vendor: str
-) -> None:
+def test_a_list_shows_the_word_that_was_shown_last(sandbox: Sandbox, vendor: str) -> None:
     put(sandbox, vendor, "j", script="status:200:waiting,status:200:running,status:200:done")
-    assert [shown(sandbox, vendor) for _ in range(3)] == [[("j", "waiting")]] * 3
-    assert word(sandbox, vendor, "j") == "waiting"
-    assert word(sandbox, vendor, "j") == "processing"
-    assert [shown(sandbox, vendor) for _ in range(3)] == [[("j", "processing")]] * 3
+    for expected in ("waiting", "processing", DONE[vendor]):
+        # What the list shows is what the next request for the status gets, too.
+        assert word(sandbox, vendor, "j") == expected
+        assert shown(sandbox, vendor) == [("j", expected)]
+
+
+def test_a_scripted_job_plays_its_script_when_only_its_list_is_read(sandbox: Sandbox, vendor: str) -> None:
+    put(sandbox, vendor, "j", script="status:200:waiting*2,status:200:running,status:200:done")
+    put(sandbox, vendor, "k", script="status:200:running")
+    words = [dict(shown(sandbox, vendor)) for _ in range(6)]
+    assert [each["j"] for each in words] == ["waiting", "waiting", "processing", *[DONE[vendor]] * 3]
+    assert {each["k"] for each in words} == {"processing"}
+    assert {job["polls"] for job in sandbox.jobs()} == {0}
     assert word(sandbox, vendor, "j") == DONE[vendor]
-    assert shown(sandbox, vendor) == [("j", DONE[vendor])]
+
+
+def test_a_word_that_a_list_has_shown_is_what_the_next_request_gets(sandbox: Sandbox, vendor: str) -> None:
+    put(
+        sandbox, vendor, "j", script="status:200:waiting,status:200:running,status:200:queued,status:200:done"
+    )
+    assert [shown(sandbox, vendor) for _ in range(2)] == [[("j", "waiting")], [("j", "processing")]]
+    assert word(sandbox, vendor, "j") == "processing"
+    assert [shown(sandbox, vendor) for _ in range(2)] == [[("j", "processing")], [("j", "queued")]]
+    assert word(sandbox, vendor, "j") == "queued"
+    assert word(sandbox, vendor, "j") == DONE[vendor]
+
+
+def test_a_list_leaves_the_faults_of_a_script_to_requests(sandbox: Sandbox, vendor: str) -> None:
+    put(sandbox, vendor, "j", script="status:200:running,status:503*2,status:200:done")
+    assert [shown(sandbox, vendor) for _ in range(2)] == [[("j", "processing")], [("j", DONE[vendor])]]
+    replies = [ask(sandbox, vendor, STATUSES[vendor].format("j")) for _ in range(3)]
+    assert [each.status_code for each in replies[:2]] == [503, 503]
+    assert replies[2].status_code in (200, 300)
+
+
+def test_a_job_that_a_list_has_seen_end_ended_then(sandbox: Sandbox) -> None:
+    put(sandbox, "ruler", "j", script="status:200:running,status:200:done")
+    assert [shown(sandbox, "ruler") for _ in range(2)][1] == [("j", "complete")]
+    first = ask(sandbox, "ruler", STATUSES["ruler"].format("j")).json()
+    sandbox.advance_clock(600)
+    assert ask(sandbox, "ruler", STATUSES["ruler"].format("j")).json() == first
 
 
 def test_a_list_is_no_poll_of_a_job_and_starts_none(sandbox: Sandbox, vendor: str) -> None:
