@@ -38,6 +38,7 @@ INTERNAL = {
     "operators.locality",
     "operators.stopping",
     "sensors.deferral",
+    "sensors.results",
     "sensors.settle",
     "sensors.triggerer",
     "sensors.wait",

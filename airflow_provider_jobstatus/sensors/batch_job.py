@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 
 from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus._compat import TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.core.ids import job_ids, lasting
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.wait import JobEvent, WaitFor
-from airflow_provider_jobstatus.exceptions import BadSettings, BadTriggerEvent, JobTimedOut
+from airflow_provider_jobstatus.exceptions import BadSettings, BadTriggerEvent, JobStatusError, JobTimedOut
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -70,7 +70,8 @@ class BatchJobSensor(BaseSensorOperator):
         "created_at", "completed_at"}``; for a list of ids a list in the same order. Times are ISO 8601 with
         offset or None, ``progress`` is a whole percent or None, ``counts`` is ``{"total", "processed",
         "succeeded", "failed"}`` or None. Of a job that others have decided the wait for, the dict says what
-        was last known; if that is nothing, all but ``job_id`` is None.
+        was last known; if that is nothing, all but ``job_id`` is None. A task that fails or is skipped leaves
+        the same in XCom, unless ``do_xcom_push`` is False.
 
     :raises JobFailed, JobCancelled: the vendor says so. A retry asks again, and gets the same answer.
     :raises JobTimedOut: Airflow does not retry.
@@ -149,37 +150,38 @@ class BatchJobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look once, and wait for what has not ended yet."""
+        from airflow_provider_jobstatus.sensors.results import kept_results
         from airflow_provider_jobstatus.sensors.wait import WorkerWait
 
         events: list[JobEvent] = []
         causes: dict[str, Exception] = {}
-        try:
-            # What a template makes may be readable only once, and dag.test() resumes with this very object.
-            self.job_id = lasting(self.job_id)
-            ids, many = job_ids(self.job_id)
-            if ids:
-                wait = WorkerWait(self, ids, context)
-                causes = wait.causes
-                events = wait.run()
-        except SettingsError as error:
-            self._policy.fail(BadSettings(str(error)), error)
-        results = self._policy.settle(events, self.log, causes)
-        return results if many else results[0]
+        with kept_results(self, context) as results:
+            try:
+                if ids := results.read_ids():
+                    wait = WorkerWait(self, ids, context)
+                    causes, results.seen = wait.causes, wait.seen
+                    events = wait.run()
+            except SettingsError as error:
+                self._policy.fail(BadSettings(str(error)), error)
+            self._policy.settle(events, self.log, causes)
+            return results.value()
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take over from the triggerer."""
+        from airflow_provider_jobstatus.sensors.results import kept_results
         from airflow_provider_jobstatus.sensors.settle import read_event
         from airflow_provider_jobstatus.sensors.wait import with_details
 
-        try:
-            ids, many = job_ids(self.job_id)
-            events = with_details(self.conn_id, *read_event(event, ids))
-        except BadTriggerEvent as error:
-            self._policy.fail(error)
-        except SettingsError as error:
-            self._policy.fail(BadSettings(str(error)), error)
-        results = self._policy.settle(events, self.log)
-        return results if many else results[0]
+        with kept_results(self, context) as results:
+            try:
+                events = with_details(self.conn_id, *read_event(event, results.read_ids()))
+            except BadTriggerEvent as error:
+                self._policy.fail(error)
+            except SettingsError as error:
+                self._policy.fail(BadSettings(str(error)), error)
+            results.seen = lambda: [event.status for event in events]
+            self._policy.settle(events, self.log)
+            return results.value()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the deferral; what Airflow itself ends it with fails as it would in any other mode."""
@@ -187,10 +189,21 @@ class BatchJobSensor(BaseSensorOperator):
             # Not BaseSensorOperator's, which lets soft_fail skip whatever is an exception of Airflow's.
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout as error:
-            self._policy.fail(JobTimedOut("the triggerer did not end the wait at its deadline"), error)
+            self._fail_unseen(
+                JobTimedOut("the triggerer did not end the wait at its deadline"), error, context
+            )
         except TaskDeferralError as error:
             reason = f"the trigger failed in the triggerer ({error}); is this provider installed there?"
-            self._policy.fail(BadTriggerEvent(reason), error)
+            self._fail_unseen(BadTriggerEvent(reason), error, context)
+
+    def _fail_unseen(self, failure: JobStatusError, cause: Exception, context: Context) -> NoReturn:
+        """Fail with nothing known of any job."""
+        from airflow_provider_jobstatus.sensors.results import kept_results
+
+        with kept_results(self, context) as results:
+            with suppress(SettingsError):
+                results.read_ids()
+            self._policy.fail(failure, cause)
 
     @property
     def _policy(self) -> Policy:

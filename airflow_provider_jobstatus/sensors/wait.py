@@ -60,6 +60,11 @@ class WorkerWait:
         self._plan = self._make_plan(context)
         self._goal = goal_of(sensor)
         self._chronicle = Chronicle(sensor, len(ids))
+        self._pollers: list[JobPoller] = []
+
+    def seen(self) -> list[JobStatus | None]:
+        """Return what the vendor said last of each job; nothing before the first look."""
+        return [poller.event.status if poller.event else poller.last_status for poller in self._pollers]
 
     def run(self) -> list[JobEvent]:
         """
@@ -76,6 +81,7 @@ class WorkerWait:
                     self._sensor.log.warning(caveat)
             memory = self._memory.of if self._memory else lambda job_id: None
             pollers = [JobPoller(job_id, self._plan, self._now(), memory(job_id)) for job_id in self._ids]
+            self._pollers = pollers
             self._look_at_all(pollers, vendor)
         for poller in pollers:
             if poller.event is None:

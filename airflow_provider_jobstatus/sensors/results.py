@@ -1,0 +1,78 @@
+"""What a wait leaves in XCom, also when its task fails or is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
+from airflow_provider_jobstatus._compat import AirflowRescheduleException
+from airflow_provider_jobstatus.core.ids import job_ids, lasting
+from airflow_provider_jobstatus.core.jobs import JobStatus, job_result
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+
+#: Airflow's key of what a task returns.
+RETURN_VALUE = "return_value"
+
+
+class Results:
+    """
+    The results of a sensor's jobs, as far as they are known.
+
+    :param sensor: whose jobs they are.
+
+    :ivar ids: of the jobs; empty until they have been read.
+    :ivar seen: returns what the vendor said last of each job, or nothing if it was not asked.
+    """
+
+    def __init__(self, sensor: BatchJobSensor) -> None:
+        self.ids: list[str] = []
+        self.seen: Callable[[], Sequence[JobStatus | None]] = list
+        self._sensor = sensor
+        self._many: bool | None = None
+
+    def read_ids(self) -> list[str]:
+        """
+        Return the ids of the jobs.
+
+        :raises SettingsError: they cannot be used.
+        """
+        # What a template makes may be readable only once, and dag.test() resumes with this very object.
+        self._sensor.job_id = lasting(self._sensor.job_id)
+        self.ids, self._many = job_ids(self._sensor.job_id)
+        return self.ids
+
+    def value(self) -> Any:
+        """Return what the sensor returns: a dict, or for a list of ids a list of dicts."""
+        seen = self.seen() or [None] * len(self.ids)
+        results = [job_result(job_id, status) for job_id, status in zip(self.ids, seen, strict=True)]
+        return results if self._many else results[0]
+
+    def leave(self, context: Context) -> None:
+        """Write them where Airflow keeps what a task returns. A trouble in that is only logged."""
+        task = context.get("ti")
+        if task is None or self._many is None or not self._sensor.do_xcom_push:
+            return
+        try:
+            task.xcom_push(RETURN_VALUE, self.value())
+        except Exception as error:  # noqa: BLE001 - how the task ends is decided; a backend may raise anything
+            self._sensor.log.warning("The results cannot be kept in XCom: %s", type(error).__name__)
+
+
+@contextmanager
+def kept_results(sensor: BatchJobSensor, context: Context) -> Iterator[Results]:
+    """Leave the results in XCom if the task is about to fail or to be skipped; else Airflow does that."""
+    results = Results(sensor)
+    try:
+        yield results
+    except AirflowRescheduleException:
+        raise
+    except (Exception, AirflowTaskTimeout):
+        results.leave(context)
+        raise
