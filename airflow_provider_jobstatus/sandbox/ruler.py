@@ -148,6 +148,7 @@ class Ruler:
         demo = {"start_on_first_poll": True, "total_rows": 40, "pending_seconds": 4, "processing_seconds": 16}
         self.put_job(f"{DEMO_SITE}/revenue-demo", demo | {"failed_rows": 5})
         self.put_job(f"{DEMO_SITE}/revenue-good", demo)
+        self.put_job(f"{DEMO_SITE}/revenue-rejected", demo | {"failed_rows": 40})
         self.put_job(f"{DEMO_SITE}/revenue-bad", demo | {"failure_reason": "The file could not be read."})
 
     def _authorize(self, request: web.Request) -> None:

@@ -71,8 +71,10 @@ def kept_results(sensor: BatchJobSensor, context: Context) -> Iterator[Results]:
     results = Results(sensor)
     try:
         yield results
-    except AirflowRescheduleException:
-        raise
-    except (Exception, AirflowTaskTimeout):
-        results.leave(context)
+    except BaseException as end:
+        # A deferral is no Exception.
+        if isinstance(end, (Exception, AirflowTaskTimeout)) and not isinstance(
+            end, AirflowRescheduleException
+        ):
+            results.leave(context)
         raise

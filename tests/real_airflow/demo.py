@@ -97,7 +97,7 @@ def _conclude(
     else:
         waits = sum(task.task.operator == runs.SENSOR for run in finished for task in run.tasks)
         progress.say(
-            f"Every task succeeded, and Airflow records that every wait ({waits}) was really deferred."
+            f"Every task ended as it should, and every wait ({waits}) was really deferred, says Airflow."
         )
 
 

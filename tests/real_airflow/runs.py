@@ -13,6 +13,8 @@ from tests.real_airflow.api import RUN_ENDED, Deferral, StackError, TaskRun
 from tests.real_airflow.stack import AirflowStack
 
 SENSOR = "BatchJobSensor"
+#: How tasks of the example DAGs are to end, if not well.
+WANTED = {"ruler_failed_upload.watch_upload": "failed", "ruler_failed_upload.go_on": "skipped"}
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,10 @@ def shortcomings(reports: Sequence[RunReport]) -> list[str]:
             found.append(f"DAG {run.dag_id} ended as {run.state}.")
         for report in run.tasks:
             name = f"{run.dag_id}.{report.task.name}"
-            if report.task.state != "success":
+            if report.task.state != WANTED.get(name, "success"):
                 found.append(f"Task {name} ended as {report.task.state}.")
             elif report.task.operator == SENSOR and not any(stay.seconds for stay in report.deferrals):
-                found.append(f"Task {name} succeeded without having been deferred.")
+                found.append(f"Task {name} ended without having been deferred.")
     if not any(report.task.operator == SENSOR for run in reports for report in run.tasks):
         found.append(f"No example DAG has a {SENSOR}: nothing was waited for.")
     return found

@@ -31,7 +31,7 @@ def test_a_run_whose_sensor_was_deferred_has_no_shortcomings() -> None:
 @pytest.mark.parametrize("deferrals", [[], [NEVER_RESUMED]])
 def test_a_sensor_that_was_not_really_deferred_is_a_shortcoming(deferrals: list[Deferral]) -> None:
     assert runs.shortcomings([_run(deferrals=deferrals)]) == [
-        "Task dag.wait succeeded without having been deferred."
+        "Task dag.wait ended without having been deferred."
     ]
 
 

@@ -238,11 +238,12 @@ def test_the_list_holds_the_jobs_of_one_site(sandbox: Sandbox) -> None:
 
 def test_the_demo_jobs_start_at_their_first_status_request(sandbox: Sandbox) -> None:
     sandbox.advance_clock(3600)
-    names = ("revenue-demo", "revenue-good", "revenue-bad")
+    names = ("revenue-demo", "revenue-good", "revenue-bad", "revenue-rejected")
     first = [get(sandbox, f"demo-site/batch/{name}/status").json() for name in names]
     assert {(body["status"], body["totalRows"]) for body in first} == {("pending", 40)}
     sandbox.advance_clock(20)
-    demo, good, bad = [get(sandbox, f"demo-site/batch/{name}/status").json() for name in names]
+    demo, good, bad, rejected = [get(sandbox, f"demo-site/batch/{name}/status").json() for name in names]
     assert (demo["status"], demo["successCount"], demo["failureCount"]) == ("partialcomplete", 35, 5)
     assert (good["status"], good["failureCount"]) == ("complete", 0)
     assert (bad["status"], bad["failureReason"]) == ("failed", "The file could not be read.")
+    assert (rejected["status"], rejected["failureCount"]) == ("failed", 40)
