@@ -109,8 +109,9 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
 
     def _download(self, hook: RulerHook, status: JobStatus) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
-        from airflow_provider_jobstatus.operators.destination import file_name, resolve
+        from airflow_provider_jobstatus.operators.destination import resolve
         from airflow_provider_jobstatus.operators.download import save
+        from airflow_provider_jobstatus.operators.naming import file_name
 
         default_name = f"failures.{self.file_format}"
         if status.state is JobState.SUCCEEDED:

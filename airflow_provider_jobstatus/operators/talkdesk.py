@@ -108,8 +108,9 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
 
     def _download(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries
-        from airflow_provider_jobstatus.operators.destination import file_name, resolve
+        from airflow_provider_jobstatus.operators.destination import resolve
         from airflow_provider_jobstatus.operators.download import save
+        from airflow_provider_jobstatus.operators.naming import file_name
 
         with hook.connect() as client, client.open(hook.with_credentials(hook.file_flow(job_id))) as reply:
             name = file_name(reply.headers.get("content-disposition", ""), job_id.rpartition("/")[2])

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.exceptions import DestinationError
-from airflow_provider_jobstatus.operators.destination import file_name, resolve, writing
+from airflow_provider_jobstatus.operators.destination import resolve, writing
+from airflow_provider_jobstatus.operators.naming import file_name
 from tests.operators.storage import ObjectStorage, attached
 
 
