@@ -15,12 +15,15 @@ from typing import Any
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.ids import job_ids, lasting, path_segment, single_job_id
 from airflow_provider_jobstatus.core.jobs import TERMINAL_STATES, JobState
+from airflow_provider_jobstatus.core.places import destination_text, local_path
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import BadSettings
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # "s3:/lake" and "s3//lake" would be folders of the worker.
-_MISTYPED_SCHEME = re.compile(r"(s3a?|gs|gcs|abfss?|adl|file)(:/?(?!/)|//)|://")
+_MISTYPED_SCHEME = re.compile(
+    r"(s3a?|gs|gcs|abfss?|adl|file|local|memory|sftp|ssh)(:/?(?!/)|//)|://", re.IGNORECASE
+)
 
 
 def seconds(name: str, value: object) -> float:
@@ -125,15 +128,22 @@ def destination(value: object) -> None:
     """
     Check that ``value`` can be the place of a file, unless it is yet to be rendered.
 
-    :raises BadSettings: it is no text, empty, or a URI with a typing mistake.
+    :param value: text, a ``Path`` or an ``ObjectStoragePath``.
+    :raises BadSettings: it is none of these, empty, a URI with a typing mistake or of another machine's file,
+        or has a shell's variable in it.
     """
-    if not is_known(value):
+    text = destination_text(value)
+    if not is_known(value if text is None else text):
         return
-    if not isinstance(value, str) or not value.strip() or _CONTROL.search(value):
+    if text is None or not text.strip() or _CONTROL.search(text):
         raise BadSettings(f"destination is {_shown(value)}; give a path or a URI")
-    if mistyped := _MISTYPED_SCHEME.match(value):
-        scheme = f"{mistyped[1] or 's3'}://"
+    if mistyped := _MISTYPED_SCHEME.match(text):
+        scheme = f"{(mistyped[1] or 's3').lower()}://"
         raise BadSettings(f"destination {_shown(value)} begins with {mistyped[0]!r}; give, say, {scheme!r}")
+    try:
+        local_path(text)
+    except SettingsError as error:
+        raise BadSettings(str(error)) from None
 
 
 def is_known(value: object) -> bool:

@@ -7,36 +7,44 @@ the end. Whatever goes wrong before, nothing is left under the destination.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
-from urllib.parse import urlsplit
 
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.places import destination_text, local_path, scheme_of, uri_caveat
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DestinationError
-from airflow_provider_jobstatus.operators.local import local_file
+from airflow_provider_jobstatus.operators.local import check_kind, local_file
 from airflow_provider_jobstatus.operators.remote import filesystem, remote_file
+
+log = logging.getLogger(__name__)
 
 IfExists = Literal["replace", "fail"]
 
 #: Size of the parts of an object; s3fs alone would hold 50 MiB of it, more than once. S3 takes 10,000 parts.
 PART_BYTES = 8 * 1024 * 1024
-_LOCAL = ("", "file", "local")
 
 
 def resolve(destination: object, name: str) -> str:
     """
     Return where to write: ``destination``, or, if that ends in a slash, ``name`` in that folder.
 
+    :param destination: text, or a path's object; the latter cannot end in a slash.
     :raises DestinationError: empty, or no path at all.
     """
-    if not isinstance(destination, (str, os.PathLike)):
+    path = destination_text(destination)
+    if path is None:
         raise DestinationError(f"destination is a {type(destination).__name__}; give a path or a URI")
-    path = str(destination)
     if not path.strip():
         raise DestinationError("destination is empty; give a path or a URI")
+    if (local := _local(path)) is not None:
+        # As another task can read it: neither it nor ObjectStoragePath expands a ~, or knows localhost.
+        scheme = scheme_of(path)
+        path = f"{scheme}://{local}" if scheme else local
     return path + name if path.endswith("/") else path
 
 
@@ -50,13 +58,12 @@ def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
     :param if_exists: what to do with a file that is there.
     :raises DestinationError: it cannot be written.
     """
-    scheme = urlsplit(path).scheme if "://" in path else ""
     try:
-        if scheme in _LOCAL:
-            with local_file(Path(path.partition("://")[2] if scheme else path), if_exists) as file:
+        if (local := _local(path)) is not None:
+            with local_file(Path(local), if_exists) as file:
                 yield file
         else:
-            with remote_file(path, scheme, if_exists, PART_BYTES) as file:
+            with remote_file(path, if_exists, PART_BYTES) as file:
                 yield file
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {type(error).__name__}: {_reason(error)}") from error
@@ -65,15 +72,37 @@ def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
         raise DestinationError(f"cannot write {clean(path)}: {clean(error)}") from None
 
 
-def check_filesystem(destination: object) -> None:
+def check_destination(destination: object) -> None:
     """
-    Find out before anything else is done whether there is a filesystem for ``destination``.
+    Find out before anything else is done whether ``destination`` can be written to, as far as that shows.
 
-    :raises DestinationError: there is none; names what to install.
+    :raises DestinationError: there is no filesystem for it; names what to install. It is a device or another
+        thing that is no file, or a form that would be taken for a file's name.
     """
-    scheme, separator, _ = str(destination).partition("://")
-    if separator and scheme not in _LOCAL:
-        filesystem(str(destination), scheme)
+    text = destination_text(destination) or ""
+    if caveat := uri_caveat(text):
+        log.warning(caveat)
+    if (local := _local(text)) is None:
+        filesystem(text)
+    elif not text.endswith("/"):
+        check_kind(Path(local))
+
+
+def _local(path: str) -> str | None:
+    """Return the path of a file of this machine, its home folder put in, or None for one in a storage."""
+    try:
+        local = local_path(path)
+    except SettingsError as error:
+        raise DestinationError(str(error)) from None
+    if local is None:
+        return None
+    found = os.path.expanduser(local)
+    if found.startswith("~"):
+        user = found.partition("/")[0]
+        raise DestinationError(
+            f"cannot write {path}: {user} has no home here; a file's name would be ./{user}"
+        )
+    return found
 
 
 def _reason(error: OSError) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,8 +15,35 @@ from typing import BinaryIO
 
 from airflow_provider_jobstatus.exceptions import DestinationError
 
+log = logging.getLogger(__name__)
+
 #: Age, in seconds, at which a part that was never finished is removed.
 STALE_AFTER = 86_400.0
+#: As many symbolic links as Linux follows in one path.
+MAX_LINKS = 40
+_KINDS = {
+    stat.S_IFDIR: "a folder; end it with / to write into it",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def check_kind(path: Path) -> None:
+    """
+    Refuse to replace what is no file.
+
+    :raises DestinationError: there is a folder, a device, a pipe or a socket.
+    """
+    try:
+        # Through links: /dev/stdout is one, and what it leads to is a name in no folder.
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # nothing there, or what cannot be looked at cannot be written either
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+        raise DestinationError(f"cannot write {path}: it is {kind}")
 
 
 @contextmanager
@@ -21,16 +51,19 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
     """
     Open ``path`` for writing; publish it if the ``with`` ends well, else leave nothing.
 
-    :raises DestinationError: it is a folder, or is there and may not be replaced.
+    A symbolic link is followed, and stays.
+
+    :raises DestinationError: it is no file, a link that anybody may have made, or is there and may not be
+        replaced.
     :raises OSError: it cannot be written.
     """
-    if path.is_dir():
-        raise DestinationError(f"cannot write {path}: it is a folder; end it with / to write into it")
-    if if_exists == "fail" and path.exists():
-        raise DestinationError(f"{path} exists already, and if_exists is 'fail'")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent)
-    part = path.with_name(f".jobstatus-{uuid.uuid4().hex}.part")
+    check_kind(path)
+    target = _followed(path)
+    if if_exists == "fail" and target.exists():
+        raise _exists_already(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target.parent)
+    part = target.with_name(f".jobstatus-{uuid.uuid4().hex}.part")
     # Only for us: what vendors reject holds personal data.
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -38,26 +71,95 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        if if_exists == "fail":
+            try:
+                _publish_new(part, target)
+            except FileExistsError:
+                raise _exists_already(path) from None
+        else:
+            os.replace(part, target)
     except BaseException:
         with suppress(OSError):
             part.unlink()
         raise
-    _sync_folder(path.parent)
+    _sync_folder(target.parent)
+
+
+def _exists_already(path: Path) -> DestinationError:
+    return DestinationError(f"{path} exists already, and if_exists is 'fail'")
+
+
+def _publish_new(part: Path, target: Path) -> None:
+    """
+    Give ``part`` the name ``target``, which nothing may have: of two writers, the second fails.
+
+    :raises FileExistsError: something has it.
+    """
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        # NFS may say so of a link that it has just made, if its first answer was lost.
+        if not os.path.samestat(part.lstat(), target.lstat()):
+            raise
+    except OSError:
+        # No hard links here. An empty file takes the name, which is then replaced at once.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            os.replace(part, target)
+        except BaseException:
+            with suppress(OSError):
+                target.unlink()
+            raise
+        return
+    with suppress(OSError):
+        part.unlink()
+
+
+def _followed(path: Path) -> Path:
+    """
+    Return where ``path`` leads, through links in any of its folders.
+
+    :raises DestinationError: a link stands in a folder in which everybody may have made it.
+    :raises OSError: links lead in a circle.
+    """
+    links = 0
+    reached = Path("/") if path.is_absolute() else Path.cwd()
+    ahead = list(reversed(path.parts))
+    while ahead:
+        name = ahead.pop()
+        step = reached / name
+        if name == ".." or not step.is_symlink():
+            reached = reached.parent if name == ".." else step
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        if reached.stat().st_mode & stat.S_IWOTH:
+            raise DestinationError(
+                f"cannot write {path}: {step} is a symbolic link in a folder that everybody may write to, so "
+                "it may lead anywhere; give the path that it leads to"
+            )
+        ahead += reversed(Path(os.readlink(step)).parts)
+    return reached
 
 
 def _sweep(folder: Path) -> None:
     """Remove what a worker that was killed has left of ours."""
-    for stale in folder.glob(".jobstatus-*.part"):
-        with suppress(OSError):
-            if stale.stat().st_mtime < time.time() - STALE_AFTER:
-                stale.unlink()
+    # A folder may be open for writing only.
+    with suppress(OSError):
+        for stale in folder.glob(".jobstatus-*.part"):
+            with suppress(OSError):
+                if stale.stat().st_mtime < time.time() - STALE_AFTER:
+                    stale.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
-    # Without it, a power cut may undo the rename.
-    handle = os.open(folder, os.O_RDONLY)
+    """Make sure of a file's new name, which a power cut might undo; the file is there in any case."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        log.warning("%s cannot be synced (%s): a power cut may undo what was written", folder, error.strerror)

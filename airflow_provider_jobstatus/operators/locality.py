@@ -6,6 +6,8 @@ import re
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_jobstatus.core.places import LOCAL_SCHEMES, scheme_of
+
 _ON_ONE_MACHINE = ("LocalExecutor", "SequentialExecutor")
 
 
@@ -16,7 +18,7 @@ def local_caveat(destination: str, executor: str | None) -> str | None:
     :param destination: path or URI.
     :param executor: the task's own, or None for Airflow's.
     """
-    if "://" in destination and not destination.startswith(("file://", "local://")):
+    if scheme_of(destination) not in LOCAL_SCHEMES:
         return None
     name = _class_name(executor)
     if name in _ON_ONE_MACHINE:

@@ -14,7 +14,7 @@ from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFinished, task_error
 from airflow_provider_jobstatus.hooks.ruler import FailuresFormat, RulerHook
-from airflow_provider_jobstatus.operators.destination import IfExists, check_filesystem
+from airflow_provider_jobstatus.operators.destination import IfExists, check_destination
 from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
 
     :param job_id: (templated) ``"<siteId>/<jobId>"``, ``"<jobId>"`` with the connection's ``site_id``, or the
         dict that ``BatchJobSensor`` returned for the job.
-    :param destination: (templated) local path or any URI of ``ObjectStoragePath``. A trailing slash means
-        "into this folder, under the name that Ruler gives the file". A local file is readable by its owner
-        only.
+    :param destination: (templated) local path, any URI of ``ObjectStoragePath``, or an object of either. A
+        trailing slash means "into this folder, under the name that Ruler gives the file", with the site and
+        the job in it: ``failures-<siteId>--<jobId>.csv``. A local file is readable by its owner only.
     :param ruler_conn_id: (templated) connection of type ``ruler``.
     :param file_format: (templated) ``"csv"`` or ``"json"``.
     :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
@@ -57,7 +57,7 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
         self,
         *,
         job_id: Any,
-        destination: str,
+        destination: object,
         ruler_conn_id: str = RulerHook.default_conn_name,
         file_format: FailuresFormat = "csv",
         if_exists: IfExists = "replace",
@@ -85,7 +85,7 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
         arguments.choice("file_format", self.file_format, get_args(FailuresFormat))
         if caveat := local_caveat(str(self.destination), self.executor):
             self.log.warning(caveat)
-        check_filesystem(self.destination)
+        check_destination(self.destination)
         hook = RulerHook(self.ruler_conn_id)
         try:
             job_id = single_job_id(self.job_id)
@@ -111,18 +111,22 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
         from airflow_provider_jobstatus.operators.destination import resolve
         from airflow_provider_jobstatus.operators.download import save
-        from airflow_provider_jobstatus.operators.naming import file_name
+        from airflow_provider_jobstatus.operators.naming import file_name, name_for_job
 
-        default_name = f"failures.{self.file_format}"
+        job = "/".join(hook.split_job_id(status.job_id))
+
+        def path(content_disposition: str = "") -> str:
+            name = file_name(content_disposition, f"failures.{self.file_format}")
+            return resolve(self.destination, name_for_job(name, job))
+
         if status.state is JobState.SUCCEEDED:
-            return self._no_rows(resolve(self.destination, default_name))
+            return self._no_rows(path())
         flow = hook.with_credentials(hook.failures_flow(status.job_id, self.file_format))
         try:
             with hook.connect() as client, client.open(flow) as reply:
-                name = file_name(reply.headers.get("content-disposition", ""), default_name)
                 return save(
                     reply,
-                    resolve(self.destination, name),
+                    path(reply.headers.get("content-disposition", "")),
                     self.if_exists,
                     count_csv_rows if self.file_format == "csv" else count_json_rows,
                     (status.counts or {}).get("failed"),
@@ -131,7 +135,7 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
             # A job that failed as a whole, before any row was looked at, has no rows to show.
             if status.state is not JobState.FAILED or (status.counts or {}).get("failed"):
                 raise
-            return self._no_rows(resolve(self.destination, default_name))
+            return self._no_rows(path())
 
     def _no_rows(self, path: str) -> dict[str, Any]:
         from airflow_provider_jobstatus.operators.destination import writing

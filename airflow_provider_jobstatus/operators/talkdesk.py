@@ -19,7 +19,7 @@ from airflow_provider_jobstatus.exceptions import (
     task_error,
 )
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
-from airflow_provider_jobstatus.operators.destination import IfExists, check_filesystem
+from airflow_provider_jobstatus.operators.destination import IfExists, check_destination
 from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
 
     :param job_id: (templated) ``"<report_type>/<jobId>"``, or the dict that ``BatchJobSensor`` returned for
         the job.
-    :param destination: (templated) local path or any URI of ``ObjectStoragePath``. A trailing slash means
-        "into this folder, under the name that the storage gives the file". A local file is readable by its
-        owner only.
+    :param destination: (templated) local path, any URI of ``ObjectStoragePath``, or an object of either. A
+        trailing slash means "into this folder, under the name that the storage gives the file", with the job
+        in it: ``report-<report_type>--<jobId>.csv``, or as it is if it ends in the job's id already. A local
+        file is readable by its owner only.
     :param talkdesk_conn_id: (templated) connection of type ``talkdesk``.
     :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
 
@@ -62,7 +63,7 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
         self,
         *,
         job_id: Any,
-        destination: str,
+        destination: object,
         talkdesk_conn_id: str = TalkdeskHook.default_conn_name,
         if_exists: IfExists = "replace",
         **kwargs: Any,
@@ -85,7 +86,7 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
         arguments.destination(self.destination)
         if caveat := local_caveat(str(self.destination), self.executor):
             self.log.warning(caveat)
-        check_filesystem(self.destination)
+        check_destination(self.destination)
         hook = TalkdeskHook(self.talkdesk_conn_id)
         try:
             job_id = single_job_id(self.job_id)
@@ -110,13 +111,14 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries
         from airflow_provider_jobstatus.operators.destination import resolve
         from airflow_provider_jobstatus.operators.download import save
-        from airflow_provider_jobstatus.operators.naming import file_name
+        from airflow_provider_jobstatus.operators.naming import file_name, name_for_job
 
         with hook.connect() as client, client.open(hook.with_credentials(hook.file_flow(job_id))) as reply:
-            name = file_name(reply.headers.get("content-disposition", ""), job_id.rpartition("/")[2])
+            kind, job = hook.split_job_id(job_id)
+            name = file_name(reply.headers.get("content-disposition", ""), job)
             file_format = _format(name, reply.content_type)
             counters = {"csv": count_csv_rows, "json": count_entries, None: _drain}
-            path = resolve(self.destination, name)
+            path = resolve(self.destination, name_for_job(name, f"{kind}/{job}", unique=True))
             manifest = save(reply, path, self.if_exists, counters[file_format], None)
         return {**manifest, "format": file_format}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,9 @@ from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.exceptions import DestinationError
 from airflow_provider_jobstatus.operators.destination import resolve, writing
-from airflow_provider_jobstatus.operators.naming import file_name
 from tests.operators.storage import ObjectStorage, attached
 
 
@@ -26,46 +22,6 @@ def write(path: str, content: bytes = b"rows", **options: Any) -> None:
 
 def everything(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-@pytest.mark.parametrize(
-    ("header", "name"),
-    [
-        ('attachment; filename="failures.csv"', "failures.csv"),
-        ("attachment; filename=failures.csv", "failures.csv"),
-        ("ATTACHMENT; FILENAME=failures.csv; size=3", "failures.csv"),
-        ('attachment; filename="my failures (2).csv"', "my failures (2).csv"),
-        ('attachment; filename="a;b.csv"', "a"),
-        ("", "default.csv"),
-        ("attachment", "default.csv"),
-        ('attachment; filename=""', "default.csv"),
-        ('attachment; filename=".."', "default.csv"),
-        ('attachment; filename="/"', "default.csv"),
-        ('attachment; filename="../../etc/passwd"', "passwd"),
-        ('attachment; filename="..%2F..%2Fetc%2Fpasswd"', "passwd"),
-        ('attachment; filename="..\\..\\boot.ini"', "boot.ini"),
-        ('attachment; filename="/etc/cron.d/job"', "job"),
-        ('attachment; filename=".bashrc"', "bashrc"),
-        ('attachment; filename="a\x00b\r\nc.csv"', "a b c.csv"),
-        ('attachment; filename="a%00b.csv"', "a b.csv"),
-        ('attachment; filename="$(rm -rf x)`y`.csv"', "_(rm -rf x)_y_.csv"),
-        ('attachment; filename="gr\u00fc\u00dfe\u202ecsv.exe"', "gr__e csv.exe"),
-        ("attachment; filename*=UTF-8''failures.csv", "default.csv"),
-    ],
-)
-def test_the_name_that_a_server_gives_is_a_hint_made_harmless(header: str, name: str) -> None:
-    assert file_name(header, "default.csv") == name
-
-
-@settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.text(max_size=300).map('attachment; filename="{}"'.format) | st.text(max_size=100))
-def test_no_name_leaves_the_folder_or_is_too_long(header: str) -> None:
-    name = file_name(header, "default.csv")
-    assert name == os.path.basename(name)
-    assert name not in ("", ".", "..")
-    assert not name.startswith(".")
-    assert len(name.encode()) <= 150
-    assert name.isprintable()
 
 
 def test_a_destination_that_ends_in_a_slash_is_a_folder() -> None:

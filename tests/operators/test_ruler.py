@@ -131,23 +131,36 @@ def test_rows_are_counted_with_quoted_line_breaks_and_ragged_rows_in_mind(
 def test_a_slash_at_the_end_means_into_this_folder_under_the_files_own_name(
     job: Sandbox, tmp_path: Path
 ) -> None:
-    assert run(f"{tmp_path}/new/")["path"] == f"{tmp_path}/new/failures.csv"
-    assert run(f"file://{tmp_path}/uri/")["path"] == f"file://{tmp_path}/uri/failures.csv"
+    name = "failures-demo-site--rev-1"
+    assert run(f"{tmp_path}/new/")["path"] == f"{tmp_path}/new/{name}.csv"
+    assert run(f"file://{tmp_path}/uri/")["path"] == f"file://{tmp_path}/uri/{name}.csv"
     # The server names no JSON file.
-    assert run(f"{tmp_path}/new/", file_format="json")["path"] == f"{tmp_path}/new/failures.json"
-    assert everything(tmp_path) == ["new", "new/failures.csv", "new/failures.json", "uri", "uri/failures.csv"]
+    assert run(f"{tmp_path}/new/", file_format="json")["path"] == f"{tmp_path}/new/{name}.json"
+    # The same job once more, its site named by the connection.
+    assert run(f"{tmp_path}/new/", job_id="rev-1")["path"] == f"{tmp_path}/new/{name}.csv"
+    assert everything(tmp_path) == ["new", f"new/{name}.csv", f"new/{name}.json", "uri", f"uri/{name}.csv"]
+
+
+def test_jobs_of_one_name_at_two_sites_share_no_file(sandbox: Sandbox, tmp_path: Path) -> None:
+    for site, failed in (("east", 2), ("west", 0)):
+        spec = {"total_rows": 9, "failed_rows": failed, "pending_seconds": 0, "processing_seconds": 0}
+        sandbox.put_job("ruler", f"{site}/nightly", **spec)
+    rows = {site: run(f"{tmp_path}/", job_id=f"{site}/nightly")["rows"] for site in ("east", "west", "east")}
+    assert rows == {"east": 2, "west": 0}
+    assert everything(tmp_path) == ["failures-east--nightly.csv", "failures-west--nightly.csv"]
+    assert (tmp_path / "failures-east--nightly.csv").stat().st_size > 0
 
 
 @pytest.mark.parametrize(
     ("hint", "name"),
     [
-        ("../../../../tmp/evil.csv", "evil.csv"),
-        ("..%2F..%2Fevil.csv", "evil.csv"),
-        ("/etc/passwd", "passwd"),
-        ("..\\..\\evil.csv", "evil.csv"),
-        ("..", "failures.csv"),
-        ("", "failures.csv"),
-        ("`rm`;$(x).csv", "_rm_"),
+        ("../../../../tmp/evil.csv", "evil-demo-site--rev-1.csv"),
+        ("..%2F..%2Fevil.csv", "evil-demo-site--rev-1.csv"),
+        ("/etc/passwd", "passwd-demo-site--rev-1"),
+        ("..\\..\\evil.csv", "evil-demo-site--rev-1.csv"),
+        ("..", "failures-demo-site--rev-1.csv"),
+        ("", "failures-demo-site--rev-1.csv"),
+        ("`rm`;$(x).csv", "_rm___(x)-demo-site--rev-1.csv"),
     ],
 )
 def test_a_hostile_file_name_stays_in_the_folder(job: Sandbox, tmp_path: Path, hint: str, name: str) -> None:
@@ -181,8 +194,8 @@ def test_an_existing_file_may_be_protected(job: Sandbox, tmp_path: Path) -> None
 
 def test_the_rows_arrive_in_an_object_storage(job: Sandbox) -> None:
     with attached(ObjectStorage(published_by="commit")) as lake:
-        assert run("s3://lake/2026/")["path"] == "s3://lake/2026/failures.csv"
-        assert lake.objects == {"lake/2026/failures.csv": CSV}
+        assert run("s3://lake/2026/")["path"] == "s3://lake/2026/failures-demo-site--rev-1.csv"
+        assert lake.objects == {"lake/2026/failures-demo-site--rev-1.csv": CSV}
 
 
 def test_an_access_token_fetches_as_well(
@@ -243,14 +256,14 @@ def test_a_fully_good_job_gives_no_rows_and_is_not_asked_for_any(
     put_job(sandbox, total_rows=10)
     assert run(f"{tmp_path}/", file_format=file_format) == {
         "job_id": JOB,
-        "path": f"{tmp_path}/failures.{file_format}",
+        "path": f"{tmp_path}/failures-demo-site--rev-1.{file_format}",
         "bytes": len(content),
         "rows": 0,
         "sha256": hashlib.sha256(content).hexdigest(),
         "format": file_format,
         "verified_by": "status",
     }
-    assert (tmp_path / f"failures.{file_format}").read_bytes() == content
+    assert (tmp_path / f"failures-demo-site--rev-1.{file_format}").read_bytes() == content
     assert targets(sandbox) == [STATUS]
 
 

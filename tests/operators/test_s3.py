@@ -18,6 +18,7 @@ from typing import Any
 
 import boto3
 import pytest
+import s3fs
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
@@ -288,6 +289,49 @@ def test_a_task_that_is_not_at_work_is_not_interrupted(storage: Storage) -> None
         task_id="fetch", job_id="site/job", destination=storage.destination
     )
     task.on_kill()  # as Airflow does after execution_timeout
+
+
+# Two writers
+
+
+@pytest.mark.parametrize("size", [0, 1000, PART + 1], ids=["empty", "one part", "two parts"])
+@pytest.mark.parametrize("theirs", [b"", b"theirs", BODY], ids=["empty", "small", "large"])
+def test_what_another_has_written_meanwhile_stays(storage: Storage, size: int, theirs: bytes) -> None:
+    path, said = storage.destination, r"rows\.csv exists already, and if_exists is 'fail'$"
+    with pytest.raises(DestinationError, match=said), writing(path, "fail") as file:  # noqa: PT012
+        file.write(BODY[:size])
+        storage.put(theirs)
+    assert storage.held() == {"rows.csv": theirs}
+
+
+@pytest.mark.parametrize("size", [0, 1000, PART + 1], ids=["empty", "one part", "two parts"])
+@pytest.mark.parametrize("storage", ["s3"], indirect=True)
+def test_s3_itself_refuses_what_appears_after_the_last_look(
+    storage: Storage, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = s3fs.S3FileSystem.exists
+
+    def looks_and_then_it_appears(*arguments: Any) -> bool:
+        there: bool = looked(*arguments)
+        if (looks := looks_and_then_it_appears.__dict__).setdefault("made", 0):
+            storage.put(b"theirs")
+        looks["made"] += 1
+        return there
+
+    monkeypatch.setattr(s3fs.S3FileSystem, "exists", looks_and_then_it_appears)
+    with (
+        pytest.raises(DestinationError, match=r"rows\.csv exists already, and if_exists is 'fail'$"),
+        writing(storage.destination, "fail") as file,
+    ):
+        file.write(BODY[:size])
+    assert storage.held() == {"rows.csv": b"theirs"}
+
+
+@pytest.mark.parametrize("size", [0, 1000, PART + 1], ids=["empty", "one part", "two parts"])
+def test_what_must_be_new_and_is_arrives_whole(storage: Storage, size: int) -> None:
+    with writing(storage.destination, "fail") as file:
+        file.write(BODY[:size])
+    assert storage.held() == {"rows.csv": BODY[:size]}
 
 
 # A storage that does not want

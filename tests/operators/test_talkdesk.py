@@ -170,8 +170,8 @@ def test_a_slash_at_the_end_means_into_this_folder_under_the_files_own_name(
 @pytest.mark.parametrize(
     ("hint", "name"),
     [
-        ('attachment; filename="../../evil.csv"', "evil.csv"),
-        ('attachment; filename="..%2F..%2Fevil.csv"', "evil.csv"),
+        ('attachment; filename="../../evil.csv"', "evil-calls--0f9c.csv"),
+        ('attachment; filename="..%2F..%2Fevil.csv"', "evil-calls--0f9c.csv"),
         ('attachment; filename=".."', "0f9c"),
         ("attachment", "0f9c"),
         ("", "0f9c"),

@@ -1,0 +1,79 @@
+"""Whether a destination lies on this machine, and where. From its text alone: nothing is looked up."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.text import clean
+
+# "simplecache::s3://" is a scheme, too.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://")
+#: Schemes of files of this machine; none is a path.
+LOCAL_SCHEMES = ("", "file", "local")
+_VARIABLE = re.compile(r"\$[A-Za-z_]\w*|\$\{[^}]*\}|%[A-Z][A-Z_]+%")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+def destination_text(destination: object) -> str | None:
+    """
+    Return the path or URI that ``destination`` is, or None if it is none.
+
+    :param destination: text, a ``Path``, or an ``ObjectStoragePath``, which is no ``os.PathLike``.
+    """
+    if isinstance(destination, os.PathLike):
+        destination = os.fspath(destination)
+    elif isinstance(getattr(destination, "protocol", None), str):
+        return str(destination)
+    return destination if isinstance(destination, str) else None
+
+
+def scheme_of(destination: str) -> str:
+    """Return the scheme of a URI in lower case; of a path, the empty text."""
+    found = _SCHEME.match(destination)
+    return found[1].lower() if found else ""
+
+
+def local_path(destination: str) -> str | None:
+    """
+    Return the path of a file of this machine, or None if ``destination`` is in a storage.
+
+    A URI is read as ``ObjectStoragePath`` reads it, for which ``%20`` is three characters; but ``localhost``,
+    which that takes for a folder, is this machine. A ``~`` is still there.
+
+    :raises SettingsError: a shell's variable, which would become a folder of that name, or another machine.
+    """
+    scheme = scheme_of(destination)
+    path = destination
+    if scheme and scheme in LOCAL_SCHEMES:
+        authority, slash, path = destination[len(scheme) + 3 :].partition("/")
+        host = authority.rpartition("@")[2]
+        if host.startswith("~"):
+            path = host + slash + path
+        elif host.lower() in ("", "localhost"):
+            path = "/" + path
+        else:
+            raise SettingsError(
+                f"destination {clean(destination, 80)!r} is a file of the machine {clean(host, 80)!r}; "
+                f"give '{scheme}:///' and the path from the root"
+            )
+    elif scheme:
+        return None
+    if variable := _VARIABLE.search(path):
+        raise SettingsError(
+            f"destination {clean(destination, 80)!r} has {clean(variable[0], 80)!r}, which no shell replaces "
+            "here; give the path itself, or a template"
+        )
+    return path
+
+
+def uri_caveat(destination: str) -> str | None:
+    """Return a sentence if ``destination`` is a local URI whose escapes may have been meant as such."""
+    scheme = scheme_of(destination)
+    if scheme and scheme in LOCAL_SCHEMES and (escape := _ESCAPE.search(destination)):
+        return (
+            f"destination {clean(destination, 80)!r}: {escape[0]} is taken as these three characters, as "
+            "ObjectStoragePath does; if it stands for another character, give that"
+        )
+    return None
