@@ -15,7 +15,6 @@ from typing import Any
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.ids import job_ids, lasting, path_segment, single_job_id
 from airflow_provider_jobstatus.core.jobs import TERMINAL_STATES, JobState
-from airflow_provider_jobstatus.core.places import destination_text, local_path
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import BadSettings
 
@@ -132,6 +131,9 @@ def destination(value: object) -> None:
     :raises BadSettings: it is none of these, empty, a URI with a typing mistake or of another machine's file,
         or has a shell's variable in it.
     """
+    # A sensor has no destination, and this module is loaded for it at each parse.
+    from airflow_provider_jobstatus.core.places import destination_text, local_path
+
     text = destination_text(value)
     if not is_known(value if text is None else text):
         return
