@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_jobstatus.core.redaction import redact
-from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.core.text import TEXT_LIMIT, clean
 
 
 class VendorError(Exception):
@@ -69,8 +69,8 @@ class VendorError(Exception):
         self.__traceback__ = None
 
     def add(self, remark: str) -> None:
-        """Append a remark of ours to the reason."""
-        self.reason = clean(f"{self.reason}; {remark}")
+        """Append a remark of ours to the reason, which makes room for it if it is long."""
+        self.reason = clean(f"{clean(self.reason, max(TEXT_LIMIT - len(remark) - 2, 80))}; {remark}")
         self.args = (self.reason,)
 
     def __str__(self) -> str:

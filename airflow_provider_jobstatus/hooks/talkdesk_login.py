@@ -6,7 +6,7 @@ import base64
 import re
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken
@@ -21,6 +21,8 @@ from airflow_provider_jobstatus.hooks.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+T = TypeVar("T")
 
 
 class Region(NamedTuple):
@@ -37,6 +39,10 @@ REGIONS = {
     "au": Region("https://api.mytalkdesk.au", "talkdeskid.au"),
     "uk": Region("https://api.talkdeskapp.co.uk", None),
 }
+#: How the paths of all calls about reports begin, behind the base URL's own.
+REPORTS = "/data/reports/"
+#: The scope that a call needs, by its method.
+SCOPES = {"GET": "data-reports:read", "POST": "data-reports:write", "DELETE": "data-reports:write"}
 #: Life of a signed login, in seconds.
 ASSERTION_LIFE = 300
 #: Seconds that two clocks may differ without being taken for wrong.
@@ -53,6 +59,20 @@ class TalkdeskLogin(BatchJobHook):
         if (connection.host or "").strip():
             return settings
         return settings.at(with_port(cls._region(settings).api, connection.port))
+
+    def with_credentials(self, flow: Flow[T], sent: list[Mapping[str, str]] | None = None) -> Flow[T]:
+        """Return ``flow`` with credentials; what refuses them says which scope is needed."""
+        try:
+            return (yield from super().with_credentials(flow, sent))
+        except AccessDenied as error:
+            if error.path.startswith(f"{urlsplit(self.settings.base_url).path}{REPORTS}"):
+                error.add(f"this call needs the scope {SCOPES[error.method]}")
+            elif error.method == "POST":
+                error.add(
+                    f"the client needs the scope {SCOPES['GET']}; for some minutes after a scope was granted "
+                    "Talkdesk refuses the login"
+                )
+            raise
 
     @staticmethod
     def _region(settings: Settings) -> Region:

@@ -421,3 +421,48 @@ def test_the_same_login_shares_a_token_and_another_does_not() -> None:
     ]
     assert len({id(slot(hook)) for hook in [talkdesk(), *others]}) == 5
     assert slot(by_key(EC_PEM)) is slot(by_key(EC_PEM.replace("\n", "\\n")))
+
+
+# Scopes
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("host", ["", "https://gw.example/td"])
+def test_a_refused_call_names_the_scope_that_it_needs(status: int, host: str) -> None:
+    extra = {"account": "acme", "token_url": TOKEN_URL}
+    hook = talkdesk(host=host, extra=extra)
+    for asked in (hook.status_flow("calls/1"), hook.file_flow("calls/1"), hook.list_flow("calls")):
+        flow = hook.with_credentials(asked)
+        next(flow)
+        flow.send("token-1")
+        flow.send(Response(status))
+        flow.send("token-2")
+        with pytest.raises(AccessDenied) as caught:
+            flow.send(Response(status, {}, b"no " * 1000))
+        assert str(caught.value).endswith("; this call needs the scope data-reports:read")
+
+
+def test_a_refused_login_says_that_a_new_scope_takes_minutes() -> None:
+    hook = talkdesk()
+    flow = hook.with_credentials(hook.status_flow("calls/1"))
+    exchange = next(flow)
+    login_flow = exchange.flow()
+    next(login_flow)
+    with pytest.raises(AccessDenied) as refused:
+        login_flow.send(Response(401, {}, b'{"error": "invalid_client"}'))
+    with pytest.raises(AccessDenied) as caught:
+        flow.throw(refused.value)
+    assert "invalid_client" in str(caught.value)
+    assert "needs the scope data-reports:read; for some minutes after a scope" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_storage_that_refuses_says_nothing_of_a_scope() -> None:
+    hook = talkdesk()
+    flow = hook.with_credentials(hook.file_flow("calls/1"))
+    next(flow)
+    flow.send("token-1")
+    flow.send(Response(303, {"location": "https://lake.example/data/1?X-Amz-Signature=s"}))
+    with pytest.raises(AccessDenied) as caught:
+        flow.send(Response(401))
+    assert "scope" not in str(caught.value)
