@@ -12,29 +12,29 @@ from typing import Any
 #: Extra fields that every vendor's connection has.
 _COMMON_FIELDS: dict[str, Any] = {
     "statuses": {
-        "label": "Status words",
+        "label": "Status words (JSON)",
         "description": (
-            'Vendor words that this provider does not know, as JSON: {"Paused": "running"}. '
+            'Words of the vendor that this provider does not know, such as {"Paused": "running"}. '
             "States: running, succeeded, partial, failed, cancelled."
         ),
         "schema": {"type": ["string", "null"], "format": "json"},
     },
     "timeout": {
-        "label": "Longest call",
-        "description": "Seconds that one call may take as a whole. Default 60.",
+        "label": "Request timeout (s)",
+        "description": "Seconds that one request may take as a whole. Default 60.",
         "schema": {"type": ["number", "null"], "minimum": 1, "default": 60},
     },
     "requests_per_second": {
-        "label": "Requests a second",
+        "label": "Requests per second",
         "description": (
-            "That each triggerer sends with this key on average. Default: what the vendor documents, else no "
-            "limit."
+            "How many each triggerer sends with this key on average. Default: what the vendor documents, or "
+            "no limit."
         ),
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
     },
     "burst": {
-        "label": "Requests at once",
-        "description": "That may be sent at once after a time of rest. Default 10.",
+        "label": "Burst",
+        "description": "How many requests may be sent at once after a pause. Default 10.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "verify": {
@@ -46,8 +46,8 @@ _COMMON_FIELDS: dict[str, Any] = {
         "schema": {"type": ["string", "null"]},
     },
     "allow_http": {
-        "label": "Allow http",
-        "description": "Accept a plain http:// address outside this machine. Credentials travel readable.",
+        "label": "Allow plain HTTP",
+        "description": "Accept an http:// address outside this machine. Credentials travel readable.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
 }
@@ -136,7 +136,7 @@ _AFTERCARE: dict[str, Any] = {
     "hook-name": "Aftercare",
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port", "login"],
-        "relabeling": {"host": "Base URL", "password": "API key"},
+        "relabeling": {"host": "Base URL", "password": "API key (required)"},
         "placeholders": {
             "host": "https://surveys.getaftercare.com/api/v1",
             "password": "from Developer, General",
@@ -151,7 +151,7 @@ _QUESTIONPRO: dict[str, Any] = {
     "hook-name": "QuestionPro",
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port", "login"],
-        "relabeling": {"host": "Data centre", "password": "API key"},
+        "relabeling": {"host": "Base URL", "password": "API key (required)"},
         "placeholders": {
             "host": "https://api.questionpro.com",
             "password": "of your user",
@@ -168,24 +168,24 @@ _RULER: dict[str, Any] = {
         "hidden-fields": ["schema", "port"],
         "relabeling": {
             "host": "Base URL",
-            "login": "User",
-            "password": "Password or access token",
+            "login": "User name",
+            "password": "Access token or password (required)",
         },
         "placeholders": {
             "host": "https://rest.rulerapi.com/v1",
             "login": "empty for an access token",
-            "password": "of the user, or the access token itself",
+            "password": "the access token, or the password of the user name",
         },
     },
     "conn-fields": {
         "site_id": {
-            "label": "Site",
-            "description": "Default siteId, for job ids that name none.",
+            "label": "Site id",
+            "description": "Site of job ids that name none. The Test button needs it.",
             "schema": {"type": ["string", "null"]},
         },
         "auth_url": {
             "label": "Login URL",
-            "description": "Where user and password are exchanged for a token. Default: Ruler's own.",
+            "description": "Where user name and password are exchanged for a token. Default: Ruler's own.",
             "schema": {"type": ["string", "null"], "format": "url"},
         },
         **_COMMON_FIELDS,
@@ -198,17 +198,17 @@ _TALKDESK: dict[str, Any] = {
     "hook-name": "Talkdesk Explore",
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port"],
-        "relabeling": {"host": "Base URL", "login": "Client id", "password": "Client secret"},
+        "relabeling": {"host": "Base URL", "login": "Client id (required)", "password": "Client secret"},
         "placeholders": {
             "host": "https://api.talkdeskapp.com",
             "login": "of your client",
-            "password": "empty for a private key",
+            "password": "required without a private key",
         },
     },
     "conn-fields": {
         "account": {
-            "label": "Account",
-            "description": "Name of your account: the first part of its login host.",
+            "label": "Account (required without Token URL)",
+            "description": "The first part of your login host: acme of acme.talkdeskid.com.",
             "schema": {"type": ["string", "null"]},
         },
         "region": {
@@ -218,7 +218,7 @@ _TALKDESK: dict[str, Any] = {
         },
         "token_url": {
             "label": "Token URL",
-            "description": "Login host in full, if the account's and region's own is not meant.",
+            "description": "Address of the login in full, instead of that of account and region.",
             "schema": {"type": ["string", "null"], "format": "url"},
         },
         "private_key": {
@@ -228,12 +228,12 @@ _TALKDESK: dict[str, Any] = {
         },
         "key_id": {
             "label": "Key id",
-            "description": "Of the private key.",
+            "description": "Id of the private key. Required with one.",
             "schema": {"type": ["string", "null"]},
         },
         "algorithm": {
             "label": "Algorithm",
-            "description": "Of the private key.",
+            "description": "How the private key signs.",
             "schema": {"type": ["string", "null"], "enum": ["ES256", "RS256"], "default": "ES256"},
         },
         **_COMMON_FIELDS,

@@ -167,7 +167,43 @@ def test_airflow_builds_the_connection_form_from_the_metadata() -> None:
         assert fields == set(connection_type["conn-fields"])
         behaviour = manager.field_behaviours[name]
         assert set(behaviour["hidden_fields"]) >= {"schema", "port"}
-        assert behaviour["relabeling"]["host"] in ("Base URL", "Data centre")
+        assert behaviour["relabeling"]["host"] == "Base URL"
+
+
+#: What cannot be left empty, and what may take its place.
+REQUIRED = {
+    "aftercare": {"password": "API key (required)"},
+    "questionpro": {"password": "API key (required)"},
+    "ruler": {"password": "Access token or password (required)"},
+    "talkdesk": {"login": "Client id (required)", "account": "Account (required without Token URL)"},
+}
+
+
+@pytest.mark.parametrize(
+    "connection_type", INFO["connection-types"], ids=lambda entry: entry["connection-type"]
+)
+def test_a_form_is_labelled_as_a_stranger_needs_it(connection_type: dict[str, Any]) -> None:
+    fields = connection_type["conn-fields"]
+    labels = connection_type["ui-field-behaviour"]["relabeling"] | {
+        name: field["label"] for name, field in fields.items()
+    }
+    required = {name: label for name, label in labels.items() if "required" in label}
+    assert required == REQUIRED[connection_type["connection-type"]]
+    expected = {
+        "timeout": "Request timeout (s)",
+        "burst": "Burst",
+        "requests_per_second": "Requests per second",
+        "statuses": "Status words (JSON)",
+        "key_id": "Key id",
+        "site_id": "Site id",
+    }
+    assert {name: labels[name] for name in expected if name in labels} == {
+        name: label for name, label in expected.items() if name in labels
+    }
+    # A duration names its unit, and no description only continues its label.
+    for field in fields.values():
+        assert field["description"].endswith(".")
+        assert not field["description"].startswith(("That ", "Of "))
 
 
 @pytest.fixture(scope="module")
