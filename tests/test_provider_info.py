@@ -33,6 +33,7 @@ INTERNAL = {
     "hooks.registry",
     "hooks.settings",
     "hooks.talkdesk_login",
+    "operators.connection",
     "operators.destination",
     "operators.download",
     "operators.local",

@@ -14,6 +14,7 @@ from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFinished, task_error
 from airflow_provider_jobstatus.hooks.ruler import FailuresFormat, RulerHook
+from airflow_provider_jobstatus.operators.connection import OfOneVendor
 from airflow_provider_jobstatus.operators.destination import IfExists, check_destination
 from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
+class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOperator):
     """
     Write the rows that a batch upload of revenue rejected to a file, byte by byte as Ruler sends them.
 
@@ -33,7 +34,9 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
     :param destination: (templated) local path, any URI of ``ObjectStoragePath``, or an object of either. A
         trailing slash means "into this folder, under the name that Ruler gives the file", with the site and
         the job in it: ``failures-<siteId>--<jobId>.csv``. A local file is readable by its owner only.
-    :param ruler_conn_id: (templated) connection of type ``ruler``.
+    :param conn_id: (templated) connection of type ``ruler``, by default ``ruler_default``. One of
+        ``default_args`` counts only if it is of that type.
+    :param ruler_conn_id: (templated) the same, by its older name.
     :param file_format: (templated) ``"csv"`` or ``"json"``.
     :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
 
@@ -50,7 +53,7 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
     :raises BadSettings: connection, job id or arguments; Airflow does not retry.
     """
 
-    template_fields: Sequence[str] = ("job_id", "destination", "ruler_conn_id", "file_format")
+    template_fields: Sequence[str] = ("job_id", "destination", "conn_id", "ruler_conn_id", "file_format")
     ui_color = "#e8f3ec"
 
     def __init__(
@@ -58,12 +61,12 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
         *,
         job_id: Any,
         destination: object,
-        ruler_conn_id: str = RulerHook.default_conn_name,
+        conn_id: str | None = None,
+        ruler_conn_id: str | None = None,
         file_format: FailuresFormat = "csv",
         if_exists: IfExists = "replace",
         **kwargs: Any,
     ) -> None:
-        arguments.connection_id("ruler_conn_id", ruler_conn_id)
         arguments.job(job_id)
         arguments.destination(destination)
         if arguments.is_known(file_format):
@@ -72,7 +75,7 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
         super().__init__(**kwargs)
         self.job_id = job_id
         self.destination = destination
-        self.ruler_conn_id = ruler_conn_id
+        self.take_connection(RulerHook, conn_id, ruler_conn_id, kwargs.get("default_args"))
         self.file_format = file_format
         self.if_exists = if_exists
 
@@ -86,9 +89,9 @@ class RulerDownloadRevenueFailuresOperator(StopsWhenTold, BaseOperator):
         if caveat := local_caveat(str(self.destination), self.executor):
             self.log.warning(caveat)
         check_destination(self.destination)
-        hook = RulerHook(self.ruler_conn_id)
         try:
             job_id = single_job_id(self.job_id)
+            hook = self.vendor_hook(RulerHook)
             status = patiently(lambda: hook.job_status(job_id))
             if status.state is JobState.RUNNING:
                 raise JobNotFinished(

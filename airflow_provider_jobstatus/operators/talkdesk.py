@@ -19,6 +19,7 @@ from airflow_provider_jobstatus.exceptions import (
     task_error,
 )
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.operators.connection import OfOneVendor
 from airflow_provider_jobstatus.operators.destination import IfExists, check_destination
 from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
+class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
     """
     Write the file of a finished report, byte by byte as it is stored.
 
@@ -39,7 +40,9 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
         trailing slash means "into this folder, under the name that the storage gives the file", with the job
         in it: ``report-<report_type>--<jobId>.csv``, or as it is if it ends in the job's id already. A local
         file is readable by its owner only.
-    :param talkdesk_conn_id: (templated) connection of type ``talkdesk``.
+    :param conn_id: (templated) connection of type ``talkdesk``, by default ``talkdesk_default``. One of
+        ``default_args`` counts only if it is of that type.
+    :param talkdesk_conn_id: (templated) the same, by its older name.
     :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
 
     :return: ``{"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}``; ``format`` is
@@ -56,7 +59,7 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
     :raises BadSettings: connection, job id or arguments; Airflow does not retry.
     """
 
-    template_fields: Sequence[str] = ("job_id", "destination", "talkdesk_conn_id")
+    template_fields: Sequence[str] = ("job_id", "destination", "conn_id", "talkdesk_conn_id")
     ui_color = "#efe8f5"
 
     def __init__(
@@ -64,18 +67,18 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
         *,
         job_id: Any,
         destination: object,
-        talkdesk_conn_id: str = TalkdeskHook.default_conn_name,
+        conn_id: str | None = None,
+        talkdesk_conn_id: str | None = None,
         if_exists: IfExists = "replace",
         **kwargs: Any,
     ) -> None:
-        arguments.connection_id("talkdesk_conn_id", talkdesk_conn_id)
         arguments.job(job_id)
         arguments.destination(destination)
         arguments.choice("if_exists", if_exists, get_args(IfExists))
         super().__init__(**kwargs)
         self.job_id = job_id
         self.destination = destination
-        self.talkdesk_conn_id = talkdesk_conn_id
+        self.take_connection(TalkdeskHook, conn_id, talkdesk_conn_id, kwargs.get("default_args"))
         self.if_exists = if_exists
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -87,9 +90,9 @@ class TalkdeskDownloadReportOperator(StopsWhenTold, BaseOperator):
         if caveat := local_caveat(str(self.destination), self.executor):
             self.log.warning(caveat)
         check_destination(self.destination)
-        hook = TalkdeskHook(self.talkdesk_conn_id)
         try:
             job_id = single_job_id(self.job_id)
+            hook = self.vendor_hook(TalkdeskHook)
             status = patiently(lambda: hook.job_status(job_id))
             line = f"{job_id}: {status.describe()}"
             if status.state is JobState.RUNNING:
