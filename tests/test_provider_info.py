@@ -33,6 +33,8 @@ INTERNAL = {
     "hooks.registry",
     "hooks.settings",
     "hooks.talkdesk_login",
+    "hooks.talkdesk_replies",
+    "hooks.talkdesk_status",
     "operators.connection",
     "operators.destination",
     "operators.download",
