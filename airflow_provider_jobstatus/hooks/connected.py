@@ -59,6 +59,11 @@ class ConnectedHook(BaseHook):
         self.conn_id = conn_id
 
     @classmethod
+    def fits(cls, connection: Connection) -> bool:
+        """Return whether a connection is of this hook's type."""
+        return connection.conn_type == cls.conn_type
+
+    @classmethod
     def from_connection(cls, connection: Connection) -> Self:
         """
         Return a hook for a connection that has been read already.

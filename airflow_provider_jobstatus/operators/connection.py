@@ -87,7 +87,7 @@ class OfOneVendor:
         return hook
 
     def _inherited(self, hook_class: type[H]) -> H:
-        own_name, wanted = hook_class.conn_name_attr, hook_class.conn_type
+        own_name = hook_class.conn_name_attr
         own_id: str | None = getattr(self, own_name)
         connection: Connection | None
         try:
@@ -95,12 +95,12 @@ class OfOneVendor:
             kind = f"is of type {connection.conn_type!r}, not"
         except SettingsError:
             connection, kind = None, "is no connection of type"
-        if connection is None or connection.conn_type != wanted:
+        if connection is None or not hook_class.fits(connection):
             if own_id is not None:
                 return hook_class(own_id)
             raise BadSettings(
-                f"conn_id {self.conn_id!r} of default_args {kind} {wanted!r}; give the task itself a conn_id "
-                f"or {own_name}"
+                f"conn_id {self.conn_id!r} of default_args {kind} {hook_class.conn_type!r}; give the task "
+                f"itself a conn_id or {own_name}"
             )
         if own_id not in (None, self.conn_id):
             raise BadSettings(
