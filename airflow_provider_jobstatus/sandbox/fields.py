@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class Fields:
@@ -20,17 +21,21 @@ class Fields:
             raise ValueError(f"{what} must be an object.")
         self._left = dict(values)
         self._what = what
+        #: Every key that was asked for, so that a mistyped one can be told what there is.
+        self._known: dict[str, None] = {}
 
     def __contains__(self, key: str) -> bool:
+        self._known[key] = None
         return key in self._left
 
-    def take(self, key: str, default: object = None) -> object:
+    def take(self, key: str, default: object = None) -> Any:
         """Return whatever stands under a key."""
+        self._known[key] = None
         return self._left.pop(key, default)
 
     def number(self, key: str, default: float) -> float:
         """Return a finite number that is not negative."""
-        value = self._left.pop(key, default)
+        value = self.take(key, default)
         good = isinstance(value, int | float) and not isinstance(value, bool)
         if not good or not math.isfinite(value) or value < 0:
             raise ValueError(f"{self._what}: {key} must be a number and not negative.")
@@ -38,7 +43,7 @@ class Fields:
 
     def whole(self, key: str, default: int | None) -> int | None:
         """Return a whole number that is not negative, or the default where there is none."""
-        value = self._left.pop(key, None)
+        value = self.take(key)
         if value is None:
             return default
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
@@ -47,7 +52,7 @@ class Fields:
 
     def text(self, key: str, default: str | None = None) -> str | None:
         """Return a string, or the default where there is none."""
-        value = self._left.pop(key, None)
+        value = self.take(key)
         if value is None:
             return default
         if not isinstance(value, str):
@@ -63,12 +68,13 @@ class Fields:
 
     def flag(self, key: str, default: bool = False) -> bool:
         """Return a truth value, or the default where there is none."""
-        value = self._left.pop(key, default)
+        value = self.take(key, default)
         if not isinstance(value, bool):
             raise ValueError(f"{self._what}: {key} must be true or false.")
         return value
 
     def finish(self) -> None:
-        """Refuse the keys that nobody has asked for."""
+        """Refuse the keys that were not asked for, and name those that were."""
         if self._left:
-            raise ValueError(f"{self._what}: unknown key {', '.join(sorted(map(str, self._left)))}.")
+            stray, known = (", ".join(sorted(map(str, keys))) for keys in (self._left, self._known))
+            raise ValueError(f"{self._what}: unknown key {stray}; there are {known}.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from collections import deque
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from aiohttp import web
+
+from airflow_provider_jobstatus.sandbox.vendor import Origin
 
 # A recording must not be what ends a long load test: the oldest requests go first, and only the head of a
 # body is kept.
@@ -25,12 +27,12 @@ class RequestView(TypedDict):
 
     number: int
     at: float
-    origin: str
+    origin: Origin
     method: str
     target: str
     headers: list[list[str]]
     body: str
-    body_encoding: str
+    body_encoding: Literal["text", "base64"]
     body_bytes: int
     status: int | None
 
@@ -41,7 +43,7 @@ class RecordedRequest:
 
     number: int
     at: float
-    origin: str
+    origin: Origin
     method: str
     target: str
     raw_headers: tuple[tuple[bytes, bytes], ...]
@@ -56,6 +58,7 @@ class RecordedRequest:
 
     def view(self) -> RequestView:
         """Return the request in plain JSON values."""
+        encoding: Literal["text", "base64"]
         try:
             text, encoding = self.body.decode(), "text"
         except UnicodeDecodeError:
@@ -83,7 +86,7 @@ class Recorder:
         self._kept: deque[RecordedRequest] = deque(maxlen=KEPT_REQUESTS)
         self._count = 0
 
-    def add(self, request: web.Request, *, at: float, origin: str) -> RecordedRequest:
+    def add(self, request: web.Request, *, at: float, origin: Origin) -> RecordedRequest:
         """Record the head of a request; its body and our answer are filled in later.
 
         :param at: The sandbox's time.
