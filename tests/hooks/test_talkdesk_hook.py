@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from airflow_provider_jobstatus.core.tokens import TokenSlot
 from airflow_provider_jobstatus.hooks.connections import read_connection
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.raw_server import RawServer, Received
+from tests.support.raw_server import reply as raw_reply
 
 JOB = "calls/0f9c"
 PATH = "/data/reports/calls/jobs/0f9c"
@@ -117,6 +121,39 @@ def test_a_job_that_ends_badly_says_how(sandbox: Sandbox, ask: Any, end: str) ->
 def test_204_is_still_running(job: Sandbox, ask: Any) -> None:
     job.put_answers(PATH, [{"http": 204}])
     assert ask(TalkdeskHook()).state is JobState.RUNNING
+
+
+@both
+@pytest.mark.parametrize("kind", ["text/csv", "application/json"])
+def test_a_file_of_a_gigabyte_confirms_a_report_by_its_head(
+    monkeypatch: pytest.MonkeyPatch, ask: Any, kind: str
+) -> None:
+    head = b"id,agent\n" if kind == "text/csv" else b'{"entries": ['
+    sent, files = 0, threading.Event()
+
+    def answer(request: Received, connection: socket.socket) -> None:
+        nonlocal sent
+        if request.method == "POST":
+            connection.sendall(raw_reply(200, b'{"access_token": "t-1", "expires_in": 600}'))
+            return
+        if request.target == PATH:
+            connection.sendall(raw_reply(200, b"id,agent\n", {"Content-Type": "text/csv"}))
+            return
+        length = {"Content-Type": kind, "Content-Length": str(1024**3)}
+        connection.sendall(raw_reply(200, head, length, length=False))
+        with suppress(OSError):
+            while sent < 64 * 1024 * 1024:
+                sent += connection.send(b'{"note": "' + b"x" * 1000 + b'"},\n')
+        files.set()
+
+    with RawServer(answer) as server:
+        connection = {"conn_type": "talkdesk", "host": server.url, "login": "c", "password": "s3cret-9"}
+        extra = {"token_url": f"{server.url}/oauth/token"}
+        monkeypatch.setenv("AIRFLOW_CONN_TALKDESK_DEFAULT", json.dumps(connection | {"extra": extra}))
+        assert ask(TalkdeskHook()).state is JobState.SUCCEEDED
+        assert files.wait(30)  # the connection was dropped
+        assert [request.target for request in server.requests if request.method == "GET"] == [PATH, FILE[2]]
+    assert sent < 16 * 1024 * 1024  # what fits into the buffers between
 
 
 def test_a_login_is_exchanged_once_for_any_number_of_questions(job: Sandbox) -> None:
