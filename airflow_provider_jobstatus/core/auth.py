@@ -145,7 +145,11 @@ def _root(url: str) -> str | None:
 
 
 def authorized(
-    flow: Flow[T], auth: Auth, base_url: str, sent: list[Mapping[str, str]] | None = None
+    flow: Flow[T],
+    auth: Auth,
+    base_url: str,
+    sent: list[Mapping[str, str]] | None = None,
+    conn_id: str = "",
 ) -> Flow[T]:
     """
     Run ``flow`` with credentials on every request to the origin of ``base_url``, and on no other.
@@ -154,6 +158,7 @@ def authorized(
     this is safe for any method. An error that the flow raises is shown without our secrets.
 
     :param sent: filled with the headers that carried a credential: for :func:`secrets_of`.
+    :param conn_id: of the connection, for the messages of errors.
     """
     answer: Any = None
     sent = [] if sent is None else sent
@@ -176,6 +181,7 @@ def authorized(
         return result
     except VendorError as error:
         error.redact(secrets_of(auth, sent))
+        error.conn_id = conn_id
         raise
 
 

@@ -120,6 +120,7 @@ class Budget:
         )
         refusal.retry_after = self._stopped_until - now
         refusal.asked = False
+        refusal.conn_id = error.conn_id
         return refusal
 
     def observe(self, error: VendorError | None, now: float) -> None:

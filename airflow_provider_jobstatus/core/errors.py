@@ -38,20 +38,31 @@ class VendorError(Exception):
     :param method: of the request.
     :param path: of the request, without query.
     :param status: HTTP status, where there was one.
+    :param host: of the request, with its port if it names one.
 
+    :ivar conn_id: of the Airflow connection, where one is known.
     :ivar asked: whether the question was sent, rather than left out as there would be no answer.
     """
 
     asked = True
+    conn_id = ""
 
     def __init__(
-        self, reason: str, *, vendor: str, method: str = "", path: str = "", status: int | None = None
+        self,
+        reason: str,
+        *,
+        vendor: str,
+        method: str = "",
+        path: str = "",
+        status: int | None = None,
+        host: str = "",
     ) -> None:
         self.reason = clean(reason)
         self.vendor = vendor
         self.method = method
         self.path = clean(path, 200)
         self.status = status
+        self.host = clean(host, 200)
         super().__init__(reason)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -74,8 +85,9 @@ class VendorError(Exception):
         self.args = (self.reason,)
 
     def __str__(self) -> str:
-        asked = f"{self.vendor} {self.method} {self.path}" if self.method else self.vendor
-        return f"{asked}: {self.reason}"
+        asked = f"{self.vendor} {self.method} {self.host}{self.path}" if self.method else self.vendor
+        through = f" (connection {self.conn_id!r})" if self.conn_id else ""
+        return f"{asked}{through}: {self.reason}"
 
 
 class TransportError(VendorError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,6 +67,20 @@ def pack(events: Sequence[JobEvent], started_at: float) -> dict[str, Any]:
         "examples": examples,
         "jobs": entries,
     }
+
+
+def in_words(events: Sequence[JobEvent]) -> str:
+    """Return these ends as a line for a log, such as ``"30 jobs: 28 succeeded, 2 timed out"``."""
+    ends = Counter(
+        event.status.state.value
+        if event.outcome is Outcome.FINISHED and event.status
+        else event.outcome.value
+        for event in events
+    )
+    sums = ", ".join(f"{number} {end.replace('_', ' ')}" for end, number in ends.items())
+    if len(events) == 1:
+        return f"{storable(events[0].job_id)}: {sums.partition(' ')[2]}"
+    return f"{len(events)} jobs: {sums}"
 
 
 def unpack(payload: Mapping[str, Any], job_ids: Sequence[str]) -> tuple[list[JobEvent], set[str]]:

@@ -87,6 +87,11 @@ class Request:
         """Path of the URL, without query: what may stand in a message."""
         return urlsplit(self.url).path
 
+    @property
+    def host(self) -> str:
+        """Host of the URL, with its port if it names one: what may stand in a message."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
     def __repr__(self) -> str:
         # Headers and body may carry a credential, a query a signature.
         return f"<Request {self.method} {self.path}>"

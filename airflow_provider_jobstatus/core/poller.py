@@ -229,7 +229,7 @@ class JobPoller:
     def _stall(self, now: float) -> News | None:
         limit = self.plan.stalled_after
         stalled = self._course.stalled_for(now)
-        # A point of the grid may be reached a hair too early: Airflow stores it in whole microseconds.
+        # A point in time may be reached a hair too early: Airflow stores it in whole microseconds.
         if limit is None or stalled < limit - SAME_POINT:
             return None
         text = f"nothing has changed for {stalled:.0f} s: {self._last_status.describe()}"  # type: ignore[union-attr]
@@ -279,7 +279,7 @@ class JobPoller:
             self._back_off(error, now)
             return
         ends_at = self._outage_began_at + self.plan.max_outage
-        if now >= ends_at:
+        if now >= ends_at - SAME_POINT:
             self._end(
                 Outcome.GAVE_UP,
                 f"no usable answer for {self.plan.max_outage:g} s, in the end: {error}. "

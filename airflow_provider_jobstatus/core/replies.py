@@ -61,7 +61,14 @@ def _status_error(request: Request, response: Response) -> ApiError | Unexpected
         return unexpected(request, f"answered {_status_name(status)}, which this call does not have", status)
     text = response.body[:4096].decode("utf-8", "replace").strip()
     reason = f"answered {_status_name(status)}" + (f": {text}" if text else "")
-    error = kind(reason, vendor=request.vendor, method=request.method, path=request.path, status=status)
+    error = kind(
+        reason,
+        vendor=request.vendor,
+        method=request.method,
+        path=request.path,
+        status=status,
+        host=request.host,
+    )
     error.retry_after = retry_after(response)
     return error
 
@@ -69,7 +76,12 @@ def _status_error(request: Request, response: Response) -> ApiError | Unexpected
 def unexpected(request: Request, reason: str, status: int | None = None) -> UnexpectedResponse:
     """Return the error for a reply that is not what the vendor documents."""
     return UnexpectedResponse(
-        reason, vendor=request.vendor, method=request.method, path=request.path, status=status
+        reason,
+        vendor=request.vendor,
+        method=request.method,
+        path=request.path,
+        status=status,
+        host=request.host,
     )
 
 

@@ -149,7 +149,12 @@ def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -
     except RequestRejected as error:
         error.redact(secrets)
         denied = AccessDenied(
-            error.reason, vendor=error.vendor, method=error.method, path=error.path, status=error.status
+            error.reason,
+            vendor=error.vendor,
+            method=error.method,
+            path=error.path,
+            status=error.status,
+            host=error.host,
         )
         raise denied from None
     except VendorError as error:

@@ -140,7 +140,7 @@ class ConnectedHook(BaseHook):
 
         :param sent: as for :func:`~airflow_provider_jobstatus.core.auth.authorized`.
         """
-        return authorized(flow, self.auth, self.settings.base_url, sent)
+        return authorized(flow, self.auth, self.settings.base_url, sent, self.conn_id)
 
     def call(self, flow: Flow[T]) -> T:
         """Drive one flow on a session of its own."""

@@ -19,11 +19,17 @@ from airflow_provider_jobstatus.exceptions import BadSettings, BadTriggerEvent, 
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from airflow_provider_jobstatus.sensors.settle import Policy
 
 IfStalled = Literal["warn", "fail"]
 
+#: Name of one of several tasks that a mapped sensor becomes. Never a number, which a native template would
+#: make of the id of a job that has no letters, and Airflow wants a text; and its column is short.
+MAP_INDEX_TEMPLATE = (
+    "job {{ (task.job_id['job_id'] if task.job_id is mapping else task.job_id) | string | truncate(100) }}"
+)
 #: Shortest interval between two polls of a job, in seconds.
 MIN_POLL_INTERVAL = 1.0
 
@@ -148,6 +154,14 @@ class BatchJobSensor(BaseSensorOperator):
         self.if_stalled: IfStalled = if_stalled
         self.adaptive = adaptive
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Begin a mapped sensor: Airflow's page shows each of its tasks by its job, not by a number."""
+        made: OperatorPartial = super().partial(**kwargs)
+        if made.kwargs.get("map_index_template") is None:
+            made.kwargs["map_index_template"] = MAP_INDEX_TEMPLATE
+        return made
+
     def execute(self, context: Context) -> Any:
         """Look once, and wait for what has not ended yet."""
         from airflow_provider_jobstatus.sensors.results import kept_results
@@ -163,6 +177,8 @@ class BatchJobSensor(BaseSensorOperator):
                     events = wait.run()
             except SettingsError as error:
                 self._policy.fail(BadSettings(str(error)), error)
+            if not results.ids:
+                self.log.info("job_id is an empty list: there is nothing to wait for")
             self._policy.settle(events, self.log, causes)
             return results.value()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,6 +31,18 @@ if TYPE_CHECKING:
 
 #: Longest message of a wait for many jobs, in characters.
 MESSAGE_LIMIT = 4000
+#: So many jobs of a kind are named before what is said of each.
+NAMED = 3
+#: How a message goes on after "3 of 30 jobs", where that is not the word itself.
+_IN_SUM = {
+    "partial": "ended only in part",
+    "succeeded": "succeeded, which is not allowed",
+    "gave up": "gave no usable answer",
+    "refused": "were refused",
+    "unknown job": "are unknown",
+    "bad settings": "cannot be asked about",
+    "crashed": "were given up by a fault of this provider",
+}
 
 _ERRORS: dict[Outcome, type[JobStatusError]] = {
     Outcome.TIMED_OUT: JobTimedOut,
@@ -96,10 +108,8 @@ class Policy:
         results = [job_result(event.job_id, event.status) for event in events]
         if errors and not won:
             error, event = min(errors, key=lambda pair: isinstance(pair[0], JobTimedOut))
-            others = [str(other) for other, _ in errors if other is not error]
-            if others:
-                shown = "; ".join(others[:FEW])
-                error.args = (clean(f"{error} ({len(others)} more: {shown})", MESSAGE_LIMIT),)
+            if len(events) > 1:
+                error.args = (clean(in_sum(error, errors, len(events)), MESSAGE_LIMIT),)
             error.results = results
             self.fail(error, (causes or {}).get(event.job_id))
         if skips and not won:
@@ -117,6 +127,27 @@ class Policy:
         if self.soft_fail and isinstance(error, JobTimedOut):
             raise AirflowSkipException(f"soft_fail: {error}") from error
         raise error from cause
+
+
+def in_sum(first: JobStatusError, errors: Sequence[tuple[JobStatusError, JobEvent]], jobs: int) -> str:
+    """
+    Return the message of a wait for several jobs: how many and which, then what is said of each.
+
+    :param first: what the task ends with.
+    :param errors: what became of the jobs that did not end well.
+    :param jobs: how many were waited for.
+    """
+    kinds: dict[str, list[str]] = {}
+    for _, event in errors:
+        word = event.status.state if event.outcome is Outcome.FINISHED and event.status else event.outcome
+        kinds.setdefault(word.value.replace("_", " "), []).append(event.job_id)
+    counts = "; ".join(
+        f"{len(ids)} of {jobs} jobs {_IN_SUM.get(word, word)}: "
+        + ", ".join([*ids[:NAMED], *["..."] * (len(ids) > NAMED)])
+        for word, ids in kinds.items()
+    )
+    others = [str(error) for error, _ in errors if error is not first]
+    return " | ".join([counts, str(first), *others[:FEW]])
 
 
 def read_event(event: object, job_ids: list[str]) -> tuple[list[JobEvent], set[str]]:

@@ -265,4 +265,10 @@ def _tls(ca: str) -> ssl.SSLContext:
 
 
 def _error(kind: type[TransportError], request: Request, text: str) -> TransportError:
-    return kind(f"no usable reply ({text})", vendor=request.vendor, method=request.method, path=request.path)
+    return kind(
+        f"no usable reply ({text})",
+        vendor=request.vendor,
+        method=request.method,
+        path=request.path,
+        host=request.host,
+    )

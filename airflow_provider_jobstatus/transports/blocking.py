@@ -235,4 +235,10 @@ def _transport_error(
     else:
         text = reason(error)
     kind = SendError if unsent else TransportError
-    return kind(f"no usable reply ({text})", vendor=request.vendor, method=request.method, path=request.path)
+    return kind(
+        f"no usable reply ({text})",
+        vendor=request.vendor,
+        method=request.method,
+        path=request.path,
+        host=request.host,
+    )

@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_jobstatus.core.chronicle import Chronicle
 from airflow_provider_jobstatus.core.clock import epoch_offset
-from airflow_provider_jobstatus.core.event import VERSION, pack
+from airflow_provider_jobstatus.core.event import VERSION, in_words, pack
 from airflow_provider_jobstatus.core.goal import Goal
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.poller import JobPoller
@@ -39,6 +39,22 @@ _DEFAULTS: dict[str, Any] = {
     "adaptive": False,
     "told": 0,
 }
+
+
+class WaitEvent(TriggerEvent):
+    """An event that Airflow writes into its log as a line for a person. What travels is its payload."""
+
+    # Private to the model, so that it does not travel.
+    _text: str = ""
+
+    def __init__(self, payload: dict[str, Any], text: str) -> None:
+        super().__init__(payload)  # type: ignore[no-untyped-call]
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+    __str__ = __repr__
 
 
 class BatchJobTrigger(BaseTrigger):
@@ -142,14 +158,16 @@ class BatchJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for every job, then yield the one event."""
         try:
-            payload = pack(await self._wait(), self.started_at)
+            events = await self._wait()
+            payload = pack(events, self.started_at)
         except Exception:
             # The outer boundary: an exception that left here would make Airflow run the task's execute()
             # again.
             self.log.exception("The wait was ended by a fault of this provider")
             message = "a fault of this provider ended the wait; its traceback is in the trigger's log"
-            payload = pack(self._ends(Outcome.CRASHED, message), 0.0)
-        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+            events = self._ends(Outcome.CRASHED, message)
+            payload = pack(events, 0.0)
+        yield WaitEvent(payload, in_words(events))
 
     def _ends(self, outcome: Outcome, message: str) -> list[JobEvent]:
         return [JobEvent(job_id, outcome, None, message) for job_id in self.job_ids or ()]

@@ -176,6 +176,7 @@ class Fleet:
         """Let a job wait for its turn in the budget; not so long that its deadline passes without an end."""
         if any(at + wait.offset > poller.plan.deadline_at + PATIENCE for poller, wait in job.members):
             error = TransportError("was not asked in time, as its budget was used up", vendor=hook.conn_type)
+            error.conn_id = self._access.conn_id
             self._tell(job, error, None, at)
             return None
         if at - job.due > job.interval / 2:
@@ -238,6 +239,7 @@ class Fleet:
             reason = f"was not asked, as others got no answer: {error.reason}"
             shared = TransportError(reason, vendor=error.vendor)
             shared.asked = False
+            shared.conn_id = self._access.conn_id
             self._tell_ready(shared, at)
 
     def _tell_ready(self, error: VendorError | SettingsError, at: float) -> None:

@@ -47,6 +47,7 @@ def test_the_tree_is_the_documented_one() -> None:
         ({}, "ruler: broken"),
         ({"method": "GET", "path": "/v1/a"}, "ruler GET /v1/a: broken"),
         ({"method": "GET", "path": "/v1/a", "status": 500}, "ruler GET /v1/a: broken"),
+        ({"method": "GET", "path": "/a", "host": "[::1]:8443"}, "ruler GET [::1]:8443/a: broken"),
     ],
 )
 def test_an_error_says_who_was_asked_what(parts: dict[str, object], text: str) -> None:

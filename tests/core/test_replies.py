@@ -242,7 +242,7 @@ def test_nesting_cannot_hide_in_another_encoding() -> None:
 
 def test_what_is_unexpected_names_the_request() -> None:
     error = unexpected(REQUEST, "answered nonsense", 200)
-    assert str(error) == "vendor GET /v1/job: answered nonsense"
+    assert str(error) == f"vendor GET {REQUEST.host}/v1/job: answered nonsense"
     assert error.status == 200
 
 
