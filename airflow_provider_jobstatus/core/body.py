@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from airflow_provider_jobstatus.core.scan import Outline
+from airflow_provider_jobstatus.core.outline import JsonOutline
 
 #: A reply to a flow that is larger is an error; what may be larger is streamed, or only its outline is read.
-MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_BODY_BYTES = 2 * 1024 * 1024
+#: What is no larger is not worth an outline.
+SMALL_BYTES = 64 * 1024
 #: Most bytes that are inflated and looked at in one step: what an event loop can spare the time for.
 PIECE_BYTES = 32 * 1024
 
@@ -82,13 +85,13 @@ class BodyReader:
     Collects a body: whole, or only its outline.
 
     :param encoding: value of ``Content-Encoding``.
-    :param outline: what to read of a JSON body instead of keeping it.
+    :param outline: what to read of a JSON body that is larger than :data:`SMALL_BYTES`.
     :param max_bytes: size above which a body is an error, if it is kept whole.
     :raises ValueError: a coding that we do not know.
     """
 
     def __init__(
-        self, encoding: str, outline: Outline | None = None, max_bytes: int = MAX_BODY_BYTES
+        self, encoding: str, outline: JsonOutline | None = None, max_bytes: int = MAX_BODY_BYTES
     ) -> None:
         self._max_bytes = max_bytes
         self._inflater = Inflater(encoding)
@@ -114,23 +117,31 @@ class BodyReader:
 
         :raises ValueError: the body is cut short, or has no outline.
         """
-        if self._enough and self._outline is not None:
-            return self._outline.json()
-        self._add(self._inflater.finish())
-        if self._outline is None or not self._size:
+        if not self._enough:
+            self._add(self._inflater.finish())
+        if self._outline is None or self._size <= SMALL_BYTES:
             return bytes(self._body)
-        if not self._outline.whole:
-            raise ValueError("the body is no whole JSON")
+        if not self._enough:
+            with _as_no_json():
+                self._outline.finish()
         return self._outline.json()
 
     def _add(self, piece: bytes) -> bool:
         self._size += len(piece)
-        if self._outline is not None:
-            self._enough = self._outline.feed(piece)
-            if self._outline.broken and not self._enough:
-                raise ValueError("the body is no whole JSON")
-            return self._enough
         self._body += piece
-        if self._size > self._max_bytes:
-            raise ValueError(f"the body is larger than {self._max_bytes} bytes")
-        return False
+        if self._outline is None:
+            if self._size > self._max_bytes:
+                raise ValueError(f"the body is larger than {self._max_bytes} bytes")
+        elif self._size > SMALL_BYTES:
+            held, self._body = self._body, bytearray()
+            with _as_no_json():
+                self._enough = self._outline.feed(bytes(held))
+        return self._enough
+
+
+@contextmanager
+def _as_no_json() -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        raise ValueError("the body is no whole JSON") from None

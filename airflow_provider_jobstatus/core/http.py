@@ -15,12 +15,10 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
-from airflow_provider_jobstatus.core.scan import Outline
+from airflow_provider_jobstatus.core.outline import JsonOutline
 
 T = TypeVar("T")
 
-#: What says that it is no larger is not worth an outline.
-SMALL_BYTES = 16 * 1024
 #: Any: a flow yields requests and token exchanges, and is sent a response for the first, a token for the
 #: second.
 Flow = Generator[Any, Any, T]
@@ -39,7 +37,7 @@ class Request:
     :param headers: sent besides the transport's own.
     :param body: bytes or None.
     :param stream: leave the body of a 2xx reply unread, for :attr:`Response.chunks`. Worker only.
-    :param outline: makes what is read of a 2xx reply of JSON that may be too large to be held.
+    :param outline: makes what is read of a 2xx reply of JSON that is large: it may be too large to be held.
     :param max_bytes: size above which a reply that is read whole is an error.
     :param anonymous: to a host that a reply has named: never to carry our credentials, wherever it goes, and
         not to be sent into the network (:class:`~airflow_provider_jobstatus.core.redirects.Peers`).
@@ -51,7 +49,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     stream: bool = False
-    outline: Callable[[], Outline] | None = None
+    outline: Callable[[], JsonOutline] | None = None
     max_bytes: int = MAX_BODY_BYTES
     anonymous: bool = False
 
@@ -69,18 +67,9 @@ class Request:
             self.anonymous,
         )
 
-    def outline_for(self, status: int, headers: Mapping[str, str]) -> Outline | None:
-        """
-        Return what to read of a reply's body, or None for all of it: of an error, and of what is small.
-
-        :param headers: of the reply, names in lower case.
-        """
-        if self.outline is None or not 200 <= status < 300:
-            return None
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) <= SMALL_BYTES and "content-encoding" not in headers:
-            return None
-        return self.outline()
+    def outline_for(self, status: int) -> JsonOutline | None:
+        """Return what to read of a reply's body if it is large, or None for all of it: of an error."""
+        return self.outline() if self.outline is not None and 200 <= status < 300 else None
 
     @property
     def path(self) -> str:

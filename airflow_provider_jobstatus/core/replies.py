@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
+from codecs import BOM_UTF8
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
@@ -19,29 +18,36 @@ from airflow_provider_jobstatus.core.errors import (
     UnexpectedResponse,
 )
 from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.strict import (
+    FREE_BYTES,
+    MAX_COST,
+    MAX_JSON_DEPTH,
+    cost,
+    nesting,
+    parse,
+)
 
 K = TypeVar("K")
 
 #: Longest ``Retry-After`` that is obeyed, in seconds.
 MAX_RETRY_AFTER = 3600.0
-#: Deepest nesting that is parsed.
-MAX_JSON_DEPTH = 64
 
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-# Possessive, and a string without an end is one token: a hostile body takes time in proportion to its size.
-_JSON_NESTING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+#: Statuses of a reply that somebody on the way has changed, or that is a part of one.
+_NOT_AS_SENT = frozenset({203, 206})
 
 
 def expect(request: Request, response: Response, *statuses: int) -> Response:
     """
-    Return ``response`` if its status is 2xx or one of ``statuses``, else raise the error that names it.
+    Return ``response`` if its status is 2xx or one of ``statuses``, else raise the error that names it. 203
+    and 206 are no vendor's answer unless they are among ``statuses``.
 
     :raises ApiError: its subclass for the status.
-    :raises UnexpectedResponse: a redirect, or a status that is no HTTP.
+    :raises UnexpectedResponse: a redirect, 203, 206, or a status that is no HTTP.
     """
-    if not (200 <= response.status < 300 or response.status in statuses):
-        raise _status_error(request, response)
-    return response
+    status = response.status
+    if status in statuses or (200 <= status < 300 and status not in _NOT_AS_SENT):
+        return response
+    raise _status_error(request, response)
 
 
 def _status_error(request: Request, response: Response) -> ApiError | UnexpectedResponse:
@@ -127,64 +133,24 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def load_json(body: bytes | str) -> Any:
     """
-    Parse JSON strictly: UTF-8 without a byte order mark, no NaN, no duplicate keys, no nesting beyond
-    :data:`MAX_JSON_DEPTH`.
+    Parse JSON strictly: UTF-8, no NaN, no duplicate keys, no nesting beyond :data:`MAX_JSON_DEPTH`. A byte
+    order mark may come first.
 
     :raises ValueError: for everything that is wrong, with a text that quotes nothing of the body.
     """
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    raw = raw.removeprefix(BOM_UTF8)
     if not raw.strip():
         raise ValueError("the body is empty")
-    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_DEPTH and _deeper(raw):
+    if len(raw) > FREE_BYTES and cost(raw) > MAX_COST:
+        raise ValueError("more values than can be parsed at once")
+    if raw.count(b"{") + raw.count(b"[") > MAX_JSON_DEPTH and nesting(raw) > MAX_JSON_DEPTH:
         raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
     try:
         # As text: of bytes, the module json guesses UTF-16 and UTF-32 as well, and lets lone surrogates pass.
-        text = body if isinstance(body, str) else body.decode()
-        return _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at character {error.pos}") from None
+        return parse(body.removeprefix("\ufeff") if isinstance(body, str) else raw.decode())
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return result
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
-
-
-def _deeper(raw: bytes) -> bool:
-    """Return whether JSON is nested deeper than :data:`MAX_JSON_DEPTH`."""
-    if b"\\" in raw:
-        return _json_depth(raw) > MAX_JSON_DEPTH
-    # Without escapes, each second piece between quotes is a string. What is left of a long list of small
-    # objects is many pairs of brackets, of which each pass takes away a whole level.
-    brackets = b"".join(raw.split(b'"')[::2]).translate(None, _NO_BRACKETS)
-    for _ in range(MAX_JSON_DEPTH):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    return len(brackets) > 0 and _json_depth(raw) > MAX_JSON_DEPTH
-
-
-def _json_depth(raw: bytes) -> int:
-    depth = deepest = 0
-    for token in _JSON_NESTING.finditer(raw):
-        byte = raw[token.start()]
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
 
 
 def retry_after(response: Response) -> float | None:

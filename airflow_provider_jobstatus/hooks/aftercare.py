@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
 from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, text_or_none
+from airflow_provider_jobstatus.core.outline import JsonOutline
 from airflow_provider_jobstatus.core.replies import expect_json, json_object
-from airflow_provider_jobstatus.core.scan import Outline
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 _DATA_QUALITY = "data-quality/"
@@ -78,8 +78,9 @@ class AftercareHook(BatchJobHook):
         detail = None
         results = reply.get("results")
         if state in (JobState.PARTIAL, JobState.FAILED) and isinstance(results, Mapping):
-            told = [text for key in ("code", "message") if (text := text_or_none(results.get(key)))]
-            detail = ": ".join(told) or None
+            said = [results.get(key) for key in ("code", "message")]
+            told = [text_or_none(part) for part in said if not isinstance(part, (dict, list))]
+            detail = ": ".join(filter(None, told)) or None
         return JobStatus(job_id, self.conn_type, state, word, detail)
 
     def ping_flow(self) -> Flow[str]:
@@ -95,13 +96,14 @@ class AftercareHook(BatchJobHook):
             'Aftercare\'s error for an unknown job: 404 with {"code": "NOT_FOUND", "message": "..."}',
         )
 
-    def _outline(self) -> Outline:
-        def enough(members: Mapping[str, bytes]) -> bool:
+    def _outline(self) -> JsonOutline:
+        def enough(reply: Any) -> bool:
             # A failure is explained in `results`; of a success they are all that follows.
-            word = members.get("status", b"").decode("utf-8", "replace").strip('"')
-            return self.known_state(word) is JobState.SUCCEEDED
+            word = reply.get("status") if isinstance(reply, dict) and "batchJobId" in reply else None
+            return isinstance(word, str) and self.known_state(word) is JobState.SUCCEEDED
 
-        return Outline(keep=("batchJobId", "status", "results"), enough=enough)
+        keep = ("batchJobId", "status", "results", "code", "message")
+        return JsonOutline(keep, enough, must=("batchJobId",))
 
     @staticmethod
     def _path(job_id: str) -> tuple[str, str]:

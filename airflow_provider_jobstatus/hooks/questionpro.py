@@ -25,11 +25,17 @@ from typing import Any, ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
 from airflow_provider_jobstatus.core.budget import Rate
-from airflow_provider_jobstatus.core.errors import NotFound, RateLimited, RequestRejected, SettingsError
+from airflow_provider_jobstatus.core.errors import (
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    SettingsError,
+    VendorError,
+)
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, utc_time
-from airflow_provider_jobstatus.core.replies import expect, expect_json, json_object, load_json, unexpected
+from airflow_provider_jobstatus.core.replies import expect, expect_json, json_object, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
@@ -125,26 +131,38 @@ class QuestionProHook(BatchJobHook):
 
     def _envelope(self, request: Request, response: Response) -> Mapping[str, Any]:
         """Return what the envelope holds, or raise the error that it holds, whatever the status says."""
-        error = self._error_in(response)
-        if error is not None and 200 <= response.status < 300:
-            status = error.get("httpStatusCode")
-            if not isinstance(status, int) or not 400 <= status < 600:
-                raise unexpected(request, f"answered the error {clean(error.get('message'), 200)!r} with 200")
-            response = replace(response, status=status)
-        try:
-            expect(request, response)
-        except RateLimited as limited:
-            limited.spent = error is not None and str(error.get("id")) == LICENCE_SPENT
-            raise
-        reply = expect_json(request, response).get("response")
-        if not isinstance(reply, Mapping):
-            raise unexpected(request, "answered without 'response'")
-        return reply
+        if not 200 <= response.status < 300:
+            raise _refusal(request, response, self._error_in(json_object(response.body)))
+        reply = expect_json(request, response)
+        error = self._error_in(reply)
+        if error is None:
+            inner = reply.get("response")
+            if not isinstance(inner, Mapping):
+                raise unexpected(request, "answered without 'response'")
+            return inner
+        status = error.get("httpStatusCode")
+        if not isinstance(status, int) or not 400 <= status < 600:
+            raise unexpected(request, f"answered the error {clean(error.get('message'), 200)!r} with 200")
+        raise _refusal(request, replace(response, status=status), error)
 
     @staticmethod
-    def _error_in(response: Response) -> Mapping[str, Any] | None:
-        try:
-            error = load_json(response.body)["response"]["error"]
-        except (ValueError, LookupError, TypeError):
-            return None
-        return error if isinstance(error, Mapping) else None
+    def _error_in(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return the error that a reply holds, in the envelope or beside it, in whatever form."""
+        places = (reply.get("response"), reply)
+        for error in (place.get("error") for place in places if isinstance(place, Mapping)):
+            parts = error if isinstance(error, list) else [error]
+            told = next((part for part in parts if isinstance(part, Mapping)), None)
+            if error:
+                return told or {"message": error}
+        return None
+
+
+def _refusal(request: Request, response: Response, error: Mapping[str, Any] | None) -> VendorError:
+    """Return the error for a status that is none of success."""
+    try:
+        expect(request, response)
+    except VendorError as refusal:
+        if isinstance(refusal, RateLimited):
+            refusal.spent = error is not None and str(error.get("id")) == LICENCE_SPENT
+        return refusal
+    return unexpected(request, "answered with an error", response.status)

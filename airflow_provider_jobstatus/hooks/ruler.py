@@ -110,6 +110,7 @@ class RulerHook(BatchJobHook):
         site, job = self.split_job_id(job_id)
         request = self.request("GET", f"/{site}/batch/{job}/status")
         reply = expect_json(request, (yield request))
+        self.check_id(request, job_id_text(job_id).rpartition("/")[2], reply.get("jobId"))
         word, state = self.read_state(request, reply.get("status"))
         detail = text_or_none(reply.get("failureReason"))
         if state is JobState.FAILED and detail is None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from airflow_provider_jobstatus.core.auth import origin
-from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
-from airflow_provider_jobstatus.core.http import SMALL_BYTES, Response
+from airflow_provider_jobstatus.core.body import SMALL_BYTES
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.outline import JsonOutline
 from airflow_provider_jobstatus.core.replies import load_json
-from airflow_provider_jobstatus.core.scan import Outline
 from airflow_provider_jobstatus.hooks.fields import is_loopback
 
 #: Where a reply names its job: the status page has ``id``, the download page ``ID``.
@@ -39,7 +40,7 @@ _OF_A_LOGIN = frozenset(
 
 def is_report(response: Response) -> bool:
     """Return whether a 200 may be a report, as text in columns, JSON by lines or an array of JSON."""
-    body, kind = response.body.lstrip(), response.content_type
+    body, kind = response.body.removeprefix(BOM_UTF8).lstrip(), response.content_type
     if body[:1] == b"[":
         try:
             return isinstance(load_json(body), list)
@@ -81,51 +82,47 @@ def is_storage(url: str, base_url: str) -> bool:
     return elsewhere and bool(names & _SIGNATURES) and not names & _OF_A_LOGIN
 
 
-class ReplyOutline(Outline):
+class ReplyOutline(JsonOutline):
     """
     A job, or the outline of a report itself, of whatever size: no row is kept.
 
     What is no JSON object or array is read no further than it takes to see that.
     """
 
-    #: Bytes after which the rest does not matter.
-    limit = MAX_BODY_BYTES
-
     def __init__(self) -> None:
-        super().__init__(keep=("job", *ID_KEYS, "status", *OF_AN_ERROR))
+        keep = ("job", *ID_KEYS, "status", "entries", *OF_AN_ERROR)
+        super().__init__(keep, enough=lambda _: True)
         self._head = bytearray()
-        self._size = 0
+        self._is_text = False
 
-    def feed(self, chunk: bytes) -> bool:
+    def feed(self, piece: bytes) -> bool:
         """Take in what comes next, and return whether no more is needed."""
-        self._size += len(chunk)
-        self._head += chunk[: max(SMALL_BYTES - len(self._head), 0)]
-        super().feed(chunk)
-        return self._size >= self.limit or (self.broken and self._is_text())
+        self._head += piece[: max(SMALL_BYTES - len(self._head), 0)]
+        try:
+            return super().feed(piece)
+        except ValueError:
+            self._is_text = True
+            return True
+
+    def finish(self) -> None:
+        """Note that nothing follows."""
+        try:
+            super().finish()
+        except ValueError:
+            self._is_text = True
 
     def json(self) -> bytes:
-        """
-        Return what is short whole; else what was kept as JSON, of rows that there are any, and of text its
-        head, marked as no JSON.
-        """
-        if self._size < SMALL_BYTES:
-            return bytes(self._head)
-        if self.broken:
-            return bytes(self._head) + b"\0"
-        if "" in self.items:
-            return b"[]"
-        if "entries" in self.items:
-            self.members.setdefault("entries", b"[]")
-        return super().json()
-
-    def _is_text(self) -> bool:
-        return self.followed or not self._head.lstrip().startswith((b"{", b"["))
+        """Return what is kept, as JSON; of other text its head, marked as no JSON."""
+        return bytes(self._head) + b"\0" if self._is_text else super().json()
 
 
 class FileOutline(ReplyOutline):
     """The head of a report's file."""
 
-    limit = SMALL_BYTES
+    def feed(self, piece: bytes) -> bool:
+        """Take in the head; no more is needed."""
+        super().feed(piece)
+        return True
 
 
 def error_in(*places: Mapping[str, Any]) -> object:

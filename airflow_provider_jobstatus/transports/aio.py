@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 import yarl
 
-from airflow_provider_jobstatus.core.body import BodyReader
+from airflow_provider_jobstatus.core.body import SMALL_BYTES, BodyReader
 from airflow_provider_jobstatus.core.budget import MAX_CALLS
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
@@ -220,12 +220,11 @@ class AioClient:
         ends_at: float,
     ) -> bytes:
         """Return what is wanted of a reply's body."""
-        coding, outline = headers.get("content-encoding"), request.outline_for(reply.status, headers)
-        content, limit = reply.content, request.max_bytes
-        if content.is_eof() and not coding and outline is None and content.total_bytes <= limit:
+        coding, content = headers.get("content-encoding"), reply.content
+        if content.is_eof() and not coding and content.total_bytes <= min(SMALL_BYTES, request.max_bytes):
             # All of it came with the headers.
             return content.read_nowait()
-        reader = BodyReader(coding or "", outline, limit)
+        reader = BodyReader(coding or "", request.outline_for(reply.status), request.max_bytes)
         while not content.at_eof():
             # Whatever is there already needs no patience.
             if not content.is_eof():

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES, PIECE_BYTES, BodyReader, inflate
-from airflow_provider_jobstatus.core.scan import Outline
+from airflow_provider_jobstatus.core.body import (
+    MAX_BODY_BYTES,
+    PIECE_BYTES,
+    SMALL_BYTES,
+    BodyReader,
+    inflate,
+)
+from airflow_provider_jobstatus.core.outline import AGREED_BYTES, JsonOutline
 from tests.core.values import chunks_of, every_cut
 
 CODINGS = {
@@ -93,50 +100,68 @@ def test_nothing_is_lost_where_one_piece_ends(more: int, level: int) -> None:
     assert b"".join(inflate([zlib.compress(body, level)], "deflate")) == body
 
 
-def read(body: bytes, coding: str = "", outline: Outline | None = None) -> bytes:
+def read(body: bytes, coding: str = "", outline: JsonOutline | None = None) -> bytes:
     reader = BodyReader(coding, outline)
     any(reader.feed(body))
     return reader.finish()
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_a_body_has_a_limit_of_eight_mebibytes(coding: str) -> None:
+def test_a_body_has_a_limit_of_what_an_event_loop_can_spare_the_time_for(coding: str) -> None:
     encode = CODINGS[coding]
-    assert MAX_BODY_BYTES == 8 * 1024 * 1024
+    assert MAX_BODY_BYTES == 2 * 1024 * 1024
     assert read(encode(b"x" * MAX_BODY_BYTES), coding) == b"x" * MAX_BODY_BYTES
-    with pytest.raises(ValueError, match="larger than 8388608 bytes"):
+    with pytest.raises(ValueError, match="larger than 2097152 bytes"):
         read(encode(b"x" * (MAX_BODY_BYTES + 1)), coding)
+
+
+SPACE = b" " * SMALL_BYTES
 
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_an_outline_has_no_limit_and_is_read_through_any_coding(coding: str) -> None:
-    body = b'{"results": "' + b"x" * (MAX_BODY_BYTES + 1) + b'", "status": "done"}'
-    assert read(CODINGS[coding](body), coding, Outline(keep=["status"])) == b'{"status":"done"}'
+    body = b'{"results": "' + b"x" * (AGREED_BYTES + 1) + b'", "status": "done"}'
+    kept = {"": None, "status": "done"}
+    assert json.loads(read(CODINGS[coding](body), coding, JsonOutline(["status"]))) == kept
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"status": "done"', b'{"status": "done"} x', b"]"])
 def test_what_has_no_outline_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="no whole JSON"):
-        read(body, outline=Outline(keep=["status"]))
+        read(body + SPACE, outline=JsonOutline(["status"]))
+
+
+@pytest.mark.parametrize("more", [-1, 0])
+def test_what_is_small_is_read_whole_whatever_it_is_and_however_it_is_cut(more: int) -> None:
+    body = b"<html>" + SPACE[6:-1] + b"." * (more + 1)
+    for chunks in ([body], [body[:1], body[1:]], [body[:-1], body[-1:], b""]):
+        reader = BodyReader("", JsonOutline(["status"]))
+        for chunk in chunks:
+            assert not any(reader.feed(chunk))
+        assert reader.finish() == body
 
 
 def test_what_can_become_no_json_any_more_is_read_no_further() -> None:
-    steps = BodyReader("", Outline(keep=["status"])).feed(b"[" * MAX_BODY_BYTES)
+    steps = BodyReader("", JsonOutline(["status"])).feed(b"[1 " * MAX_BODY_BYTES)
     with pytest.raises(ValueError, match="no whole JSON"):
-        next(steps)
+        for _, _ in zip(steps, range(100), strict=False):
+            pass
 
 
 def test_a_bomb_is_read_in_steps_between_which_others_have_their_turn() -> None:
-    body = b'{"results": "' + b"x" * MAX_BODY_BYTES + b'"}'
-    steps = list(BodyReader("gzip", Outline(keep=["status"])).feed(gzip.compress(body)))
-    assert len(steps) >= MAX_BODY_BYTES // PIECE_BYTES
+    body = b'{"results": "' + b"x" * AGREED_BYTES + b'"}'
+    steps = list(BodyReader("gzip", JsonOutline(["status"])).feed(gzip.compress(body)))
+    assert len(steps) >= AGREED_BYTES // PIECE_BYTES
 
 
 def test_an_empty_body_has_an_empty_outline() -> None:
-    assert read(b"", outline=Outline(keep=["status"])) == b""
+    assert read(b"", outline=JsonOutline(["status"])) == b""
 
 
-def test_nothing_is_read_beyond_what_is_enough() -> None:
-    reader = BodyReader("", Outline(keep=["status"], enough=lambda members: "status" in members))
-    assert any(reader.feed(b'{"status": "done", "results": ['))
-    assert reader.finish() == b'{"status":"done"}'
+def test_little_is_read_beyond_what_is_enough() -> None:
+    reader = BodyReader("", JsonOutline(["status"], enough=lambda kept: "status" in kept))
+    head = b'{"status": "done", "results": [' + b"0," * (AGREED_BYTES // 2)
+    pieces = iter([head, b"1," * PIECE_BYTES, b"<html>"])
+    assert any(any(reader.feed(piece)) for piece in pieces)
+    assert next(pieces) == b"<html>"
+    assert json.loads(reader.finish()) == {"status": "done", "": None}

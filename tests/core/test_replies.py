@@ -28,6 +28,7 @@ from airflow_provider_jobstatus.core.replies import (
     MAX_RETRY_AFTER,
     expect,
     expect_json,
+    expect_list,
     load_json,
     retry_after,
     unexpected,
@@ -41,7 +42,7 @@ REQUEST = Request(
 
 def kind_of(status: int) -> type[VendorError] | None:
     """Return what the design says of a status."""
-    if 200 <= status < 300:
+    if 200 <= status < 300 and status not in (203, 206):
         return None
     exact: dict[int, type[VendorError]] = {
         401: AccessDenied,
@@ -157,7 +158,9 @@ def test_json_cut_anywhere_is_refused(value: dict[str, Any]) -> None:
         b'{"a": [{"b": 1, "b": 1}]}',
         b'{"a": "\xff"}',
         b'{"a": "\xed\xa0\x80"}',
-        b'\xef\xbb\xbf{"a": 1}',
+        b'\xef\xbb\xbf\xef\xbb\xbf{"a": 1}',
+        b'{"a": \xef\xbb\xbf1}',
+        b"\xef\xbb\xbf",
         '{"a": 1}'.encode("utf-16"),
         '{"a": 1}'.encode("utf-32-be"),
         b"1" * 5000,
@@ -194,7 +197,7 @@ def test_what_is_not_deep_is_read_however_many_brackets_it_has(body: bytes) -> N
         b"[" * 65 + b'"' + b'\\"' * 300_000,
         b"[" * 65 + b'"' * 1_000_001,
         b"[" * 65 + b"\\" * 1_000_000,
-        b'["' * 500_000,
+        b'["' * 80_000,
     ],
     ids=["escaped quotes", "quotes", "backslashes", "brackets and quotes"],
 )
@@ -203,6 +206,58 @@ def test_a_hostile_body_takes_no_longer_than_its_size_warrants(body: bytes) -> N
     with pytest.raises(ValueError, match="nested deeper"):
         load_json(body)
     assert time.process_time() - began < 5
+
+
+MANY = 2 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"{}," * (MANY // 3) + b"0]",
+        b'["\n",' + b"[]," * (MANY // 3) + b"0]",
+        b"[" + b'{"a":1},' * (MANY // 8) + b"0]",
+        b"[" + b'{ "" : 0 },' * (MANY // 11) + b"0]",
+        b"[" + b"1," * (MANY // 2) + b"0]",
+        b"[" + (b"7" * 4299 + b",") * (MANY // 4300) + b"0]",
+        b'{"a":' * (MANY // 5),
+        b"{" + b",".join(b'"%d":0' % number for number in range(MANY // 11)) + b"}",
+    ],
+    ids=lambda body: repr(body[:12]),
+)
+def test_what_an_event_loop_has_no_time_to_parse_is_refused_before_it_is_parsed(body: bytes) -> None:
+    with pytest.raises(ValueError, match="more values than can be parsed at once"):
+        load_json(body)
+
+
+def test_a_list_of_thousands_of_jobs_and_a_long_text_are_parsed() -> None:
+    reason = "12 of 40 rows: 'Label' is empty; see 10:15:30"
+    job = {"jobId": "8f14e45f", "jobType": "revenue", "status": "complete", "failureReason": reason}
+    jobs = [job | {"percentageProgress": number % 101} for number in range(9000)]
+    for value in (
+        jobs,
+        {"status": "failed", "failureReason": "why? [so], for what was sent; " * 40_000},
+    ):
+        text = json.dumps(value).encode()
+        assert len(text) > 1_000_000
+        assert load_json(text) == value
+
+
+def test_one_byte_order_mark_may_come_first() -> None:
+    for body in (b'\xef\xbb\xbf{"a": 1}', b'\xef\xbb\xbf \r\n{"a": 1}', '\ufeff{"a": 1}'):
+        assert load_json(body) == {"a": 1}
+    assert load_json('{"a": "\ufeff"}'.encode()) == {"a": "\ufeff"}
+
+
+@pytest.mark.parametrize("status", [203, 206])
+def test_what_was_changed_on_the_way_or_is_a_part_is_no_answer(status: int) -> None:
+    with pytest.raises(UnexpectedResponse, match=f"answered {status}") as caught:
+        expect_json(REQUEST, Response(status, {}, b'{"status": "done"}'))
+    assert caught.value.status == status
+    with pytest.raises(UnexpectedResponse, match=f"answered {status}"):
+        expect_list(REQUEST, Response(status, {}, b"[]"))
+    # A part that was asked for is one.
+    assert expect(REQUEST, Response(status), status).status == status
 
 
 @pytest.mark.parametrize(
@@ -235,7 +290,7 @@ def test_a_json_object_is_returned_whatever_its_content_type() -> None:
 
 def test_nesting_cannot_hide_in_another_encoding() -> None:
     # In UTF-16 the bytes of this character look like a quote, so that brackets seem to be inside a string.
-    body = ('["\u2200", ' + "[" * 200_000).encode("utf-16-le")
+    body = ('["\u2200", ' + "[" * 20_000).encode("utf-16-le")
     with pytest.raises(ValueError, match="Expecting value"):
         load_json(body)
 

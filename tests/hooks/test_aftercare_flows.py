@@ -26,6 +26,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from tests.sandbox.schemas import aftercare as schemas
 
@@ -70,11 +71,11 @@ def status_of(body: bytes | object, job_id: str = JOB, **fields: Any) -> JobStat
 def outline_of(body: bytes, size: int = 65536) -> tuple[bytes, int]:
     """Return what the status flow's outline leaves of a body, and how much of the body it read."""
     request = next(aftercare().status_flow(JOB))
-    outline = request.outline_for(200, {})
+    outline = request.outline_for(200)
     for begin in range(0, len(body), size):
         if outline.feed(body[begin : begin + size]):
             return outline.json(), begin + size
-    assert outline.whole
+    outline.finish()
     return outline.json(), len(body)
 
 
@@ -211,12 +212,36 @@ def test_a_hostile_message_is_one_short_line_without_our_key() -> None:
     assert "canary" not in detail
 
 
-def test_trap_a_status_comes_with_all_results_which_are_not_read_or_kept() -> None:
+def test_trap_a_status_comes_with_all_results_which_are_not_kept_and_not_all_read() -> None:
     text = sample("coding-completed.json").decode()
-    long = text.replace('"Billing"', '"' + "x" * 1_000_000 + '"').encode()
+    long = text.replace('"Billing"', '"' + "x" * 20_000_000 + '"').encode()
     kept, read = outline_of(long, 1024)
-    assert json.loads(kept) == {"batchJobId": JOB, "status": "completed"}
-    assert read == 1024
+    assert status_of(kept).vendor_status == "completed"
+    assert len(kept) < 200
+    assert AGREED_BYTES < read < AGREED_BYTES + 50_000
+
+
+def test_what_is_believed_of_a_very_long_reply_names_its_job() -> None:
+    results = b'"results": {"x": "' + b"x" * (AGREED_BYTES + 100_000) + b'"}'
+    named = b'"batchJobId": "' + JOB.encode() + b'"'
+    kept, read = outline_of(b'{"status": "completed", ' + results + b", " + named + b"}")
+    assert (status_of(kept).state, read > AGREED_BYTES) == (JobState.SUCCEEDED, True)
+    kept, _ = outline_of(b'{"status": "completed", ' + results + b', "batchJobId": "another"}')
+    with pytest.raises(UnexpectedResponse, match="for the job 'another'"):
+        status_of(kept)
+    with pytest.raises(ValueError, match="what it is about"):
+        outline_of(b'{"status": "completed", ' + results + b"}")
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+def test_a_failure_is_explained_however_long_its_reply_is(size: int) -> None:
+    stack = json.dumps(["frame"] * (size // 9))
+    for code in ('"TOO_LONG"', '["A", "B"]', "{}", "null"):
+        body = (
+            f'{{"status": "total_failure", "results": {{"stack": {stack}, "code": {code}, "message": "no"}}}}'
+        )
+        kept, _ = outline_of(body.encode())
+        assert status_of(kept) == status_of(body.encode())
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])

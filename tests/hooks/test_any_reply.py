@@ -63,7 +63,7 @@ def asked(hook: BatchJobHook, job_id: str, status: int, headers: dict[str, str],
     """Ask once; the reply is read as a transport reads it."""
     flow: Flow[JobStatus] = hook.status_flow(job_id)
     request: Request = next(flow)
-    reader = BodyReader("", request.outline_for(status, {}))
+    reader = BodyReader("", request.outline_for(status))
     try:
         any(reader.feed(body))
         read = reader.finish()

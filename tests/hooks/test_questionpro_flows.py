@@ -202,6 +202,52 @@ def test_trap_an_error_inside_a_200_without_a_code_of_an_error_is_unexpected(cod
         status_of(error_body())
 
 
+GONE = {"httpStatusCode": 404, "id": 1040, "message": "no such batch"}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (GONE, NotFound),
+        ([GONE], NotFound),
+        (["first", GONE], NotFound),
+        ({"message": "the batch failed"}, UnexpectedResponse),
+        ("the batch failed", UnexpectedResponse),
+        (["the batch failed"], UnexpectedResponse),
+        ([{}], UnexpectedResponse),
+        ([[]], UnexpectedResponse),
+        (True, UnexpectedResponse),
+        (17, UnexpectedResponse),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("place", ["inside", "beside", "alone"])
+def test_trap_an_error_counts_wherever_it_stands_and_whatever_its_form(
+    place: str, error: Any, kind: type[VendorError]
+) -> None:
+    body = batch(error=error) if place == "inside" else batch() | {"error": error}
+    if place == "alone":
+        del body["response"]
+    with pytest.raises(kind):
+        status_of(body)
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], {}, False, 0])
+@pytest.mark.parametrize("place", ["inside", "beside"])
+def test_an_error_that_says_nothing_is_none(place: str, nothing: Any) -> None:
+    body = batch(error=nothing) if place == "inside" else batch() | {"error": nothing}
+    assert status_of(body).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("form", [[{"id": 1013}], {"id": "1013"}])
+@pytest.mark.parametrize("place", ["inside", "beside"])
+def test_trap_a_spent_licence_is_seen_wherever_its_error_stands(place: str, form: Any) -> None:
+    body = {"response": {"error": form}} if place == "inside" else {"error": form}
+    with pytest.raises(RateLimited) as caught:
+        status_of(body, status=429)
+    assert caught.value.spent
+
+
 def test_trap_an_error_beside_a_success_is_still_an_error() -> None:
     body = batch(error={"httpStatusCode": 500, "id": "1026", "message": "x"})
     with pytest.raises(ServerError):

@@ -219,8 +219,15 @@ def test_the_connection_may_teach_ruler_a_word() -> None:
     assert status_of({"status": "queued"}, **fields).state is JobState.RUNNING
 
 
-def test_a_status_needs_no_job_id_in_the_body_and_ignores_a_foreign_one() -> None:
-    assert status_of({"status": "complete", "jobId": "another"}).job_id == "site-1/rev-1"
+@pytest.mark.parametrize("named", [{}, {"jobId": None}, {"jobId": "rev-1"}])
+def test_a_status_needs_no_job_id_in_the_body(named: dict[str, Any]) -> None:
+    assert status_of({"status": "complete", **named}).job_id == "site-1/rev-1"
+
+
+@pytest.mark.parametrize("named", ["rev-2", "REV-1", "rev-1 ", "site-1/rev-1", "", 1, True, ["rev-1"], {}])
+def test_trap_the_status_of_another_job_is_none_of_ours(named: Any) -> None:
+    with pytest.raises(UnexpectedResponse, match="answered for the job"):
+        status_of({"status": "complete", "jobId": named})
 
 
 @pytest.mark.parametrize(
