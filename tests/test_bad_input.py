@@ -11,12 +11,13 @@ import copy
 import json
 from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import jinja2
 import pytest
 from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_jobstatus.exceptions import BadSettings, DestinationError
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
@@ -98,6 +99,15 @@ BAD_ARGUMENTS: list[tuple[str, str, Any]] = [
                 "s3//lake/x",
                 "gs:lake/x",
                 "file:/x",
+                "S3:/lake/x",
+                "sftp:/host/x",
+                "$HOME/x",
+                "/lake/${DAY}/x",
+                "file://nas/x",
+                Path("/lake/$DAY/x"),
+                PurePath("a\nb"),
+                ObjectStoragePath("/lake/$DAY/x"),
+                {"path": "/x"},
             ),
         }.items()
         for value in values
@@ -270,7 +280,31 @@ def test_a_field_of_the_extra_that_means_nothing_is_named_with_those_that_do(
     assert "site_id" in caveat
 
 
+@pytest.mark.parametrize(
+    "kind", [str, Path, ObjectStoragePath, "file://{}".format, "file://localhost{}".format]
+)
+@pytest.mark.parametrize("task", ["ruler", "talkdesk"])
+def test_a_destination_may_be_the_object_of_a_path(
+    task: str, kind: Any, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=["partialcomplete"])
+    sandbox.put_job("talkdesk", "calls/job", script=["done"])
+
+    manifest = make(task, destination=kind(str(tmp_path / "new" / "rows"))).execute({})
+
+    assert manifest["path"] in (f"{tmp_path}/new/rows", f"file://{tmp_path}/new/rows")
+    assert (tmp_path / "new" / "rows").stat().st_size == manifest["bytes"]
+
+
+@pytest.mark.parametrize("kind", [str, PurePath, ObjectStoragePath])
+@pytest.mark.parametrize("task", ["ruler", "talkdesk"])
+def test_a_template_in_the_object_of_a_path_is_judged_when_the_task_runs(task: str, kind: Any) -> None:
+    make(task, destination=kind("/lake/{{ ds }}/$DAY/x"))
+
+
 DESTINATIONS: dict[str, tuple[str, str]] = {
+    "a device": ("/dev/null", "is a device"),
+    "no user": ("~no-such-user/rows.csv", "has no home here"),
     "a folder": ("{tmp}/folder", "is a folder"),
     "below a file": ("{tmp}/file/rows.csv", "cannot write"),
     "not writable": ("/proc/rows.csv", "cannot write"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_jobstatus.core.places import uri_caveat
 from airflow_provider_jobstatus.exceptions import DestinationError
 from airflow_provider_jobstatus.operators.destination import check_destination, resolve, writing
 
@@ -188,6 +189,17 @@ def test_an_unknown_form_is_refused_before_anything_is_asked(
         with pytest.raises(DestinationError):
             refuse(path)
     assert everything(tmp_path) == []
+
+
+def test_an_escape_in_a_local_uri_is_warned_about_and_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = f"file://{tmp_path}/a%20b.csv"
+    check_destination(uri)
+    write(uri)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert caplog.messages == [uri_caveat(uri)]
+    assert everything(tmp_path) == ["a%20b.csv"]
 
 
 # Two writers, and disks that can do less than others
