@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.real_airflow import bootstrap, interpreters, wheel
+from tests.real_airflow import bootstrap, extras, interpreters, wheel
 
 FOLDER = bootstrap.ROOT / "build" / "matrix"
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -125,8 +125,14 @@ def main() -> int:
     _say(f"Built {built.name}")
     _copy_tests()
     outcomes = [_run(pair, python, built) for pair, python in rows]
-    _say(f"\n{table(outcomes)}")
-    return 1 if not outcomes or any(outcome.trouble for outcome in outcomes) else 0
+    resolved = (
+        [] if arguments.short or arguments.only not in "pip-extras" else extras.resolve_all(built, FOLDER)
+    )
+    for lines in (table(outcomes) if outcomes else "", extras.table(resolved)):
+        if lines:
+            _say(f"\n{lines}")
+    rows_of_both = [*outcomes, *resolved]
+    return 1 if not rows_of_both or any(row.trouble for row in rows_of_both) else 0
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
