@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,11 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.real_airflow import report, runs
 from tests.real_airflow.api import TaskRun
 from tests.real_airflow.stack import AirflowStack
+from tests.support.pages import readme_dag
 
 EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
+#: README's DAG, and the job that it names.
+README_DAG, README_JOB = "talkdesk_report_of_readme", "calls/0f9c2a"
 VENDORS = ("aftercare", "questionpro", "ruler", "talkdesk")
 
 pytestmark = pytest.mark.airflow
@@ -35,6 +39,8 @@ class Finished:
     results: Path
     sandbox: Sandbox
     runs: list[runs.RunReport]
+    #: Of the DAG that README shows; its job had ended when the run began.
+    readme: runs.RunReport
     #: What Airflow's page showed of each wait.
     progress: dict[str, Any]
     logs: str
@@ -46,9 +52,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     folder = tmp_path_factory.mktemp("real airflow")
     results = folder / "results"
     results.mkdir()
+    dags = shutil.copytree(EXAMPLE_DAGS, folder / "dags")
+    # As printed but for its id, which an example DAG has as well.
+    as_printed = readme_dag()
+    assert '"talkdesk_report"' in as_printed
+    (dags / "readme.py").write_text(as_printed.replace('"talkdesk_report"', f'"{README_DAG}"'))
     with Sandbox() as sandbox:
-        env = {**sandbox.environment(), "JOBSTATUS_DEMO_OUTPUT": str(results)}
-        with AirflowStack(folder / "home", EXAMPLE_DAGS, env) as stack:
+        sandbox.put_job("talkdesk", README_JOB, script="status:200:done")
+        env = {**sandbox.environment(), "JOBSTATUS_DEMO_OUTPUT": str(results), "HOME": str(results)}
+        with AirflowStack(folder / "home", dags, env) as stack:
             progress: dict[str, Any] = {}
 
             def look(snapshot: runs.Snapshot) -> None:
@@ -58,11 +70,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
 
             reports = runs.run_every_dag(stack, sandbox, watch=look)
             logs = "\n\n".join(stack.logs(task.task) for run in reports for task in run.tasks)
-        yield Finished(stack.home, results, sandbox, reports, progress, logs)
+        readme = next(run for run in reports if run.dag_id == README_DAG)
+        reports.remove(readme)
+        yield Finished(stack.home, results, sandbox, reports, readme, progress, logs)
 
 
 def test_every_example_dag_ends_as_it_says_and_every_wait_is_really_deferred(finished: Finished) -> None:
     assert runs.shortcomings(finished.runs) == [], finished.logs
+
+
+def test_readmes_dag_runs_as_it_is_printed_when_it_is_triggered_by_hand(finished: Finished) -> None:
+    (manifest,) = report.manifests([finished.readme])
+
+    assert finished.readme.state == "success", finished.logs
+    assert Path(manifest["path"]) == finished.results / "calls" / f"{finished.readme.run_id}.csv"
+    assert Path(manifest["path"]).stat().st_size == manifest["bytes"]
 
 
 def test_the_sensor_was_out_of_every_worker_for_most_of_the_wait(finished: Finished) -> None:

@@ -1,0 +1,121 @@
+"""Whatever a page shows as code does what the page says. README's DAG also runs in tests/real_airflow."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import re
+import shlex
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, Connection, task
+
+from airflow_provider_jobstatus.core.budget import Rate
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.hooks import configuration
+from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
+from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
+from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from tests.faults import replay
+from tests.support.pages import ROOT, Block, blocks, readme_dag
+
+HOOKS = {hook.conn_type: hook for hook in (AftercareHook, QuestionProHook, RulerHook, TalkdeskHook)}
+MANIFEST = {"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}
+LANGUAGES = {"python", "sh", "ini"}
+
+
+def each(language: str) -> pytest.MarkDecorator:
+    found = list(blocks(language))
+    return pytest.mark.parametrize("block", found, ids=[block.place for block in found])
+
+
+def test_there_is_no_code_in_a_language_that_is_not_tried() -> None:
+    assert {block.language for block in blocks()} == LANGUAGES
+
+
+@each("python")
+def test_python_in_a_page_runs(block: Block, sandbox: Sandbox, tmp_path: Any) -> None:
+    if block.text.startswith("{"):
+        _is_a_result(ast.literal_eval(block.text))
+        return
+    sandbox.put_job("ruler", "site-1/job-1", script="status:200:partial", failed_rows=2)
+
+    @task
+    def submit_all() -> list[str]:
+        return ["site-1/a", "site-1/b"]
+
+    names: dict[str, Any] = {
+        "BatchJobSensor": BatchJobSensor,
+        "RulerHook": RulerHook,
+        "sandbox": sandbox,
+        "submit_all": submit_all,
+    }
+    with DAG("documents"):
+        exec(compile(block.text, block.place, "exec"), names)  # noqa: S102 - our own pages
+
+
+def _is_a_result(value: dict[str, Any]) -> None:
+    """What a page shows as returned has the keys, and words, of what is returned."""
+    if "sha256" in value:
+        assert set(value) == MANIFEST
+        return
+    assert list(value) == [field.name for field in fields(JobStatus) if field.name != "known"]
+    status = JobStatus.from_dict(value)
+    assert HOOKS[status.vendor].statuses[status.vendor_status] is JobState(value["state"])
+
+
+@each("sh")
+def test_a_command_of_a_page_is_one_that_there_is(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    project = re.search(r'^name = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert project
+    for line in block.text.splitlines():
+        match shlex.split(line, comments=True):
+            case []:
+                pass
+            case ["make", target, *_]:
+                assert target in targets
+            case ["pip", "install", requirement]:
+                assert requirement == project[1]
+            case ["export", setting]:
+                _is_a_connection(*setting.split("=", 1))
+            case ["python", "-m", "tests.faults.replay", *arguments]:
+                assert replay.main(arguments) == 0
+                assert "'state': 'succeeded'" in capsys.readouterr().out
+            case other:
+                pytest.fail(f"nobody tries {other}")
+
+
+def _is_a_connection(name: str, value: str) -> None:
+    connection = json.loads(value)
+    conn_type = connection["conn_type"]
+    assert name == f"AIRFLOW_CONN_{HOOKS[conn_type].default_conn_name.upper()}"
+    hook = HOOKS[conn_type].from_connection(
+        Connection(conn_id="from_a_page", **{**connection, "extra": json.dumps(connection.get("extra", {}))})
+    )
+    assert hook.auth
+    assert list(hook.caveats()) == []
+
+
+@each("ini")
+def test_a_configuration_of_a_page_has_effect(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = configparser.ConfigParser()
+    parser.read_string(block.text)
+    for option, value in parser[configuration.SECTION].items():
+        monkeypatch.setenv(f"AIRFLOW__JOBSTATUS__{option.upper()}", value)
+    configuration._options.cache_clear()
+    try:
+        assert configuration.configured_rate("questionpro", Rate()) == Rate(2.2, 10)
+    finally:
+        configuration._options.cache_clear()
+
+
+def test_readmes_dag_needs_no_date_of_its_run() -> None:
+    # A run that is triggered by hand has no logical date, and so no ds, ts or data interval.
+    assert not re.search(r"\b(ds|ts|logical_date|data_interval)\w*\b", readme_dag())
