@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 # make bench QUICK=1 takes minutes instead of hours; ONLY=waits,fleet,limits,restart,soak takes some parts.
 QUICK ?=
 
-# Some rows of the matrix: make matrix ONLY=lowest, ONLY=airflow-3.2, ONLY=python-3.13
+# Some rows of the matrix: make matrix ONLY=lowest, ONLY=airflow-3.2, ONLY=python-3.13, ONLY=extras
 ONLY ?=
 
 export PYTHON
@@ -58,7 +58,7 @@ check: ## what must pass before a merge: format, lint, types, tests with coverag
 	$(DEV) -m coverage report --include='$(WAITING)' --fail-under=95 --format=total
 	$(DEV) -m tests.chaos.processes --waits 300
 
-matrix: ## all tests against the wheel, installed with each Airflow (3.1.8, 3.2.2, 3.3.2) and Python (3.11 to 3.13)
+matrix: ## all tests against the wheel, with each Airflow (3.1.8, 3.2.2, 3.3.2) and Python (3.11 to 3.13); the extras by pip
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m tests.real_airflow.matrix --only "$(ONLY)"
 

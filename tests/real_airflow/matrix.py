@@ -125,14 +125,11 @@ def main() -> int:
     _say(f"Built {built.name}")
     _copy_tests()
     outcomes = [_run(pair, python, built) for pair, python in rows]
-    resolved = (
-        [] if arguments.short or arguments.only not in "pip-extras" else extras.resolve_all(built, FOLDER)
-    )
-    for lines in (table(outcomes) if outcomes else "", extras.table(resolved)):
-        if lines:
-            _say(f"\n{lines}")
-    rows_of_both = [*outcomes, *resolved]
-    return 1 if not rows_of_both or any(row.trouble for row in rows_of_both) else 0
+    _say(f"\n{table(outcomes)}")
+    resolved = extras.resolve_all(built, FOLDER) if arguments.only in "extras" and not arguments.short else []
+    _say(extras.table(resolved))
+    troubles = [row.trouble for row in outcomes] + [row.trouble for row in resolved]
+    return 1 if not troubles or any(troubles) else 0
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

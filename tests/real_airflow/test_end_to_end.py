@@ -20,6 +20,7 @@ from airflow_provider_jobstatus.core.progress import KEY
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.real_airflow import report, runs
 from tests.real_airflow.api import TaskRun
+from tests.real_airflow.runs import RunReport
 from tests.real_airflow.stack import AirflowStack
 from tests.support.pages import readme_dag
 
@@ -38,9 +39,9 @@ class Finished:
     home: Path
     results: Path
     sandbox: Sandbox
-    runs: list[runs.RunReport]
+    runs: list[RunReport]
     #: Of the DAG that README shows; its job had ended when the run began.
-    readme: runs.RunReport
+    readme: RunReport
     #: What Airflow's page showed of each wait.
     progress: dict[str, Any]
     logs: str
