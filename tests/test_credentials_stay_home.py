@@ -205,7 +205,8 @@ def test_a_redirect_to_the_vendors_own_origin_takes_no_cookie_and_is_not_followe
     with suppress(VendorError):
         drive(hook, hook.with_credentials(case.flow(hook)))
     trapped = [request for request in sandbox.requests if request["target"] == "/trap"]
-    assert len(trapped) == case.follows
+    # A storage that answers 404 may refuse an address that has expired: another one is asked for, once.
+    assert len(trapped) == 2 * case.follows
     for request in sandbox.requests:
         assert "cookie" not in {key.lower() for key, _ in request["headers"]}
     for request in trapped:

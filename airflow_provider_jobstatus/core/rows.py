@@ -6,10 +6,10 @@ import csv
 import importlib.util
 import io
 import re
-from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from airflow_provider_jobstatus.core.encodings import NotText, is_binary, is_packed, peek, utf8
 from airflow_provider_jobstatus.core.items import ItemCounter
 
 #: Longest CSV cell that is read, in characters; the module ``csv`` stops at 128 Ki unless told.
@@ -25,14 +25,18 @@ _QUOTED_CELLS = re.compile(rb'"(?<![^,\r\n]")[^"]*+(?:"(?:"|,")[^"]*+)*+(?:"|\Z)
 def csv_rows(chunks: Iterable[bytes]) -> Iterator[list[str]]:
     """
     Yield the rows of a CSV, the header among them, as lists: cells may hold line breaks, rows may be ragged,
-    and a header may name a column twice. Blank lines are no rows. Bytes that are no UTF-8 become U+FFFD.
+    and a header may name a column twice. Blank lines are no rows. UTF-16 and UTF-32 are read as well; bytes
+    that are no text become U+FFFD.
 
     :param chunks: pulled as rows are.
-    :raises csv.Error: a cell is longer than :data:`MAX_CELL`.
+    :raises csv.Error: a cell is longer than :data:`MAX_CELL`, or the file is compressed.
     """
+    head, chunks = peek(chunks)
+    if is_packed(head):
+        raise csv.Error("the file is compressed")
     lines = io.TextIOWrapper(
-        io.BufferedReader(_ChunkReader(chunks), 256 * 1024),
-        encoding="utf-8-sig",
+        io.BufferedReader(_ChunkReader(utf8(chunks, "replace")), 256 * 1024),
+        encoding="utf-8",
         errors="replace",
         newline="",
     )
@@ -52,21 +56,34 @@ def _lines(file: io.TextIOWrapper) -> Iterator[str]:
 def count_csv_rows(chunks: Iterable[bytes]) -> int | None:
     """
     Pull all of ``chunks`` and return the rows below the header: as many as :func:`csv_rows` yields, at some
-    five times its pace. None if they cannot be counted: a quoted cell is longer than :data:`MAX_CELL`, so
-    that its quote is most likely none.
+    five times its pace. None if they cannot be counted: the file is compressed or otherwise no text; it holds
+    a NUL, so that its encoding is most likely another one; or a quoted cell is longer than :data:`MAX_CELL`,
+    so that its quote is most likely none.
     """
+    pulled = iter(chunks)
+    try:
+        rows = _counted(pulled)
+    except NotText:
+        rows = None
+    for _ in pulled:
+        pass
+    return rows
+
+
+def _counted(chunks: Iterator[bytes]) -> int | None:
+    """Return the rows below the header, or None at the first thing for which they cannot be counted."""
+    head, chunks = peek(chunks)
+    if is_binary(head):
+        return None
     rows = 0
     quoted_bytes = 0
     # What of the row that is being read matters to what follows it: nothing at the start of a row, ',' at the
     # start of a cell, '"' within a quoted cell, '""' after its last quote, which may be half of a doubled
     # one, and 'x' anywhere else.
     row = b""
-    pulled = _without_mark(chunks)
-    for chunk in pulled:
+    for chunk in utf8(chunks):
         quoted_bytes = quoted_bytes + len(chunk) if row == b'"' and b'"' not in chunk else 0
-        if quoted_bytes > MAX_CELL:
-            for _ in pulled:
-                pass
+        if quoted_bytes > MAX_CELL or b"\0" in chunk:
             return None
         text = row + chunk
         plain = _QUOTED_CELLS.sub(b"x", text) if b'"' in text else text
@@ -83,28 +100,16 @@ def count_csv_rows(chunks: Iterable[bytes]) -> int | None:
     return max(rows + bool(row) - 1, 0)
 
 
-def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the chunks without the byte order mark that may come first."""
-    pulled = iter(chunks)
-    head = b""
-    while len(head) < len(BOM_UTF8) and (chunk := next(pulled, None)) is not None:
-        head += chunk
-    yield head.removeprefix(BOM_UTF8)
-    yield from pulled
-
-
 def count_entries(chunks: Iterable[bytes]) -> int | None:
     """
     Pull all of ``chunks`` and return the number of rows of a report: JSON with ``entries`` and, mostly,
     ``total``.
 
-    :return: None if they are JSON of another shape, or several texts of JSON one after the other.
+    :return: None if they are JSON of another shape, several texts of JSON one after the other, or compressed.
     :raises ValueError: they are no whole JSON, ``total`` is not the number of entries, or they are a job.
     """
-    outline = ItemCounter(keep=("total", "job"))
-    for chunk in chunks:
-        outline.feed(chunk)
-    if outline.followed:
+    outline = _outline_of(chunks, "total", "job")
+    if outline is None or outline.followed:
         return None
     if not outline.whole:
         raise ValueError("the report is no whole JSON")
@@ -117,18 +122,28 @@ def count_entries(chunks: Iterable[bytes]) -> int | None:
     return rows
 
 
-def count_json_rows(chunks: Iterable[bytes]) -> int:
+def count_json_rows(chunks: Iterable[bytes]) -> int | None:
     """
-    Pull all of ``chunks`` and return the number of items of a JSON array.
+    Pull all of ``chunks`` and return the number of items of a JSON array, or None if they are compressed.
 
     :raises ValueError: they are no whole array.
     """
-    outline = ItemCounter()
-    for chunk in chunks:
-        outline.feed(chunk)
+    outline = _outline_of(chunks)
+    if outline is None:
+        return None
     if not outline.whole or "" not in outline.items:
         raise ValueError("the rows are no whole JSON array")
     return outline.items[""]
+
+
+def _outline_of(chunks: Iterable[bytes], *keep: str) -> ItemCounter | None:
+    """Pull all of ``chunks`` and return the outline of their JSON, or None if they are compressed."""
+    head, chunks = peek(chunks)
+    outline = None if is_packed(head) else ItemCounter(keep)
+    for chunk in chunks if outline is None else utf8(chunks):
+        if outline is not None:
+            outline.feed(chunk)
+    return outline
 
 
 class _ChunkReader(io.RawIOBase):

@@ -23,6 +23,8 @@ from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey
+from airflow_provider_jobstatus.core.content import JUDGED_BYTES, expect_file, misfit
+from airflow_provider_jobstatus.core.encodings import peek
 from airflow_provider_jobstatus.core.errors import (
     SettingsError,
     UnexpectedResponse,
@@ -39,7 +41,7 @@ from airflow_provider_jobstatus.core.jobs import (
     utc_time,
     whole_percent,
 )
-from airflow_provider_jobstatus.core.replies import expect, expect_json, expect_list, unexpected
+from airflow_provider_jobstatus.core.replies import expect, expect_json, expect_list
 from airflow_provider_jobstatus.core.rows import csv_rows
 from airflow_provider_jobstatus.core.tokens import Token, token_flow, token_slot
 from airflow_provider_jobstatus.hooks.base import MAX_LIST_BYTES, BatchJobHook
@@ -189,6 +191,7 @@ class RulerHook(BatchJobHook):
         Offered once the job has ended with rejected rows. The reply is streamed: for ``BlockingClient.open``.
 
         :raises NotFound: also for a job that has none; what a fully good job answers is not documented.
+        :raises ServerError: a 2xx that is no file, such as "not yet".
         :raises UnexpectedResponse: a page of HTML.
         """
         site, job = self.split_job_id(job_id)
@@ -199,10 +202,7 @@ class RulerHook(BatchJobHook):
             headers={"Accept": _MEDIA_TYPES[file_format]},
             stream=True,
         )
-        response = expect(request, (yield request))
-        if response.content_type == "text/html":
-            raise unexpected(request, "answered a page of HTML instead of rows")
-        return response
+        return expect_file(request, (yield request), self.auth.secrets)
 
     def revenue_failures(self, job_id: str) -> Iterator[list[str]]:
         """
@@ -216,8 +216,12 @@ class RulerHook(BatchJobHook):
         """
         flow = self.with_credentials(self.failures_flow(job_id))
         with self.connect() as client, client.open(flow) as reply:
+            head, chunks = peek(reply.chunks or (), JUDGED_BYTES)
+            if sent := misfit("csv", reply.content_type, head, len(head) < JUDGED_BYTES):
+                reason = f"sent {sent.describe(self.auth.secrets)} instead of rows"
+                raise UnexpectedResponse(reason, vendor=self.conn_type)
             try:
-                yield from csv_rows(reply.chunks or ())
+                yield from csv_rows(chunks)
             except csv.Error as error:
                 raise UnexpectedResponse(
                     f"sent rows that are no CSV: {error}", vendor=self.conn_type

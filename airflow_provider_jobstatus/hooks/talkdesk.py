@@ -24,16 +24,17 @@ import uuid
 from dataclasses import replace
 from typing import ClassVar
 
+from airflow_provider_jobstatus.core.content import expect_file
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.ids import job_id_text
 from airflow_provider_jobstatus.core.jobs import JobState, Listed, Listing
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
-from airflow_provider_jobstatus.core.replies import expect, expect_json, json_object, unexpected
+from airflow_provider_jobstatus.core.replies import expect_json, json_object, unexpected
 from airflow_provider_jobstatus.hooks.base import MAX_LIST_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk_status import TalkdeskStatus
 
-#: How often a signed address that has expired is asked for again.
-MAX_ADDRESSES = 3
+#: Signed addresses that are tried: one that has expired is asked for again once.
+MAX_ADDRESSES = 2
 
 #: Jobs on a page of the list: the most that clients ask for.
 PAGE_SIZE = 200
@@ -133,11 +134,13 @@ class TalkdeskHook(TalkdeskStatus):
         Open a finished report: ``GET /data/reports/{type}/files/{id}``, and the signed address that it
         redirects to.
 
-        The reply is streamed: for ``BlockingClient.open``. The second request carries nothing of ours. An
-        address that has expired is asked for again.
+        The reply is streamed: for ``BlockingClient.open``. The second request carries nothing of ours. A
+        storage may refuse an address that has expired with any 4xx: another address is asked for, once.
 
         :raises NotFound: there is no file: not yet, or no more.
-        :raises UnexpectedResponse: an address that must not be called, a second redirect, a page of HTML.
+        :raises ServerError: a 2xx that is no file, such as "not yet".
+        :raises UnexpectedResponse: an address that must not be called, a second redirect, a page of HTML, an
+            empty file that comes from no storage, or addresses that are refused.
         """
         kind, job = self.split_job_id(job_id)
         request = self.request(
@@ -145,23 +148,30 @@ class TalkdeskHook(TalkdeskStatus):
         )
         for _ in range(MAX_ADDRESSES):
             response: Response = yield request
-            if response.status in REDIRECTS:
-                stored = Request(
-                    self.conn_type,
-                    "GET",
-                    target_of(request, response),
-                    {"Accept": "*/*"},
-                    stream=True,
-                    anonymous=True,
-                )
-                response = yield stored
-                if response.status == 403:
-                    continue
-                # A storage may repeat the signed address in its error.
-                expect(stored, replace(response, body=b""))
-            else:
-                expect(request, response)
-            if response.content_type == "text/html":
-                raise unexpected(request, "answered a page of HTML instead of a report")
-            return response
-        raise unexpected(request, f"gave {MAX_ADDRESSES} signed addresses, and the storage refused each", 403)
+            if response.status not in REDIRECTS:
+                if expect_file(request, response, self.auth.secrets).headers.get("content-length") == "0":
+                    raise unexpected(request, "answered with an empty file")
+                return response
+            stored = Request(
+                self.conn_type,
+                "GET",
+                target_of(request, response),
+                {"Accept": "*/*"},
+                stream=True,
+                anonymous=True,
+            )
+            response = yield stored
+            if not _may_have_expired(response):
+                break
+        # A storage may repeat the signed address in its error.
+        shown = response if response.status < 300 else replace(response, body=b"")
+        if _may_have_expired(response) and response.status not in (404, 410):
+            reason = f"gave {MAX_ADDRESSES} signed addresses, and the storage refused each"
+            raise unexpected(request, f"{reason}, the last with {response.status}", response.status)
+        return expect_file(stored, shown, self.auth.secrets)
+
+
+def _may_have_expired(response: Response) -> bool:
+    """Return whether a storage refuses an address, rather than all calls for the time being."""
+    later = response.status in (408, 425, 429) or "retry-after" in response.headers
+    return 400 <= response.status < 500 and not later

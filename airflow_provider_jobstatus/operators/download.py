@@ -10,9 +10,13 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from airflow_provider_jobstatus.core.errors import ApiError, RateLimited, ServerError, TransportError
+from airflow_provider_jobstatus.core.content import JUDGED_BYTES, misfit
+from airflow_provider_jobstatus.core.encodings import is_binary
+from airflow_provider_jobstatus.core.errors import RateLimited, ServerError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.replies import MAX_RETRY_AFTER
 from airflow_provider_jobstatus.core.rows import count_entries, count_json_rows
+from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete
 from airflow_provider_jobstatus.operators.destination import IfExists, writing
 
@@ -20,9 +24,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Tries of one download or read, and the longest pause between two of them, in seconds.
+#: Tries of one download or read, and the longest pause of our own between two of them, in seconds.
 MAX_TRIES = 8
 MAX_PAUSE = 64.0
+#: Longest time, in seconds and in all, that is slept because the vendor asks for it.
+PATIENCE = 300.0
 
 Counter = Callable[[Iterable[bytes]], int | None]
 #: Counters that see by its closing shape whether a text is whole.
@@ -33,27 +39,48 @@ def patiently(attempt: Callable[[], T]) -> T:
     """
     Call ``attempt``, again and again while what goes wrong may pass, for some two minutes in all.
 
-    A vendor's ``Retry-After`` is obeyed.
+    A vendor's ``Retry-After`` is obeyed, whatever the status is that it comes with: for up to
+    :data:`PATIENCE` in all. A longer one ends the tries at once, because a task that sleeps for hours holds a
+    worker's slot; its error says how long the vendor wants to be left alone. A refused login is not repeated.
 
     :raises VendorError: of the last try, or one that no further try can mend.
     """
-    tries = 0
+    tries, patience = 0, PATIENCE
     while True:
         try:
             return attempt()
-        except (TransportError, ServerError, RateLimited, DownloadIncomplete) as error:
+        except (VendorError, DownloadIncomplete) as error:
             tries += 1
+            wanted: float | None = getattr(error, "retry_after", None)
+            passing = isinstance(error, (TransportError, ServerError, RateLimited, DownloadIncomplete))
+            if not passing and (wanted is None or getattr(error, "login", False)):
+                raise
             if tries == MAX_TRIES or getattr(error, "spent", False):
                 raise
             pause = min(2.0 ** (tries - 1), MAX_PAUSE) * (0.5 + 0.5 * random.random())  # noqa: S311 - jitter
-            wanted = error.retry_after if isinstance(error, ApiError) else None
-            pause = max(pause, wanted or 0.0)
+            if wanted is not None and wanted > pause:
+                pause = wanted
+                patience -= wanted
+            if patience < 0 and isinstance(error, VendorError):
+                least = "at least " if wanted == MAX_RETRY_AFTER else ""
+                error.add(
+                    f"it asks for a pause of {least}{wanted:.0f} s, and a task waits {PATIENCE:.0f} s here"
+                )
+                raise
             log.warning("%s; try %d of %d in %.1f s", error, tries + 1, MAX_TRIES, pause)
         time.sleep(pause)
 
 
 def save(
-    reply: Response, path: str, if_exists: IfExists, count_rows: Counter, expected_rows: int | None
+    reply: Response,
+    path: str,
+    if_exists: IfExists,
+    count_rows: Counter,
+    expected_rows: int | None,
+    *,
+    file_format: str | None = None,
+    fewest_rows: int = 0,
+    secrets: Iterable[str] = (),
 ) -> dict[str, Any]:
     """
     Write a streamed reply to ``path`` byte by byte, verify it, and publish it.
@@ -62,15 +89,18 @@ def save(
 
     :param count_rows: pulls the chunks and counts; raises ValueError for a shape that is not whole.
     :param expected_rows: how many rows the vendor says there are, if it does.
+    :param file_format: ``"csv"``, ``"json"``, or None if that is not known.
+    :param fewest_rows: how many rows there are at least.
+    :param secrets: ours, which what was sent instead may repeat.
     :return: ``{"path", "bytes", "rows", "sha256", "verified_by"}``.
-    :raises DownloadIncomplete: it ended early, is not what its digest says, or nothing proves that it is
-        whole.
+    :raises DownloadIncomplete: it ended early, is not what its digest says, is another file than the one
+        that was asked for, has another number of rows, or nothing proves that it is whole.
     :raises DestinationError: it cannot be written.
     """
     digests = {"sha256": hashlib.sha256()}
     announced = _announced_digests(reply.headers)
     digests |= {name: hashlib.new(name, usedforsecurity=False) for name in announced if name not in digests}
-    size = 0
+    size, head = 0, bytearray()
     proofs = [*announced, *_framing(reply.headers)]
     with writing(path, if_exists) as file:
 
@@ -79,14 +109,22 @@ def save(
             for chunk in reply.chunks or ():
                 size += len(chunk)
                 file.write(chunk)
+                head.extend(chunk[: JUDGED_BYTES - len(head)])
                 for digest in digests.values():
                     digest.update(chunk)
                 yield chunk
 
+        rows, broken = None, ""
         try:
             rows = count_rows(written_through())
         except ValueError as error:
-            raise DownloadIncomplete(str(error)) from None
+            broken = str(error)
+        about = f"{clean(reply.content_type, 80) or 'no media type'}, {size} bytes"
+        if sent := misfit(file_format, reply.content_type, bytes(head), size == len(head)):
+            asked = f"; {broken}" if broken else ""
+            raise DownloadIncomplete(f"instead of the file came {sent.describe(secrets)} ({about}){asked}")
+        if broken:
+            raise DownloadIncomplete(f"{broken} ({about})")
         if count_rows in SHAPED and rows is not None:
             proofs.append("shape")
         for name, value in announced.items():
@@ -94,14 +132,19 @@ def save(
                 raise DownloadIncomplete(f"the download's {name} is not the one that its reply announced")
         if rows is not None and rows == expected_rows:
             proofs.append("rows")
-        elif expected_rows is not None:
-            if size == 0 or not proofs:
-                raise DownloadIncomplete(f"the download has {rows} rows, the vendor says {expected_rows}")
-            log.warning("The download is whole, but has %s rows, and the vendor says %s", rows, expected_rows)
+        elif rows is not None and (expected_rows is not None or rows < fewest_rows):
+            says = f"at least {fewest_rows}" if expected_rows is None else expected_rows
+            raise DownloadIncomplete(f"the download has {rows} rows, the vendor says {says} ({about})")
+        if size == 0 and expected_rows != 0 and reply.headers.get("content-length", "").strip() != "0":
+            raise DownloadIncomplete("the download is empty, and no length announced that")
         if not proofs:
             raise DownloadIncomplete(
                 "nothing proves that the download is whole: no length, digest or row total"
             )
+        if size == 0:
+            log.warning("The file is empty, without even a header: it counts as one without rows")
+        elif rows is None and is_binary(bytes(head)):
+            log.warning("The file is compressed, or otherwise no text: its rows are not counted")
     return {
         "path": path,
         "bytes": size,

@@ -27,7 +27,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
     Write the rows that a batch upload of revenue rejected to a file, byte by byte as Ruler sends them.
 
     A job that ended ``complete`` gives a file without rows: Ruler is not asked for failures that it does not
-    have. The file holds personal data; only its manifest goes to XCom.
+    count. The file holds personal data; only its manifest goes to XCom.
 
     :param job_id: (templated) ``"<siteId>/<jobId>"``, ``"<jobId>"`` with the connection's ``site_id``, or the
         dict that ``BatchJobSensor`` returned for the job.
@@ -122,7 +122,8 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
             name = file_name(content_disposition, f"failures.{self.file_format}")
             return resolve(self.destination, name_for_job(name, job))
 
-        if status.state is JobState.SUCCEEDED:
+        failed = (status.counts or {}).get("failed")
+        if status.state is JobState.SUCCEEDED and not failed:
             return self._no_rows(path())
         flow = hook.with_credentials(hook.failures_flow(status.job_id, self.file_format))
         try:
@@ -132,11 +133,14 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
                     path(reply.headers.get("content-disposition", "")),
                     self.if_exists,
                     count_csv_rows if self.file_format == "csv" else count_json_rows,
-                    (status.counts or {}).get("failed"),
+                    failed,
+                    file_format=self.file_format,
+                    fewest_rows=int(status.state is JobState.PARTIAL),
+                    secrets=hook.auth.secrets,
                 )
         except NotFound:
             # A job that failed as a whole, before any row was looked at, has no rows to show.
-            if status.state is not JobState.FAILED or (status.counts or {}).get("failed"):
+            if status.state is not JobState.FAILED or failed:
                 raise
             return self._no_rows(path())
 

@@ -121,8 +121,18 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
             name = file_name(reply.headers.get("content-disposition", ""), job)
             file_format = _format(name, reply.content_type)
             counters = {"csv": count_csv_rows, "json": count_entries, None: _drain}
+            # An empty file of the storage is a report without rows, whatever its format.
+            empty = reply.headers.get("content-length", "").strip() == "0"
             path = resolve(self.destination, name_for_job(name, f"{kind}/{job}", unique=True))
-            manifest = save(reply, path, self.if_exists, counters[file_format], None)
+            manifest = save(
+                reply,
+                path,
+                self.if_exists,
+                _no_rows if empty else counters[file_format],
+                None,
+                file_format=file_format,
+                secrets=hook.auth.secrets,
+            )
         return {**manifest, "format": file_format}
 
 
@@ -132,6 +142,11 @@ def _format(name: str, content_type: str) -> str | None:
     if content_type == "application/json" or name.lower().endswith(".json"):
         return "json"
     return None
+
+
+def _no_rows(chunks: Iterable[bytes]) -> int:
+    _drain(chunks)
+    return 0
 
 
 def _drain(chunks: Iterable[bytes]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
 import itertools
 import json
-from collections.abc import Iterator
+import lzma
+import zipfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +27,10 @@ from airflow_provider_jobstatus.core.rows import (
 from tests.core.values import chunks_of, every_cut, json_values
 
 cells = st.text(
-    st.one_of(st.sampled_from(list(",\"\r\n \0ü€🎉;'")), st.characters(exclude_categories=["Cs"])), max_size=6
+    st.one_of(
+        st.sampled_from(list(",\"\r\n ü€🎉;'")), st.characters(exclude_categories=["Cs"], min_codepoint=1)
+    ),
+    max_size=6,
 )
 tables = st.lists(st.lists(cells, min_size=1, max_size=4), max_size=6)
 
@@ -50,9 +57,7 @@ def test_rows_are_those_that_were_written_however_they_are_cut(
 
 @given(
     st.data(),
-    st.lists(
-        st.sampled_from([b"a", b'"', b",", b"\r", b"\n", b"\xff", b"\xc3", b"\xbc", b"\0"]), max_size=30
-    ),
+    st.lists(st.sampled_from([b"a", b'"', b",", b"\r", b"\n", b"\xff", b"\xc3", b"\xbc"]), max_size=30),
 )
 def test_rows_of_anything_are_those_of_the_csv_module(data: st.DataObject, parts: list[bytes]) -> None:
     body = b"".join(parts)
@@ -86,6 +91,90 @@ def test_rows_are_the_same_when_cut_at_every_offset() -> None:
 )
 def test_rows_below_the_header_are_counted(body: bytes, count: int) -> None:
     assert count_csv_rows([body]) == count
+
+
+TEXT = "id,name,note\r\n" + "".join(f'{n},"Zoë {n}","two\nlines, {n}"\r\n' for n in range(7))
+#: No first character of these shows where the zeros stand.
+FOREIGN = ["имя,значение\n" + "ы,я\n" * 4, "上海,一\n" + "上,上\n" * 4, "ё\nЁ\n"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 4096, 100_000])
+@pytest.mark.parametrize("marked", [True, False])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_text_in_another_encoding_has_the_same_rows(encoding: str, marked: bool, size: int) -> None:
+    body = (("\ufeff" if marked else "") + TEXT * 50).encode(encoding)
+    chunks = [body[at : at + size] for at in range(0, len(body), size)]
+    rows = by_csv((TEXT * 50).encode())
+    assert count_csv_rows(iter(chunks)) == len(rows) - 1
+    assert list(csv_rows(iter(chunks))) == rows
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_an_encoding_that_nothing_shows_is_not_counted_wrong(encoding: str, text: str) -> None:
+    rows = text.count("\n") - 1
+    assert count_csv_rows([text.encode(encoding)]) is None
+    assert count_csv_rows([("\ufeff" + text).encode(encoding)]) == rows
+    assert count_csv_rows([text.encode()]) == rows
+
+
+def test_a_stray_nul_stays_in_its_cell_and_is_not_counted_past() -> None:
+    body = b"a,b\r\n1,x\0y\r\n"
+    assert list(csv_rows([body])) == [["a", "b"], ["1", "x\0y"]]
+    assert count_csv_rows([body]) is None
+
+
+def zipped(body: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("rows.csv", body)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [gzip.compress, zipped, lambda body: zipped(body, zipfile.ZIP_STORED), bz2.compress, lzma.compress],
+)
+@pytest.mark.parametrize("repeated", [1, 300])
+def test_the_rows_of_a_compressed_file_are_not_counted_and_all_of_it_is_pulled(
+    pack: Callable[[bytes], bytes], repeated: int
+) -> None:
+    body = pack(TEXT.encode() * repeated)
+    for size in (1, 4096, len(body)):
+        pulled = iter([body[at : at + size] for at in range(0, len(body), size)])
+        assert count_csv_rows(pulled) is None
+        assert next(pulled, None) is None
+
+
+def test_the_rows_of_a_compressed_file_are_not_read_as_text() -> None:
+    for body in (gzip.compress(TEXT.encode()), zipped(TEXT.encode(), zipfile.ZIP_STORED)):
+        with pytest.raises(csv.Error, match="compressed"):
+            next(csv_rows([body]))
+        assert count_json_rows([body]) is None
+        assert count_entries([body[:9], body[9:]]) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-be"])
+def test_a_text_that_breaks_off_within_a_character_is_not_counted(encoding: str) -> None:
+    body = TEXT.encode(encoding) + b"x"
+    pulled = iter([body[at : at + 7] for at in range(0, len(body), 7)])
+    assert count_csv_rows(pulled) is None
+    assert next(pulled, None) is None
+    with pytest.raises(ValueError, match=r"the text begins as utf-.* and is none"):
+        count_json_rows([json.dumps([TEXT]).encode(encoding) + b"x"])
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_json_in_another_encoding_or_behind_a_mark_has_the_same_items(encoding: str, mark: str) -> None:
+    entries = [{"a": "ö, [", "b": number} for number in range(3)]
+    for chunks in (
+        lambda body: [body],
+        lambda body: (body[at : at + 1] for at in range(len(body))),
+    ):
+        report = (mark + "\n " + json.dumps({"entries": entries, "total": 3})).encode(encoding)
+        assert count_entries(chunks(report)) == 3
+        assert count_json_rows(chunks((mark + json.dumps(entries)).encode(encoding))) == 3
 
 
 def test_bytes_that_are_no_text_do_not_lose_a_row() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,24 @@ def test_a_page_of_html_in_place_of_failures_is_unexpected(job: Sandbox) -> None
     job.put_answers("/v1/demo-site/batch/rev-1/failures", [page])
     with pytest.raises(UnexpectedResponse, match="page of HTML"):
         list(RulerHook().revenue_failures(JOB))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "problem"),
+    [
+        ("application/json", '{"error": "busy"}', 'sent an error in JSON: {"error": "busy"} instead of rows'),
+        ("text/plain", "<!DOCTYPE html><p>Log in", "sent a page of HTML: <!DOCTYPE html><p>Log in"),
+        ("text/csv", '[{"EmailAddress": "ida@example.org"}]', "sent JSON with 1 items instead of rows"),
+        ("application/xml", "<Error/>", "sent XML instead of rows"),
+    ],
+)
+def test_what_is_no_csv_is_not_streamed_as_rows(
+    job: Sandbox, content_type: str, body: str, problem: str
+) -> None:
+    job.put_answers("/v1/demo-site/batch/rev-1/failures", [{"body": body, "content_type": content_type}])
+    with pytest.raises(UnexpectedResponse, match=re.escape(problem)) as caught:
+        list(RulerHook().revenue_failures(JOB))
+    assert "example.org" not in str(caught.value)
 
 
 def test_a_job_without_failures_has_none_to_stream(sandbox: Sandbox) -> None:

@@ -447,7 +447,7 @@ def test_a_file_may_come_at_once() -> None:
     assert answer.status == 200
 
 
-def test_three_refused_addresses_end_the_flow() -> None:
+def test_two_refused_addresses_end_the_flow() -> None:
     flow = talkdesk().file_flow(JOB)
     next(flow)
     expired = reply(sample("storage-expired.xml"), 403)
@@ -457,7 +457,7 @@ def test_three_refused_addresses_end_the_flow() -> None:
     flow.send(reply(b"", 303, location=SIGNED))
     with pytest.raises(UnexpectedResponse) as caught:
         flow.send(expired)
-    assert "gave 3 signed addresses, and the storage refused each" in str(caught.value)
+    assert "gave 2 signed addresses, and the storage refused each, the last with 403" in str(caught.value)
     assert "canary" not in str(caught.value)
 
 
@@ -472,18 +472,24 @@ def test_a_second_redirect_is_not_followed(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(400, RequestRejected), (401, AccessDenied), (404, NotFound), (500, ServerError), (503, ServerError)],
+    [
+        (400, UnexpectedResponse),
+        (401, UnexpectedResponse),
+        (404, NotFound),
+        (410, NotFound),
+        (429, RateLimited),
+        (500, ServerError),
+        (503, ServerError),
+    ],
 )
 def test_a_storage_that_repeats_the_address_in_its_error_does_not_get_it_shown(
     status: int, error: type[VendorError]
 ) -> None:
-    flow = talkdesk().file_flow(JOB)
-    next(flow)
-    stored = flow.send(reply(b"", 303, location=SIGNED))
     body = f"<Error><Resource>{SIGNED}</Resource><Signature>canary-signature</Signature></Error>".encode()
+    refusals = [reply(b"", 303, location=SIGNED), reply(body, status)] * MAX_ADDRESSES
     with pytest.raises(error) as caught:
-        flow.send(reply(body, status))
-    for shown in (str(caught.value), repr(caught.value), repr(caught.value.args), repr(stored)):
+        finish(talkdesk().file_flow(JOB), *refusals)
+    for shown in (str(caught.value), repr(caught.value), repr(caught.value.args)):
         assert "canary" not in shown
 
 
@@ -495,6 +501,24 @@ def test_a_page_of_html_is_no_report(direct: bool) -> None:
         flow.send(reply(b"", 303, location=SIGNED))
     with pytest.raises(UnexpectedResponse, match="page of HTML"):
         flow.send(reply(b"", 200, content_type="text/html; charset=utf-8"))
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 206])
+@pytest.mark.parametrize("direct", [True, False])
+def test_only_200_is_a_report(direct: bool, status: int) -> None:
+    answers = [] if direct else [reply(b"", 303, location=SIGNED)]
+    late = reply(
+        b"", status, content_type="text/csv", **{"retry-after": "17", "content-range": "bytes 0-7/90"}
+    )
+    with pytest.raises(VendorError, match=f"{status}"):
+        finish(talkdesk().file_flow(JOB), *answers, late)
+
+
+def test_an_empty_file_is_believed_of_the_storage_alone() -> None:
+    empty = reply(b"", 200, content_type="text/csv", **{"content-length": "0"})
+    with pytest.raises(UnexpectedResponse, match="answered with an empty file"):
+        finish(talkdesk().file_flow(JOB), empty)
+    assert finish(talkdesk().file_flow(JOB), reply(b"", 303, location=SIGNED), empty) is empty
 
 
 # Trying a connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     NotFound,
     RateLimited,
+    RequestRejected,
     SendError,
     ServerError,
     TransportError,
@@ -44,7 +46,8 @@ def download(
 ) -> dict[str, Any]:
     chunks = chunked(body) if isinstance(body, bytes) else iter(body)
     reply = Response(200, headers, chunks=chunks)
-    return save(reply, str(folder / "rows"), options.get("if_exists", "replace"), count, expected_rows)
+    path, if_exists = str(folder / "rows"), options.pop("if_exists", "replace")
+    return save(reply, path, if_exists, count, expected_rows, **options)
 
 
 def digest(name: str, body: bytes = CSV) -> str:
@@ -62,7 +65,7 @@ def test_a_download_is_saved_byte_by_byte_and_described(tmp_path: Path) -> None:
     assert (tmp_path / "rows").read_bytes() == CSV
 
 
-@pytest.mark.parametrize("body", [b"\xef\xbb\xbfa,b\r\n1,\xff\r\n", b"a\n\x00\n", b'a\n"x\ny"\n'])
+@pytest.mark.parametrize("body", [b"\xef\xbb\xbfa,b\r\n1,\xff\r\n", b"a\n\x01\n", b'a\n"x\ny"\n'])
 def test_odd_bytes_are_saved_as_they_came(tmp_path: Path, body: bytes) -> None:
     manifest = download(tmp_path, {"content-length": str(len(body))}, body, 1)
     assert (tmp_path / "rows").read_bytes() == body
@@ -135,16 +138,79 @@ def test_an_empty_body_is_no_download_of_rows_that_the_vendor_counts(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_whole_download_with_another_number_of_rows_is_kept_and_shows_its_own(tmp_path: Path) -> None:
-    manifest = download(tmp_path, LENGTH, expected_rows=7)
-    assert (manifest["rows"], manifest["verified_by"]) == (2, "length")
+@pytest.mark.parametrize(
+    ("body", "expected", "fewest", "problem"),
+    [
+        (CSV, 7, 0, "has 2 rows, the vendor says 7 \\(text/csv, 12 bytes\\)"),
+        (CSV, 1, 0, "has 2 rows, the vendor says 1"),
+        (CSV, 0, 0, "has 2 rows, the vendor says 0"),
+        (b"a,b\n", 3, 0, "has 0 rows, the vendor says 3"),
+        (b"a,b\n", None, 1, "has 0 rows, the vendor says at least 1"),
+        (b"", None, 1, "has 0 rows, the vendor says at least 1"),
+    ],
+)
+def test_a_whole_download_with_another_number_of_rows_than_the_vendors_is_refused(
+    tmp_path: Path, body: bytes, expected: int | None, fewest: int, problem: str
+) -> None:
+    headers = {"content-length": str(len(body)), "content-type": "text/csv"}
+    with pytest.raises(DownloadIncomplete, match=problem):
+        download(tmp_path, headers, body, expected, fewest_rows=fewest)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("body", "expected"), [(b"a,b\n", 0), (b"a,b\n", None), (b"", 0), (b"", None)])
+def test_a_file_without_rows_is_one_where_the_vendor_counts_none(
+    tmp_path: Path, body: bytes, expected: int | None
+) -> None:
+    headers = {"content-length": str(len(body)), "content-type": "text/csv"}
+    manifest = download(tmp_path, headers, body, expected)
+    assert (manifest["rows"], manifest["bytes"]) == (0, len(body))
+
+
+def test_an_empty_body_whose_length_nobody_announced_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DownloadIncomplete, match="the download is empty, and no length announced that"):
+        download(tmp_path, {"transfer-encoding": "chunked"}, b"", None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_kind_of_content_is_refused_and_only_an_error_is_shown(tmp_path: Path) -> None:
+    def refused(content_type: str, body: bytes, count: Any = count_csv_rows, **options: Any) -> str:
+        headers = {"content-length": str(len(body)), "content-type": content_type}
+        with pytest.raises(DownloadIncomplete) as caught:
+            download(tmp_path, headers, body, None, count, secrets=["k3y-canary"], **options)
+        assert list(tmp_path.iterdir()) == []
+        return str(caught.value)
+
+    page = b"<!doctype html><p>k3y-canary for olaf@example.org" + b" ." * 450
+    text = refused("text/plain", page, file_format="csv")
+    assert "a page of HTML: <!doctype html><p>*** for *** . ." in text
+    assert "text/plain, 949 bytes" in text
+    assert len(text) < 300
+    rows = b'[{"EmailAddress": "ida@example.org"}, {"EmailAddress": "olaf@example.org"}]'
+    text = refused("text/csv", rows, file_format="csv")
+    assert text == f"instead of the file came JSON with 2 items (text/csv, {len(rows)} bytes)"
+    error = (
+        b'{"message": "k3y-canary is unknown", "row": {"EmailAddress": "ida@example.org"}, "errors": [1, 2]}'
+    )
+    text = refused("application/json", error, count_json_rows, file_format="json")
+    assert 'an error in JSON: {"message": "*** is unknown", "errors": "2 items"}' in text
+    assert "no whole JSON array" in text
+    assert "example.org" not in text
+
+
+def test_a_compressed_file_is_kept_and_its_rows_are_not_counted(tmp_path: Path) -> None:
+    body = gzip.compress(CSV * 9)
+    headers = {"content-length": str(len(body)), "content-type": "text/csv"}
+    manifest = download(tmp_path, headers, body, 5, file_format="csv")
+    assert (manifest["rows"], manifest["verified_by"]) == (None, "length")
+    assert (tmp_path / "rows").read_bytes() == body
 
 
 def test_rows_that_cannot_be_counted_are_none_and_prove_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_provider_jobstatus.core.rows.MAX_CELL", 100)
-    body = b'a\n"5 inch,\n' + b"x\n" * 100
+    body = b"a\n" * 4096 + b'"5 inch,\n' + b"x\n" * 100
     chunks = list(chunked(body))
     manifest = download(tmp_path, {"content-length": str(len(body))}, chunks)
     assert (manifest["rows"], manifest["verified_by"], manifest["bytes"]) == (None, "length", len(body))
@@ -265,6 +331,48 @@ def test_pauses_grow_to_a_bound_and_then_the_last_error_is_raised(pauses: list[f
         longest = min(2.0**tries, MAX_PAUSE)
         assert longest / 2 <= pause <= longest
     assert 60 < sum(pauses) < 130
+
+
+@pytest.mark.parametrize("kind", [AccessDenied, NotFound, RequestRejected, UnexpectedResponse, RateLimited])
+def test_retry_after_is_obeyed_whatever_the_status(pauses: list[float], kind: type[VendorError]) -> None:
+    assert patiently(failing(error(kind, 90.0))) == "done"
+    assert pauses == [90.0]
+
+
+def test_a_refused_login_is_not_repeated(pauses: list[float]) -> None:
+    refused = error(AccessDenied, 1.0)
+    refused.login = True  # type: ignore[attr-defined]
+    with pytest.raises(AccessDenied):
+        patiently(failing(refused))
+    assert pauses == []
+
+
+@pytest.mark.parametrize("kind", [ServerError, RateLimited, NotFound, AccessDenied])
+@pytest.mark.parametrize(
+    ("wish", "named"), [(301.0, "301 s"), (1800.0, "1800 s"), (3600.0, "at least 3600 s")]
+)
+def test_a_wish_beyond_the_tasks_patience_is_named_and_not_slept(
+    pauses: list[float], kind: type[VendorError], wish: float, named: str
+) -> None:
+    with pytest.raises(kind, match=f"it asks for a pause of {named}, and a task waits 300 s"):
+        patiently(failing(error(kind, wish)))
+    assert pauses == []
+
+
+def test_wishes_are_obeyed_only_until_the_patience_is_spent_in_all(pauses: list[float]) -> None:
+    wishes = [error(kind, 120.0) for kind in (ServerError, NotFound, RateLimited, ServerError)]
+    with pytest.raises(RateLimited, match="120 s"):
+        patiently(failing(*wishes))
+    assert pauses == [120.0, 120.0]
+
+
+def test_a_wish_is_named_whatever_the_reply_says_besides(pauses: list[float]) -> None:
+    lengthy = ServerError("answered 503: " + "busy " * 300, vendor="toy", status=503)
+    lengthy.retry_after = 900.0
+    with pytest.raises(ServerError) as caught:
+        patiently(failing(lengthy))
+    assert "900 s" in str(caught.value)
+    assert len(caught.value.reason) <= 500
 
 
 def test_retry_after_is_obeyed(pauses: list[float]) -> None:

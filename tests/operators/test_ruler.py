@@ -298,6 +298,83 @@ def test_a_partial_job_without_counts_still_has_rows_to_be_found(sandbox: Sandbo
     assert everything(tmp_path) == []
 
 
+REJECTED = [("2", "no value"), ("5", "no currency"), ("9", "no date")]
+TWO_OF_THREE = "RowNumber,ErrorMessage\r\n2,no value\r\n5,no currency\r\n"
+
+
+def test_a_job_whose_word_and_count_disagree_is_asked_for_the_rows_that_it_counts(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    put_job(sandbox, script=[{"status": "complete", "failureCount": 3, "totalRows": 8}])
+    rows = "".join(f"{number},{problem}\r\n" for number, problem in REJECTED)
+    sandbox.put_answers(FAILURES, [{"body": f"RowNumber,ErrorMessage\r\n{rows}", "content_type": "text/csv"}])
+    manifest = run(tmp_path / "rows.csv")
+    assert (manifest["rows"], manifest["verified_by"]) == (3, "length, rows")
+    sandbox.put_answers(FAILURES, [{"http": 404}])
+    with pytest.raises(UnknownJob):
+        run(tmp_path / "none.csv")
+    assert everything(tmp_path) == ["rows.csv"]
+
+
+@pytest.mark.parametrize(
+    ("status", "file_format", "answer"),
+    [
+        ({"status": "partialcomplete", "failureCount": 3}, "csv", {"body": TWO_OF_THREE}),
+        ({"status": "failed", "failureCount": 3}, "csv", {"body": TWO_OF_THREE * 2}),
+        ({"status": "failed", "failureCount": 0}, "csv", {"body": TWO_OF_THREE}),
+        ({"status": "partialcomplete", "failureCount": 3}, "json", {"body": '[{"a": 1}, {"a": 2}]'}),
+        ({"status": "partialcomplete"}, "csv", {"body": "RowNumber,ErrorMessage\r\n"}),
+        ({"status": "partialcomplete"}, "json", {"body": "[]"}),
+        ({"status": "partialcomplete"}, "csv", {"body": ""}),
+        ({"status": "partialcomplete", "failureCount": 2}, "csv", {"http": 202, "body": TWO_OF_THREE}),
+        ({"status": "partialcomplete", "failureCount": 2}, "csv", {"http": 203, "body": TWO_OF_THREE}),
+        ({"status": "partialcomplete", "failureCount": 2}, "csv", {"http": 206, "body": TWO_OF_THREE}),
+        ({"status": "failed", "failureCount": 0}, "csv", {"http": 204}),
+        ({"status": "failed"}, "csv", {"body": '{"error": "later"}', "content_type": "application/json"}),
+        ({"status": "failed"}, "csv", {"body": "try again", "content_type": "text/plain"}),
+        ({"status": "failed"}, "json", {"body": '{"entries": []}', "content_type": "application/json"}),
+    ],
+)
+def test_what_contradicts_the_vendors_own_word_is_not_published(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    pauses: list[float],
+    status: dict[str, Any],
+    file_format: str,
+    answer: dict[str, Any],
+) -> None:
+    put_job(sandbox, script=[status])
+    sandbox.put_answers(FAILURES, [{"content_type": "text/csv", **answer}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete) as caught:
+        run(tmp_path / "rows", file_format=file_format)
+    assert "no value" not in str(caught.value)
+    assert everything(tmp_path) == []
+
+
+def test_rows_that_are_being_prepared_are_waited_for(
+    job: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    job.put_answers(
+        FAILURES,
+        [
+            {"http": 202, "headers": {"Retry-After": "9"}},
+            {"body": {"message": "being prepared"}},
+            {"body": "RowNumber,ErrorMessage\r\n", "content_type": "text/csv"},
+        ],
+    )
+    assert run(tmp_path / "rows.csv")["rows"] == 3
+    assert (pauses[0], len(pauses)) == (9.0, 3)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/octet-stream", "text/plain", "application/vnd.ms-excel", "application/json"]
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff", "\r\n"])
+def test_rows_arrive_under_whatever_label(job: Sandbox, tmp_path: Path, content_type: str, mark: str) -> None:
+    job.put_answers(FAILURES, [{"body": mark + CSV.decode(), "content_type": content_type}])
+    assert run(tmp_path / "rows.csv")["rows"] == 3
+
+
 def test_an_unknown_job_is_named_by_its_error(sandbox: Sandbox, tmp_path: Path, pauses: list[float]) -> None:
     with pytest.raises(UnknownJob, match="demo-site/batch/nobodys"):
         run(tmp_path / "rows.csv", job_id="demo-site/nobodys")

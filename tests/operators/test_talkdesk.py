@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import socket
 import stat
 import threading
@@ -24,6 +25,7 @@ from airflow_provider_jobstatus.exceptions import (
     JobCancelled,
     JobFailed,
     JobNotFinished,
+    JobStatusError,
     UnknownJob,
     VendorRefused,
 )
@@ -150,7 +152,7 @@ def test_an_empty_period_is_a_good_report(
 ) -> None:
     put_job(sandbox, format=file_format, rows=0, **({"file_text": text(name)} if name else {}))
     manifest = run(tmp_path / "calls")
-    assert manifest["rows"] == (None if file_format == "json_bulk" else 0)
+    assert manifest["rows"] == 0
     assert (tmp_path / "calls").stat().st_size == manifest["bytes"]
 
 
@@ -219,11 +221,32 @@ def test_the_storage_sees_nothing_of_ours(job: Sandbox, tmp_path: Path) -> None:
     assert all("sandbox-token-" in json.dumps(request["headers"]) for request in api)
 
 
-def test_an_address_that_has_expired_is_asked_for_again(job: Sandbox, tmp_path: Path) -> None:
-    expired = {"http": 403, "body": text("storage-expired.xml"), "content_type": "application/xml"}
-    job.put_answers(STORED, [expired, expired])
+@pytest.mark.parametrize("http", [400, 401, 403, 404, 409, 410, 416, 451])
+def test_an_address_that_has_expired_is_asked_for_again(job: Sandbox, tmp_path: Path, http: int) -> None:
+    expired = {"http": http, "body": text("storage-expired.xml"), "content_type": "application/xml"}
+    job.put_answers(STORED, [expired])
     assert run(tmp_path / "calls")["rows"] == 40
-    assert asked(job) == [ASKED[0], *ASKED[1:] * 3]
+    assert asked(job) == [ASKED[0], *ASKED[1:] * 2]
+
+
+@pytest.mark.parametrize("http", [400, 403, 408, 425, 429, 503])
+def test_a_storage_that_asks_for_patience_is_not_asked_again_at_once(
+    job: Sandbox, tmp_path: Path, pauses: list[float], http: int
+) -> None:
+    job.put_answers(STORED, [{"http": http, "headers": {"Retry-After": "70"}}])
+    assert run(tmp_path / "calls")["rows"] == 40
+    assert pauses == [70.0]
+
+
+@pytest.mark.parametrize("path", [STATUS, FILE, STORED])
+@pytest.mark.parametrize("http", [400, 404, 429, 503])
+def test_a_vendor_or_storage_that_wants_hours_fails_soon(
+    job: Sandbox, tmp_path: Path, pauses: list[float], path: str, http: int
+) -> None:
+    job.put_answers(path, [{"http": http, "headers": {"Retry-After": "2400"}}] * MAX_TRIES)
+    with pytest.raises(JobStatusError, match=f"answered {http}.* asks for a pause of 2400 s"):
+        run(tmp_path / "calls")
+    assert (pauses, everything(tmp_path)) == ([], [])
 
 
 def test_an_address_that_expires_before_it_is_called_is_asked_for_anew(
@@ -244,11 +267,11 @@ def test_an_address_that_expires_before_it_is_called_is_asked_for_anew(
     assert [request["status"] for request in job.requests if request["origin"] == "storage"] == [403, 200]
 
 
-def test_three_refused_addresses_end_the_download(job: Sandbox, tmp_path: Path, pauses: list[float]) -> None:
+def test_two_refused_addresses_end_the_download(job: Sandbox, tmp_path: Path, pauses: list[float]) -> None:
     job.change_settings("talkdesk", url_lifetime_seconds=0)
-    with pytest.raises(DownloadIncomplete, match="gave 3 signed addresses, and the storage refused each"):
+    with pytest.raises(DownloadIncomplete, match="gave 2 signed addresses, and the storage refused each"):
         run(tmp_path / "calls")
-    assert asked(job) == [ASKED[0], *ASKED[1:] * 3]
+    assert asked(job) == [ASKED[0], *ASKED[1:] * 2]
     assert pauses == []
     assert everything(tmp_path) == []
 
@@ -289,7 +312,7 @@ def test_a_total_that_is_not_the_number_of_entries_is_incomplete(
     assert everything(tmp_path) == []
 
 
-@pytest.mark.parametrize("body", ['{"entries": [{}, {}]', '{"entries": [{}', "<html>", ""])
+@pytest.mark.parametrize("body", ['{"entries": [{}, {}]', '{"entries": [{}', "{]", "id,agent"])
 def test_json_that_is_not_whole_is_incomplete(
     sandbox: Sandbox, tmp_path: Path, pauses: list[float], body: str
 ) -> None:
@@ -331,6 +354,68 @@ def test_a_page_of_html_in_place_of_a_report_is_not_kept(
 ) -> None:
     job.put_answers(STORED, [{"body": "<html>down</html>", "content_type": "text/html"}])
     with pytest.raises(DownloadIncomplete, match="page of HTML"):
+        run(tmp_path / "calls")
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "what"),
+    [
+        ("text/csv", "<!doctype html><p>Log in", "a page of HTML"),
+        ("application/octet-stream", "<html>Log in</html>", "a page of HTML"),
+        ("application/json", '{"error": "expired"}', 'an error in JSON: {"error": "expired"}'),
+        ("text/plain", '{"id": "0f9c", "status": "uploading"}', "an error in JSON"),
+        ("application/json", '{"job": {"id": "0f9c", "status": "done"}}', "an error in JSON"),
+        ("text/csv", '[{"agent": "Ida Berg"}]', "JSON with 1 items"),
+        ("application/xml", "<Error><Code>SlowDown</Code></Error>", "XML"),
+        ("text/plain", "Slow down", "a line of text"),
+        ("image/png", "\x7fPNG", "another kind of file"),
+    ],
+)
+@pytest.mark.parametrize("path", [FILE, STORED])
+def test_what_is_no_report_is_not_kept(
+    job: Sandbox,
+    tmp_path: Path,
+    pauses: list[float],
+    path: str,
+    content_type: str,
+    body: str,
+    what: str,
+) -> None:
+    job.put_answers(path, [{"body": body, "content_type": content_type}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match=re.escape(what)) as caught:
+        run(tmp_path / "calls")
+    assert "Ida" not in str(caught.value)
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize("http", [201, 202, 203, 206])
+@pytest.mark.parametrize("path", [FILE, STORED])
+def test_only_200_is_a_report(
+    job: Sandbox, tmp_path: Path, pauses: list[float], path: str, http: int
+) -> None:
+    part = {"http": http, "body": "id,agent\n1,Ida\n", "content_type": "text/csv"}
+    job.put_answers(path, [part] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match=f"{http}"):
+        run(tmp_path / "calls")
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize("content_type", ["text/csv", "application/json", "application/octet-stream"])
+def test_an_empty_file_of_the_storage_is_a_report_without_rows(
+    job: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture, content_type: str
+) -> None:
+    job.put_answers(STORED, [{"body": "", "content_type": content_type}])
+    manifest = run(tmp_path / "calls")
+    assert (manifest["rows"], manifest["bytes"], manifest["verified_by"]) == (0, 0, "length")
+    assert [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_an_empty_file_that_comes_from_no_storage_is_none(
+    job: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    job.put_answers(FILE, [{"body": "", "content_type": "text/csv"}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match="empty file"):
         run(tmp_path / "calls")
     assert everything(tmp_path) == []
 
@@ -392,7 +477,7 @@ def test_an_unknown_job_or_file_is_named_by_its_error(
     with pytest.raises(UnknownJob, match="calls/jobs/nobodys"):
         run(tmp_path / "calls", job_id="calls/nobodys")
     for path in (FILE, STORED):
-        job.put_answers(path, [{"http": 404}])
+        job.put_answers(path, [{"http": 404}] * (2 if path == STORED else 1))
         with pytest.raises(UnknownJob, match=path):
             run(tmp_path / "calls")
     assert (pauses, everything(tmp_path)) == ([], [])
@@ -489,8 +574,8 @@ def test_a_signed_address_appears_nowhere(
         [broken] * MAX_TRIES,
         [{"disconnect": True}] * MAX_TRIES,
         [{"http": 500}] * MAX_TRIES,
-        [{"http": 403}] * 3,
-        [{"http": 404}],
+        [{"http": 403}] * 2,
+        [{"http": 404}] * 2,
         [{"http": 307}],
     ):
         sandbox.put_answers(STORED, answers)

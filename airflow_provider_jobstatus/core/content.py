@@ -1,0 +1,198 @@
+"""
+Whether a file is what was asked for, by its media type and its first bytes.
+
+A length or a digest shows that a body is whole, not that it is the file: a login page, an error in JSON and
+the job itself come whole, with 200, and under any media type. What is no file of the format is refused here;
+what may be one passes, because servers label files carelessly.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_jobstatus.core.encodings import is_packed, text_of
+from airflow_provider_jobstatus.core.errors import ServerError
+from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.redaction import redact
+from airflow_provider_jobstatus.core.replies import expect, retry_after, unexpected
+from airflow_provider_jobstatus.core.text import clean
+
+#: First bytes of a body by which it is judged; a shorter body is seen whole.
+JUDGED_BYTES = 64 * 1024
+#: Longest part of a page or of an error that is shown, in characters.
+SHOWN = 200
+
+_A_PAGE = "a page of HTML"
+_PAGES = ("text/html", "application/xhtml+xml")
+_TABLES = ("text/csv", "application/csv", "text/comma-separated-values", "application/vnd.ms-excel")
+_LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+# Never text, whatever a server does not know about its files.
+_FOREIGN = re.compile(r"(?:image|audio|video|font)/|application/pdf\Z")
+_FOREIGN_BYTES = (b"%PDF-", b"\x89PNG\r\n")
+_PAGE = re.compile(r"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
+_PROLOGUE = re.compile(r"(?:<\?xml[^>]*+>\s*+|<!--.*?-->\s*+)+", re.DOTALL)
+_ROOT = re.compile(r"<([a-z_][\w.:-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
+_JSON = re.compile(r'\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\})|\[\s*(?:[\[{"\]]|-?\d|true|false|null)')
+_SEPARATOR = re.compile(r"[,;|](?:\S|\s?\")|\t")
+_ADDRESS = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
+
+# Members of an error, by which a small JSON object is known for one; and those of a job.
+_SAYS_ERROR = frozenset({"error", "errors", "error_description", "errormessage", "exception", "fault"})
+_TELLING = _SAYS_ERROR | {
+    *("code", "description", "detail", "details", "error_code", "errorcode", "message", "msg", "reason"),
+    *("status", "status_code", "statuscode", "success", "title", "type"),
+}
+_BESIDE = _TELLING | {
+    *("_links", "created_at", "fields", "format", "id", "instance", "job", "links", "name", "path"),
+    *("request_id", "requestid", "timespan", "timestamp", "timezone", "trace_id", "traceid"),
+}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """
+    What was sent in place of a file.
+
+    :param what: such as ``"a page of HTML"``.
+    :param shown: the beginning of a page, or what an error in JSON says; empty for everything else, which may
+        be the rows themselves.
+    """
+
+    what: str
+    shown: str = ""
+
+    def describe(self, secrets: Iterable[str] = ()) -> str:
+        """Return it for a message, without our secrets and without addresses of people."""
+        if not self.shown:
+            return self.what
+        shown = _ADDRESS.sub("***", redact(self.shown[: 20 * SHOWN], secrets))
+        return f"{self.what}: {clean(shown, SHOWN)}"
+
+
+def expect_file(request: Request, response: Response, secrets: Iterable[str] = ()) -> Response:
+    """
+    Return a reply that may be a file: 200, and no page.
+
+    :param secrets: ours, which a page may repeat.
+    :raises ApiError: another status; :class:`ServerError` for a 2xx that is not 200, such as "not yet" or a
+        part that was not asked for.
+    :raises UnexpectedResponse: a redirect, or a page of HTML.
+    """
+    expect(request, response)
+    if response.status != 200:
+        error = ServerError(
+            f"answered {response.status} instead of a file",
+            vendor=request.vendor,
+            method=request.method,
+            path=request.path,
+            status=response.status,
+        )
+        error.retry_after = retry_after(response)
+        raise error
+    if response.content_type in _PAGES:
+        head = next(response.chunks, b"") if response.chunks is not None else response.body
+        raise unexpected(request, f"sent {Sent(_A_PAGE, text_of(head[:JUDGED_BYTES])).describe(secrets)}")
+    return response
+
+
+def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool) -> Sent | None:
+    """
+    Return what was sent if it is no file, or None if it may be one.
+
+    :param file_format: ``"csv"``, ``"json"``, or None where the vendor does not say which.
+    :param content_type: media type, in lower case.
+    :param head: up to :data:`JUDGED_BYTES` of the body.
+    :param whole: whether that is all of the body.
+    """
+    text = text_of(head).strip()
+    if content_type in _PAGES or _PAGE.match(text, _end_of_prologue(text)):
+        return Sent(_A_PAGE, text)
+    if is_packed(head) or not text:
+        return None
+    if _FOREIGN.match(content_type) or head.startswith(_FOREIGN_BYTES):
+        return Sent("another kind of file")
+    if _is_markup(text, content_type, whole):
+        return Sent("XML")
+    value = _json_value(text) if whole else None
+    if isinstance(value, Mapping) and _is_error(value, content_type in _LINES):
+        return Sent("an error in JSON", json.dumps(_telling(value), ensure_ascii=False))
+    if file_format == "csv" and _is_json(text, content_type, whole, value):
+        return Sent(f"JSON with {len(value)} items" if isinstance(value, list) else "JSON")
+    if (
+        file_format != "json"
+        and content_type not in _TABLES
+        and whole
+        and len(text.splitlines()) == 1
+        and not _SEPARATOR.search(text)
+        and not isinstance(value, (Mapping, list))
+    ):
+        return Sent("a line of text")
+    return None
+
+
+def _end_of_prologue(text: str) -> int:
+    found = _PROLOGUE.match(text)
+    return found.end() if found else 0
+
+
+def _is_markup(text: str, content_type: str, whole: bool) -> bool:
+    """Return whether a text is XML, or HTML without its frame, rather than a table whose cells have tags."""
+    if not text.startswith("<"):
+        return False
+    if text.startswith("<?xml") or content_type.endswith(("/xml", "+xml")):
+        return True
+    root = _ROOT.match(text)
+    if root is None:
+        return False
+    if root[0].endswith("/>"):
+        return root[0] == text
+    closing = re.compile(rf"</{re.escape(root[1])}\s*>", re.IGNORECASE).search(text, root.end())
+    rest = text[(closing or root).end() :].lstrip()
+    if closing is None:
+        return not whole and rest.startswith("<")
+    return (whole and not rest) or rest.startswith("<")
+
+
+def _json_value(text: str) -> Any:
+    """Return a JSON text's value; of what is none, the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _is_json(text: str, content_type: str, whole: bool, value: Any) -> bool:
+    """Return whether a text is JSON, one or more, rather than a table whose first cell looks so."""
+    if whole and value is not text and (text[0] in "[{" or content_type.endswith(("/json", "+json"))):
+        return True
+    if not _JSON.match(text):
+        return False
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        # Cut, or too long to be seen whole.
+        return True
+    rest = text[end:]
+    return not rest.strip() or rest.lstrip(" \t")[:1] in ("\r", "\n", "{", "[")
+
+
+def _is_error(value: Mapping[str, Any], row: bool) -> bool:
+    """
+    Return whether a small object is an error, or a job, and nothing of a report.
+
+    :param row: whether it may well be the only row of a file.
+    """
+    said = {name.lower() for name, member in value.items() if member not in (None, False, "", [], {})}
+    says_error, knows_no_more = bool(said & _SAYS_ERROR), {name.lower() for name in value} <= _BESIDE
+    return says_error and knows_no_more if row else says_error or knows_no_more
+
+
+def _telling(value: Any) -> Any:
+    """Return what of an error is meant for a person; what else it holds may be about people."""
+    if isinstance(value, Mapping):
+        return {name: _telling(member) for name, member in value.items() if name.lower() in _TELLING}
+    return f"{len(value)} items" if isinstance(value, list) else value
