@@ -1,5 +1,5 @@
 """
-Ruler Analytics: batch uploads of revenue.
+Ruler Analytics: batch uploads of revenue, and of opportunities, whose status is asked for in the same way.
 
 Auth
     ``Authorization: Bearer``: an access token as password; or user (login) and password, exchanged at the

@@ -47,8 +47,8 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
     :raises JobNotFinished: the job still runs. A retry asks again.
     :raises UnknownJob: Ruler does not know the job. A retry asks again.
     :raises VendorRefused: credentials or permission. A retry asks again.
-    :raises DownloadIncomplete: not whole, or not verifiable, after some two minutes of tries. A retry starts
-        anew.
+    :raises DownloadIncomplete: not whole, not verifiable, or another file than the one that was asked for,
+        after some two minutes of tries; or the vendor wants a pause of more than five. A retry starts anew.
     :raises DestinationError: cannot be written. A retry starts anew.
     :raises BadSettings: connection, job id or arguments; Airflow does not retry.
     """
