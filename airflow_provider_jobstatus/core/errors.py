@@ -6,8 +6,8 @@ What a conversation with a vendor can fail with.
     VendorError                vendor, method and path, status
       TransportError           no usable reply
         SendError              certain that nothing was sent
-      ApiError                 a status that we did not expect; retry_after
-        AccessDenied           401, 403
+      ApiError                 a status that we did not expect
+        AccessDenied           401, 403; login
         NotFound               404, 410
         RateLimited            429; spent
         ServerError            5xx, and 408 and 425: try again later
@@ -42,10 +42,14 @@ class VendorError(Exception):
 
     :ivar conn_id: of the Airflow connection, where one is known.
     :ivar asked: whether the question was sent, rather than left out as there would be no answer.
+    :ivar retry_after: seconds that the reply asks us to stay away, if it does, whatever its status.
+    :ivar own: whether a 4xx is known to be the vendor's own, rather than of a proxy or firewall before it.
     """
 
     asked = True
     conn_id = ""
+    retry_after: float | None = None
+    own = True
 
     def __init__(
         self,
@@ -99,17 +103,17 @@ class SendError(TransportError):
 
 
 class ApiError(VendorError):
-    """
-    A status that the flow did not expect.
-
-    :param retry_after: seconds that the vendor asks us to stay away, if it does.
-    """
-
-    retry_after: float | None = None
+    """A status that the flow did not expect."""
 
 
 class AccessDenied(ApiError):
-    """401 or 403: the credential or its permissions are refused."""
+    """
+    401 or 403: the credential or its permissions are refused.
+
+    :ivar login: whether a login was refused, which too many tries may lock.
+    """
+
+    login = False
 
 
 class NotFound(ApiError):

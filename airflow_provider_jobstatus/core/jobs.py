@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import NoneType
@@ -50,6 +50,7 @@ class JobStatus:
     :param created_at: ISO 8601 with offset, or None.
     :param completed_at: ISO 8601 with offset, or None.
     :param known: whether the vendor's word is one that we know; not part of the result.
+    :param retry_after: seconds that the reply asks us to stay away, or None; not part of the result.
     """
 
     job_id: str
@@ -62,6 +63,7 @@ class JobStatus:
     created_at: str | None = None
     completed_at: str | None = None
     known: bool = True
+    retry_after: float | None = field(default=None, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dict that sensors return and events carry: JSON that every database stores."""

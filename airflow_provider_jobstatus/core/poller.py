@@ -12,14 +12,21 @@ running                         next point of the grid, or when it may end      
 running, unchanged for          stalled, or next point of the grid              timed out
 ``stalled_after``               with a warning
 401, 403, first time            new settings and token, again after 1 s         refused
-401, 403 with fresh settings    refused                                         refused
+401, 403 with fresh settings    every 30 s, until ``refusal_grace`` has         refused
+                                passed; at the first look refused
 our request is wrong            refused                                         refused
 404                             keep asking for 120 s, then unknown job         timed out
+a 4xx that is not the           once more; seen twice it is as the rows above   timed out
+vendor's own
 429                             as the vendor says, else backoff; no outage     timed out
-429, licence spent              refused                                         refused
+429, licence spent              refused if seen again 3 min later, or at the    timed out
+                                first look
 anything else that is no        backoff, until ``max_outage`` has passed        timed out, naming it
 answer                          without one answer, then gave up
 ==============================  ==============================================  =====================
+
+Whatever the answer, nothing is asked before its ``Retry-After`` is over. A refusal that names one does not
+count while that lasts.
 """
 
 from __future__ import annotations
@@ -34,7 +41,6 @@ from airflow_provider_jobstatus.core.chance import Durations, Pace
 from airflow_provider_jobstatus.core.course import Course
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
-    ApiError,
     NotFound,
     RateLimited,
     RequestRejected,
@@ -52,11 +58,16 @@ from airflow_provider_jobstatus.core.wait import (
     WaitPlan,
     digest,
 )
+from airflow_provider_jobstatus.core.words import UnknownWords
 
 #: Seconds after the start of a wait in which a 404 may mean "not yet".
 NOT_FOUND_GRACE = 120.0
 #: Seconds between a refusal and the next try with fresh settings.
 RECONNECT_DELAY = 1.0
+#: Seconds between the tries that follow: whether the connection has changed, and whether the key works again.
+REFUSED_PAUSE = 30.0
+#: Seconds after which a spent licence must be seen again to be believed.
+SPENT_CONFIRMED_AFTER = 180.0
 #: Longest pause between failed polls, in seconds, unless the poll interval itself is longer.
 MAX_BACKOFF = 300.0
 
@@ -69,8 +80,8 @@ class JobPoller:
     :param plan: when to ask, and for how long.
     :param now: epoch seconds. The first poll is due at the next point of the plan's grid.
     :param memory: what :meth:`memory` of an earlier poller of the same wait returned; and ``"status"``, what
-        that one saw last, as a plain dict, if that is to be known; and ``"told"``, the :func:`digest` of what
-        the log was told already.
+        that one saw last, as a plain dict, if that is to be known; ``"told"``, the :func:`digest` of what
+        the log was told already; and ``"looked"``, whether the wait's first look lies behind.
     :param jitter: returns a random number from 0 to 1.
     :param durations: of jobs of this kind; it is told how long this one took, and an adaptive plan uses it.
 
@@ -88,11 +99,14 @@ class JobPoller:
         "_jitter",
         "_last_error",
         "_last_status",
+        "_looked",
         "_outage_began_at",
         "_pace",
-        "_refused_before",
+        "_refused_since",
+        "_spent_since",
+        "_stray",
         "_told",
-        "_unknown_words",
+        "_words",
         "durations",
         "event",
         "job_id",
@@ -119,9 +133,12 @@ class JobPoller:
         self._jitter = jitter
         self._last_status: JobStatus | None = None
         self._last_error: VendorError | None = None
-        self._refused_before = False
-        self._unknown_words: tuple[str, ...] = ()
         memory = memory or {}
+        self._looked: bool = memory.get("looked", False)
+        self._refused_since: float | None = memory.get("refused_since")
+        self._spent_since: float | None = memory.get("spent_since")
+        self._stray: bool = memory.get("stray", False)
+        self._words = UnknownWords(memory.get("words"))
         with suppress(ValueError):  # of another version
             self._last_status = JobStatus.from_dict(memory["status"]) if "status" in memory else None
         self._course = Course(memory.get("course"))
@@ -131,29 +148,46 @@ class JobPoller:
         self._outage_began_at = memory.get("outage_began_at")
         self.not_before = memory.get("not_before", 0.0)
         due = now if now == plan.first_poll_at else plan.next_point(now)
-        self._ask_again_at(max(due, self.not_before))
+        self._ask_again_at(due)
 
     @property
     def last_status(self) -> JobStatus | None:
         """What the vendor said last, if it ever said something usable."""
         return self._last_status
 
+    @property
+    def refused(self) -> bool:
+        """Whether the credentials are refused, since the last good answer."""
+        return self._refused_since is not None
+
+    @property
+    def unknown_words(self) -> list[str]:
+        """Shapes of the unknown words that the log was told of."""
+        return self._words.shapes
+
     def align(self, point: float, now: float) -> None:
         """Ask at the points of another poller's grid, who asks about the same job as often."""
         self.plan = self.plan.through(point)
-        self._ask_again_at(max(self.plan.next_point(now), self.not_before))
+        self._ask_again_at(self.plan.next_point(now))
 
     def go_on(self, now: float) -> None:
         """Ask by itself again: what is known came by another way, of late."""
-        self._ask_again_at(max(self.plan.soon(now), self.not_before))
+        self._ask_again_at(self.plan.soon(now))
 
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""
         known: dict[str, Any] = {}
         if self._failures:
-            known = {"failures": self._failures, "not_before": self.not_before}
-        if self._outage_began_at is not None:
-            known["outage_began_at"] = self._outage_began_at
+            known["failures"] = self._failures
+        if self._failures or self.not_before:
+            known["not_before"] = self.not_before
+        for name in ("outage_began_at", "refused_since", "spent_since"):
+            if (since := getattr(self, f"_{name}")) is not None:
+                known[name] = since
+        if self._stray:
+            known["stray"] = True
+        if self._words.shapes:
+            known["words"] = self._words.shapes
         if self.plan.stalled_after is not None:
             known["course"] = self._course.memory()
         if self._pace is not None and (looks := self._pace.memory()):
@@ -196,9 +230,11 @@ class JobPoller:
         seen_running = self._last_status is not None
         self._last_status = status if changed else status.or_fuller(self._last_status)
         self._last_error = None
-        self._refused_before = False
-        self._outage_began_at = None
+        self._outage_began_at = self._refused_since = self._spent_since = None
+        self._stray, self._looked = False, True
         self._failures = 0
+        if status.retry_after or self.not_before <= now:
+            self.not_before = now + status.retry_after if status.retry_after else 0.0
         if status.state.terminal:
             self.event = JobEvent(self.job_id, Outcome.FINISHED, status)
             self._tell_duration(status, now, seen_running)
@@ -208,8 +244,7 @@ class JobPoller:
             self._ask_again_at(self.plan.next_point(now))
         else:
             self._ask_again_at(next_look(self.plan, self._pace, self.durations, status, now))
-        if not status.known and status.vendor_status not in self._unknown_words:
-            self._unknown_words += (status.vendor_status,)
+        if not status.known and self._words.is_new(status.vendor_status):
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
             return self._news("unknown word", text)
         if recovered:
@@ -245,29 +280,66 @@ class JobPoller:
         if known is None or (error.asked and known.asked and str(error) != str(known)):
             news = self._news(kind, f"{error}; the wait goes on")
         self._last_error = error if error.asked else known or error
+        if error.retry_after is not None:
+            self.not_before = now + error.retry_after
+        looked, self._looked = self._looked, self._looked or not isinstance(error, AccessDenied)
         late = now >= self.plan.deadline_at
         match error:
-            case AccessDenied() if not self._refused_before and not late:
-                self._refused_before = True
-                self.reconnect = True
-                self._ask_again_at(now + RECONNECT_DELAY)
-                return self._news(kind, f"{error}; reading the connection again")
-            case AccessDenied() | RequestRejected() | RateLimited(spent=True):
+            case AccessDenied() if late and error.asked:
+                self._end(Outcome.REFUSED, str(error))
+            case AccessDenied() if not late:
+                if self._refuse(error, now):
+                    return self._news(kind, f"{error}; the connection is read again")
+            case RateLimited(spent=True) if self._licence_is_spent(now, looked):
+                self._end(Outcome.REFUSED, str(error))
+            case RequestRejected() if self._is_final(error):
                 self._end(Outcome.REFUSED, str(error))
             case _ if late:
                 self._time_out()
-            case NotFound():
+            case NotFound() if now - self.plan.started_at < NOT_FOUND_GRACE:
                 self._outage_began_at = None
-                if now - self.plan.started_at >= NOT_FOUND_GRACE:
-                    self._end(Outcome.UNKNOWN_JOB, f"{error}; {NOT_FOUND_GRACE:g} s after the wait began")
-                else:
-                    self._ask_again_at(min(self.plan.next_point(now), self.plan.started_at + NOT_FOUND_GRACE))
+                self._ask_again_at(min(self.plan.next_point(now), self.plan.started_at + NOT_FOUND_GRACE))
+            case NotFound() if self._is_final(error):
+                self._end(Outcome.UNKNOWN_JOB, f"{error}; {NOT_FOUND_GRACE:g} s after the wait began")
+            case NotFound() | RequestRejected():
+                self._outage_began_at, self._stray = None, True
+                self._back_off(error, now)
             case RateLimited():
                 self._outage_began_at = None
                 self._back_off(error, now)
+                if error.spent and self._spent_since is not None:
+                    self._ask_again_at(max(self.next_poll_at, self._spent_since + SPENT_CONFIRMED_AFTER))
             case _:
                 self._outage(error, now)
         return news if self.event is None else None
+
+    def _refuse(self, error: AccessDenied, now: float) -> bool:
+        """Take in a refusal before the deadline, and return whether it is the first."""
+        first = self._refused_since is None
+        since = now if self._refused_since is None else self._refused_since
+        if error.retry_after:
+            # A limit, and a time that the vendor itself does not count.
+            since, self._looked = since + error.retry_after, True
+        self._refused_since = since
+        ends_at = since + (self.plan.refusal_grace if self._looked else 0.0)
+        if first:
+            self.reconnect = True
+            self._ask_again_at(now + RECONNECT_DELAY)
+        elif now >= ends_at - SAME_POINT:
+            self._end(Outcome.REFUSED, str(error))
+        else:
+            self._ask_again_at(min(now + REFUSED_PAUSE, ends_at))
+        return first
+
+    def _licence_is_spent(self, now: float, looked: bool) -> bool:
+        """Whether a licence that is said to be spent may be taken to be: once may be a mistake."""
+        if self._spent_since is None:
+            self._spent_since = now
+        return now - self._spent_since >= SPENT_CONFIRMED_AFTER - SAME_POINT or not looked
+
+    def _is_final(self, error: VendorError) -> bool:
+        """Whether a 4xx need not be seen again: one of a proxy, or one that names a time, may pass."""
+        return self._stray or (error.own and not error.retry_after)
 
     def _news(self, kind: str, text: str, *, warning: bool = True) -> News:
         return News(self.job_id, kind, f"{self.job_id}: {text}", warning)
@@ -296,15 +368,13 @@ class JobPoller:
         # first point of the grid, as in a triggerer, which knows nothing of that look.
         at = max(now + pause * (0.5 + 0.5 * self._jitter()), self.plan.first_poll_at)
         at = min(at, no_later_than)
-        wanted = error.retry_after if isinstance(error, ApiError) else None
-        if wanted is not None:
-            self.not_before = now + wanted
-            at = max(at, self.not_before + min(wanted, 1.0) * self._jitter())
+        if error.retry_after:
+            at = max(at, self.not_before + min(error.retry_after, 1.0) * self._jitter())
         self._ask_again_at(at)
 
     def _ask_again_at(self, at: float) -> None:
         # One last look at the deadline itself.
-        self.next_poll_at = min(at, self.plan.deadline_at)
+        self.next_poll_at = min(max(at, self.not_before), self.plan.deadline_at)
 
     def _time_out(self) -> None:
         waited = self.plan.deadline_at - self.plan.started_at

@@ -130,6 +130,7 @@ class WaitPlan:
     :param stalled_after: how long a running job may show the same word, progress and counts; None for ever.
     :param fail_stalled: whether that ends the wait, or only warns.
     :param adaptive: look also between two points of the grid, when a job is likely to end.
+    :param refusal_grace: how long credentials may be refused, once the vendor has been seen to answer.
     """
 
     poll_interval: float
@@ -142,6 +143,7 @@ class WaitPlan:
     stalled_after: float | None = None
     fail_stalled: bool = False
     adaptive: bool = False
+    refusal_grace: float = 600.0
 
     def through(self, point: float) -> WaitPlan:
         """Return the same plan with a grid through ``point``, from about where this one begins."""

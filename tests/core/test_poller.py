@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,14 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.poller import MAX_BACKOFF, NOT_FOUND_GRACE, RECONNECT_DELAY, JobPoller
+from airflow_provider_jobstatus.core.poller import (
+    MAX_BACKOFF,
+    NOT_FOUND_GRACE,
+    RECONNECT_DELAY,
+    REFUSED_PAUSE,
+    SPENT_CONFIRMED_AFTER,
+    JobPoller,
+)
 from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan, digest
 from tests.core.test_wait import FIRST, STEP, grid
 from tests.core.test_wait import plans as any_plans
@@ -63,8 +71,8 @@ def poller(plan: WaitPlan = PLAN, now: float = START, **options: Any) -> JobPoll
 
 
 def told(*answers: tuple[Answer, float], plan: WaitPlan = PLAN) -> JobPoller:
-    """Return a poller that has seen these answers, each at its time."""
-    one = poller(plan)
+    """Return a poller that has seen these answers, each at its time, after the first look of its wait."""
+    one = poller(plan, memory={"looked": True})
     for answer, now in answers:
         one.observe(answer, now)
     return one
@@ -85,7 +93,10 @@ TABLE: dict[str, tuple[Answer, str, str]] = {
     "our request is wrong": (failed(RequestRejected), "refused", "refused"),
     "not found": (failed(NotFound), "goes on", "timed_out"),
     "too many requests": (failed(RateLimited), "goes on", "timed_out"),
-    "licence spent": (failed(RateLimited, spent=True), "refused", "refused"),
+    "licence spent": (failed(RateLimited, spent=True), "goes on", "timed_out"),
+    "a wrong request, says a proxy": (failed(RequestRejected, own=False), "goes on", "timed_out"),
+    "not found, says a proxy": (failed(NotFound, own=False), "goes on", "timed_out"),
+    "not asked, as the key is refused": (failed(AccessDenied, asked=False), "goes on", "timed_out"),
     "server error": (OUTAGE, "goes on", "timed_out"),
     "no usable reply": (failed(TransportError), "goes on", "timed_out"),
     "no connection": (failed(SendError), "goes on", "timed_out"),
@@ -207,11 +218,66 @@ def test_a_first_refusal_has_the_connection_read_again_at_once() -> None:
     assert one.next_poll_at == EARLY + RECONNECT_DELAY
 
 
-def test_a_second_refusal_with_fresh_settings_is_final() -> None:
-    one = told((failed(AccessDenied), EARLY), (failed(AccessDenied, "still"), EARLY + 1))
+def test_at_the_first_look_a_second_refusal_with_fresh_settings_is_final() -> None:
+    one = poller()
+    one.observe(failed(AccessDenied), START)
+    assert (outcome(one), one.reconnect) == ("goes on", True)
+    one.observe(failed(AccessDenied, "still"), START + 1)
     assert outcome(one) == "refused"
     assert one.event is not None
     assert "still" in one.event.message
+
+
+@pytest.mark.parametrize("grace", [1.0, 45.0, 600.0, 1800.0])
+def test_after_the_first_look_credentials_may_be_refused_for_a_grace(grace: float) -> None:
+    one = told((failed(AccessDenied), EARLY), plan=replace(PLAN, refusal_grace=grace))
+    one.reconnect = False
+    looks = 0
+    while one.event is None and looks < 100:
+        looks += 1
+        now = one.next_poll_at
+        assert now <= EARLY + grace
+        one.observe(failed(AccessDenied), now)
+        assert not one.reconnect
+        assert one.next_poll_at - now <= REFUSED_PAUSE
+    assert (outcome(one), now) == ("refused", EARLY + grace)
+    assert looks == 1 + math.ceil((grace - 1) / REFUSED_PAUSE)
+
+
+def test_without_a_grace_a_second_refusal_is_final() -> None:
+    plan = replace(PLAN, refusal_grace=0.0)
+    assert outcome(told((failed(AccessDenied), EARLY), plan=plan)) == "goes on"
+    assert outcome(told((failed(AccessDenied), EARLY), (failed(AccessDenied), EARLY + 1), plan=plan)) == (
+        "refused"
+    )
+
+
+def test_a_first_look_that_met_an_outage_lies_behind() -> None:
+    one = poller()
+    for answer, now in ((OUTAGE, START), (failed(AccessDenied), EARLY), (failed(AccessDenied), EARLY + 1)):
+        one.observe(answer, now)
+    assert outcome(one) == "goes on"
+
+
+def test_a_grace_goes_on_in_a_later_poller() -> None:
+    first = told((failed(AccessDenied), EARLY), (failed(AccessDenied), EARLY + 1))
+    memory = {**json.loads(json.dumps(first.memory())), "looked": True}
+    for now, end in ((EARLY + 599, "goes on"), (EARLY + 600, "refused")):
+        second = poller(now=now, memory=memory)
+        second.observe(failed(AccessDenied), now)
+        assert (second.refused, outcome(second)) == (True, end)
+
+
+def test_a_refusal_that_names_a_time_does_not_count_for_that_time() -> None:
+    plan, now = replace(PLAN, refusal_grace=30.0, deadline_at=START + 20_000), EARLY
+    one = poller(plan)
+    for wish in (900.0, 450.0, 3600.0):
+        one.observe(failed(AccessDenied, retry_after=wish), now)
+        assert outcome(one) == "goes on"
+        assert one.next_poll_at == one.not_before == now + wish
+        now = one.next_poll_at
+    one.observe(failed(AccessDenied), now + 30)
+    assert outcome(one) == "refused"
 
 
 def test_a_refusal_is_forgiven_anew_after_a_good_answer() -> None:
@@ -220,7 +286,9 @@ def test_a_refusal_is_forgiven_anew_after_a_good_answer() -> None:
     one.reconnect = False
     one.observe(failed(AccessDenied), EARLY + 60)
     assert (outcome(one), one.reconnect) == ("goes on", True)
-    one.observe(failed(AccessDenied), EARLY + 61)
+    one.observe(failed(AccessDenied), EARLY + 659)
+    assert outcome(one) == "goes on"
+    one.observe(failed(AccessDenied), EARLY + 660)
     assert outcome(one) == "refused"
 
 
@@ -228,19 +296,107 @@ def test_a_refusal_is_forgiven_anew_after_a_good_answer() -> None:
     "between", [OUTAGE, failed(NotFound), failed(RateLimited)], ids=lambda each: type(each).__name__
 )
 def test_a_refusal_is_not_forgiven_by_an_answer_that_is_none(between: VendorError) -> None:
-    one = told((failed(AccessDenied), EARLY), (between, EARLY + 1), (failed(AccessDenied), EARLY + 2))
+    one = told((failed(AccessDenied), EARLY), (between, EARLY + 1), (failed(AccessDenied), EARLY + 600))
     assert outcome(one) == "refused"
 
 
-def test_a_wrong_request_and_a_spent_licence_are_refused_at_once() -> None:
+def test_a_wrong_request_and_at_the_first_look_a_spent_licence_are_refused_at_once() -> None:
     for error in (
         failed(RequestRejected, "bad id"),
         failed(RateLimited, "licence", spent=True, retry_after=9.0),
     ):
-        one = told((error, EARLY))
+        one = poller()
+        one.observe(error, START)
         assert one.event is not None
         assert (one.event.outcome, one.reconnect) == (Outcome.REFUSED, False)
         assert error.reason in one.event.message
+
+
+SPENT = failed(RateLimited, "licence", spent=True)
+
+
+def test_later_a_spent_licence_is_believed_when_it_is_seen_again_three_minutes_after() -> None:
+    one = told((SPENT, EARLY))
+    assert one.next_poll_at == EARLY + SPENT_CONFIRMED_AFTER
+    one.observe(SPENT, EARLY + 179)
+    assert outcome(one) == "goes on"
+    one.observe(SPENT, EARLY + 180)
+    assert outcome(one) == "refused"
+
+
+def test_a_spent_licence_that_answers_again_was_none() -> None:
+    one = told((SPENT, EARLY), (RUNNING, EARLY + 180), (SPENT, EARLY + 360))
+    assert outcome(one) == "goes on"
+    one.observe(SPENT, EARLY + 540)
+    assert outcome(one) == "refused"
+
+
+def test_a_spent_licence_does_not_cost_the_last_look_and_is_remembered() -> None:
+    one = told((RUNNING, EARLY), (SPENT, LATE - 60))
+    assert (one.next_poll_at, one.may_ask(LATE)) == (LATE, True)
+    later = poller(now=LATE, memory={**one.memory(), "looked": True})
+    later.observe(SPENT, LATE + 180)
+    assert outcome(later) == "refused"
+
+
+# What proxies say
+
+
+@pytest.mark.parametrize("kind", [RequestRejected, NotFound])
+@pytest.mark.parametrize("between", [None, OUTAGE, failed(RateLimited)])
+def test_a_4xx_that_is_not_the_vendors_is_believed_when_it_is_seen_twice(
+    kind: type[VendorError], between: VendorError | None
+) -> None:
+    stray = failed(kind, "answered a page", own=False)
+    one = told((RUNNING, EARLY), (stray, EARLY + 300))
+    assert outcome(one) == "goes on"
+    assert EARLY + 300 < one.next_poll_at <= EARLY + 360
+    if between is not None:
+        one.observe(between, EARLY + 330)
+    later = poller(now=EARLY + 350, memory=json.loads(json.dumps(one.memory())))
+    for each in (one, later):
+        each.observe(stray, EARLY + 360)
+        assert outcome(each) == ("refused" if kind is RequestRejected else "unknown_job")
+
+
+def test_a_good_answer_between_two_strays_begins_anew() -> None:
+    stray = failed(RequestRejected, own=False)
+    one = told((stray, EARLY), (RUNNING, EARLY + 60), (stray, EARLY + 120), (RUNNING, EARLY + 180))
+    assert outcome(one) == "goes on"
+
+
+# A time that the vendor names
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [AccessDenied, NotFound, RequestRejected, RateLimited, ServerError, ApiError, TransportError]
+    + [UnexpectedResponse],
+)
+@pytest.mark.parametrize("seconds", [5.0, 140.0, 3600.0])
+@pytest.mark.parametrize("at", [EARLY, EARLY + 1800])
+def test_whatever_comes_with_a_retry_after_is_asked_about_again_when_that_is_over(
+    kind: type[VendorError], seconds: float, at: float
+) -> None:
+    one = told((RUNNING, START), (failed(kind, retry_after=seconds), at), plan=replace(PLAN, max_outage=None))
+    assert outcome(one) == "goes on"
+    assert one.not_before == at + seconds
+    assert one.next_poll_at >= at + seconds
+    assert poller(now=at, memory=one.memory()).next_poll_at >= at + seconds
+
+
+@pytest.mark.parametrize("adaptive", [True, False])
+def test_a_running_job_may_name_a_time_as_well(adaptive: bool) -> None:
+    plan = replace(PLAN, adaptive=adaptive)
+    one = told((replace(RUNNING, retry_after=400.0), EARLY), plan=plan)
+    assert one.next_poll_at == EARLY + 400
+    assert poller(plan, EARLY + 60, memory=one.memory()).next_poll_at == EARLY + 400
+    one.observe(RUNNING, EARLY + 400)
+    assert one.next_poll_at <= EARLY + 460
+    assert "not_before" not in one.memory()
+    past = told((replace(RUNNING, retry_after=1000.0), LATE - 10))
+    assert not past.may_ask(LATE)
+    assert outcome(past) == "timed_out"
 
 
 # Not found
