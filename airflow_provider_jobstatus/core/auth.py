@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.replies import retry_after
 from airflow_provider_jobstatus.core.tokens import Exchange, Token, TokenSlot
 
 T = TypeVar("T")
@@ -150,15 +151,18 @@ def authorized(
     base_url: str,
     sent: list[Mapping[str, str]] | None = None,
     conn_id: str = "",
+    replies: list[Response] | None = None,
 ) -> Flow[T]:
     """
     Run ``flow`` with credentials on every request to the origin of ``base_url``, and on no other.
 
-    A refused token is renewed and the request repeated, once a request; a 401 or 403 does no work, so that
-    this is safe for any method. An error that the flow raises is shown without our secrets.
+    A refused token is renewed and the request repeated, once a request, unless the refusal says when to come
+    again; a 401 or 403 does no work, so that this is safe for any method. An error that the flow raises is
+    shown without our secrets.
 
     :param sent: filled with the headers that carried a credential: for :func:`secrets_of`.
     :param conn_id: of the connection, for the messages of errors.
+    :param replies: filled with what the flow was answered.
     """
     answer: Any = None
     sent = [] if sent is None else sent
@@ -169,11 +173,13 @@ def authorized(
                 if isinstance(step, Request) and not step.anonymous and same_origin(step.url, base_url):
                     sent.append((yield from auth.headers()))
                     answer = yield step.with_headers(sent[-1])
-                    if auth.renewable(answer):
+                    if auth.renewable(answer) and not retry_after(answer):
                         sent.append((yield from auth.headers()))
                         answer = yield step.with_headers(sent[-1])
                 else:
                     answer = yield step
+                if replies is not None and isinstance(answer, Response):
+                    replies.append(answer)
             except VendorError as error:
                 answer = error
     except StopIteration as stop:

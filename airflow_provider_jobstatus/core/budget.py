@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
     ApiError,
     RateLimited,
     ServerError,
@@ -23,6 +24,8 @@ GROWTH_PAUSE = 0.1
 DOWN_AFTER = 8
 #: First and longest pause of a key after a 429 that names none, in seconds.
 PAUSES = (1.0, 60.0)
+#: After one that says that the licence is spent: it is to be seen again by then, each call counting.
+SPENT_PAUSE = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ class Budget:
         refusal.retry_after = self._stopped_until - now
         refusal.asked = False
         refusal.conn_id = error.conn_id
+        if isinstance(refusal, RateLimited) and isinstance(error, RateLimited):
+            refusal.spent = error.spent
         return refusal
 
     def observe(self, error: VendorError | None, now: float) -> None:
@@ -130,9 +135,13 @@ class Budget:
         :param error: why it brought nothing, or None.
         """
         match error:
-            case RateLimited() if not error.spent:
+            case RateLimited():
                 self._slow_down()
-                self._stop(error, now, error.retry_after or self._next_pause())
+                pause = SPENT_PAUSE if error.spent else self._next_pause()
+                self._stop(error, now, error.retry_after or pause)
+            case AccessDenied() if error.retry_after:
+                self._slow_down()
+                self._stop(error, now, error.retry_after)
             case ServerError() | TransportError():
                 self._failures += 1
                 if self.down:

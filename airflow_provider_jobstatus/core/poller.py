@@ -31,7 +31,6 @@ count while that lasts.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -39,6 +38,7 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.chance import Durations, Pace
 from airflow_provider_jobstatus.core.course import Course
+from airflow_provider_jobstatus.core.doubts import SPENT_CONFIRMED_AFTER, Doubts
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     NotFound,
@@ -50,6 +50,7 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.forecast import next_look, seconds_taken
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
+from airflow_provider_jobstatus.core.timetable import Timetable
 from airflow_provider_jobstatus.core.wait import (
     SAME_POINT,
     JobEvent,
@@ -66,13 +67,9 @@ NOT_FOUND_GRACE = 120.0
 RECONNECT_DELAY = 1.0
 #: Seconds between the tries that follow: whether the connection has changed, and whether the key works again.
 REFUSED_PAUSE = 30.0
-#: Seconds after which a spent licence must be seen again to be believed.
-SPENT_CONFIRMED_AFTER = 180.0
-#: Longest pause between failed polls, in seconds, unless the poll interval itself is longer.
-MAX_BACKOFF = 300.0
 
 
-class JobPoller:
+class JobPoller(Timetable):
     """
     Decides, for one job, when to ask next and when the wait has ended.
 
@@ -87,32 +84,22 @@ class JobPoller:
 
     :ivar durations: as given; its owner may set it later.
     :ivar event: how the wait ended, or None while it goes on.
-    :ivar next_poll_at: when to ask next, epoch seconds.
-    :ivar not_before: the vendor asked not to be called before, epoch seconds.
     :ivar reconnect: whether to read the connection again before asking; the driver sets it back.
     """
 
     # There may be ten thousand of them.
     __slots__ = (
         "_course",
-        "_failures",
-        "_jitter",
+        "_doubts",
         "_last_error",
         "_last_status",
-        "_looked",
         "_outage_began_at",
         "_pace",
-        "_refused_since",
-        "_spent_since",
-        "_stray",
         "_told",
         "_words",
         "durations",
         "event",
         "job_id",
-        "next_poll_at",
-        "not_before",
-        "plan",
         "reconnect",
     )
 
@@ -125,30 +112,22 @@ class JobPoller:
         jitter: Callable[[], float] = random.random,
         durations: Durations | None = None,
     ) -> None:
+        memory = memory or {}
+        super().__init__(plan, now, memory, jitter)
         self.job_id = job_id
-        self.plan = plan
         self.event: JobEvent | None = None
         self.reconnect = False
         self.durations = durations
-        self._jitter = jitter
         self._last_status: JobStatus | None = None
         self._last_error: VendorError | None = None
-        memory = memory or {}
-        self._looked: bool = memory.get("looked", False)
-        self._refused_since: float | None = memory.get("refused_since")
-        self._spent_since: float | None = memory.get("spent_since")
-        self._stray: bool = memory.get("stray", False)
+        self._doubts = Doubts(memory)
         self._words = UnknownWords(memory.get("words"))
         with suppress(ValueError):  # of another version
             self._last_status = JobStatus.from_dict(memory["status"]) if "status" in memory else None
         self._course = Course(memory.get("course"))
         self._pace = Pace(memory.get("pace")) if plan.adaptive else None
-        self._failures = int(memory.get("failures", 0))
         self._told: int | None = memory.get("told")
         self._outage_began_at = memory.get("outage_began_at")
-        self.not_before = memory.get("not_before", 0.0)
-        due = now if now == plan.first_poll_at else plan.next_point(now)
-        self._ask_again_at(due)
 
     @property
     def last_status(self) -> JobStatus | None:
@@ -158,34 +137,18 @@ class JobPoller:
     @property
     def refused(self) -> bool:
         """Whether the credentials are refused, since the last good answer."""
-        return self._refused_since is not None
+        return self._doubts.refused_since is not None
 
     @property
     def unknown_words(self) -> list[str]:
         """Shapes of the unknown words that the log was told of."""
         return self._words.shapes
 
-    def align(self, point: float, now: float) -> None:
-        """Ask at the points of another poller's grid, who asks about the same job as often."""
-        self.plan = self.plan.through(point)
-        self._ask_again_at(self.plan.next_point(now))
-
-    def go_on(self, now: float) -> None:
-        """Ask by itself again: what is known came by another way, of late."""
-        self._ask_again_at(self.plan.soon(now))
-
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""
-        known: dict[str, Any] = {}
-        if self._failures:
-            known["failures"] = self._failures
-        if self._failures or self.not_before:
-            known["not_before"] = self.not_before
-        for name in ("outage_began_at", "refused_since", "spent_since"):
-            if (since := getattr(self, f"_{name}")) is not None:
-                known[name] = since
-        if self._stray:
-            known["stray"] = True
+        known = {**self.timing(), **self._doubts.memory()}
+        if self._outage_began_at is not None:
+            known["outage_began_at"] = self._outage_began_at
         if self._words.shapes:
             known["words"] = self._words.shapes
         if self.plan.stalled_after is not None:
@@ -230,11 +193,10 @@ class JobPoller:
         seen_running = self._last_status is not None
         self._last_status = status if changed else status.or_fuller(self._last_status)
         self._last_error = None
-        self._outage_began_at = self._refused_since = self._spent_since = None
-        self._stray, self._looked = False, True
+        self._outage_began_at = None
+        self._doubts.clear()
         self._failures = 0
-        if status.retry_after or self.not_before <= now:
-            self.not_before = now + status.retry_after if status.retry_after else 0.0
+        self._heed(status.retry_after, now)
         if status.state.terminal:
             self.event = JobEvent(self.job_id, Outcome.FINISHED, status)
             self._tell_duration(status, now, seen_running)
@@ -280,9 +242,7 @@ class JobPoller:
         if known is None or (error.asked and known.asked and str(error) != str(known)):
             news = self._news(kind, f"{error}; the wait goes on")
         self._last_error = error if error.asked else known or error
-        if error.retry_after is not None:
-            self.not_before = now + error.retry_after
-        looked, self._looked = self._looked, self._looked or not isinstance(error, AccessDenied)
+        self._heed(error.retry_after, now)
         late = now >= self.plan.deadline_at
         match error:
             case AccessDenied() if late and error.asked:
@@ -290,38 +250,34 @@ class JobPoller:
             case AccessDenied() if not late:
                 if self._refuse(error, now):
                     return self._news(kind, f"{error}; the connection is read again")
-            case RateLimited(spent=True) if self._licence_is_spent(now, looked):
+            case RateLimited(spent=True) if self._doubts.is_spent(now):
                 self._end(Outcome.REFUSED, str(error))
-            case RequestRejected() if self._is_final(error):
+            case RequestRejected() if self._doubts.is_final(error):
                 self._end(Outcome.REFUSED, str(error))
             case _ if late:
                 self._time_out()
             case NotFound() if now - self.plan.started_at < NOT_FOUND_GRACE:
                 self._outage_began_at = None
                 self._ask_again_at(min(self.plan.next_point(now), self.plan.started_at + NOT_FOUND_GRACE))
-            case NotFound() if self._is_final(error):
+            case NotFound() if self._doubts.is_final(error):
                 self._end(Outcome.UNKNOWN_JOB, f"{error}; {NOT_FOUND_GRACE:g} s after the wait began")
             case NotFound() | RequestRejected():
-                self._outage_began_at, self._stray = None, True
+                self._outage_began_at, self._doubts.stray = None, True
                 self._back_off(error, now)
             case RateLimited():
                 self._outage_began_at = None
                 self._back_off(error, now)
-                if error.spent and self._spent_since is not None:
-                    self._ask_again_at(max(self.next_poll_at, self._spent_since + SPENT_CONFIRMED_AFTER))
+                if error.spent and (since := self._doubts.spent_since) is not None:
+                    self._ask_again_at(max(self.next_poll_at, since + SPENT_CONFIRMED_AFTER))
             case _:
                 self._outage(error, now)
+        self._doubts.looked |= not isinstance(error, AccessDenied)
         return news if self.event is None else None
 
     def _refuse(self, error: AccessDenied, now: float) -> bool:
         """Take in a refusal before the deadline, and return whether it is the first."""
-        first = self._refused_since is None
-        since = now if self._refused_since is None else self._refused_since
-        if error.retry_after:
-            # A limit, and a time that the vendor itself does not count.
-            since, self._looked = since + error.retry_after, True
-        self._refused_since = since
-        ends_at = since + (self.plan.refusal_grace if self._looked else 0.0)
+        first = not self.refused
+        ends_at = self._doubts.refused_until(error, now, self.plan.refusal_grace)
         if first:
             self.reconnect = True
             self._ask_again_at(now + RECONNECT_DELAY)
@@ -330,16 +286,6 @@ class JobPoller:
         else:
             self._ask_again_at(min(now + REFUSED_PAUSE, ends_at))
         return first
-
-    def _licence_is_spent(self, now: float, looked: bool) -> bool:
-        """Whether a licence that is said to be spent may be taken to be: once may be a mistake."""
-        if self._spent_since is None:
-            self._spent_since = now
-        return now - self._spent_since >= SPENT_CONFIRMED_AFTER - SAME_POINT or not looked
-
-    def _is_final(self, error: VendorError) -> bool:
-        """Whether a 4xx need not be seen again: one of a proxy, or one that names a time, may pass."""
-        return self._stray or (error.own and not error.retry_after)
 
     def _news(self, kind: str, text: str, *, warning: bool = True) -> News:
         return News(self.job_id, kind, f"{self.job_id}: {text}", warning)
@@ -359,22 +305,6 @@ class JobPoller:
             )
             return
         self._back_off(error, now, no_later_than=ends_at)
-
-    def _back_off(self, error: VendorError, now: float, no_later_than: float = math.inf) -> None:
-        self._failures += 1
-        longest = max(MAX_BACKOFF, self.plan.poll_interval)
-        pause = min(self.plan.poll_interval * 2.0 ** min(self._failures - 1, 32), longest)
-        # Between half of it and all of it: spread out, and never nothing. After a failed first look at the
-        # first point of the grid, as in a triggerer, which knows nothing of that look.
-        at = max(now + pause * (0.5 + 0.5 * self._jitter()), self.plan.first_poll_at)
-        at = min(at, no_later_than)
-        if error.retry_after:
-            at = max(at, self.not_before + min(error.retry_after, 1.0) * self._jitter())
-        self._ask_again_at(at)
-
-    def _ask_again_at(self, at: float) -> None:
-        # One last look at the deadline itself.
-        self.next_poll_at = min(max(at, self.not_before), self.plan.deadline_at)
 
     def _time_out(self) -> None:
         waited = self.plan.deadline_at - self.plan.started_at

@@ -64,7 +64,10 @@ def _status_error(request: Request, response: Response) -> ApiError | Unexpected
     elif 400 <= status < 500:
         kind = RequestRejected
     else:
-        return unexpected(request, f"answered {_status_name(status)}, which this call does not have", status)
+        reason = f"answered {_status_name(status)}, which this call does not have"
+        moved = unexpected(request, reason, status)
+        moved.retry_after = retry_after(response)
+        return moved
     text = response.body[:4096].decode("utf-8", "replace").strip()
     reason = f"answered {_status_name(status)}" + (f": {text}" if text else "")
     error = kind(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, RequestRejected, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.replies import expect_json, unexpected
+from airflow_provider_jobstatus.core.replies import expect_json, retry_after, unexpected
 
 #: Life of a token, in seconds, whose answer does not say.
 DEFAULT_TOKEN_LIFE = 300.0
@@ -156,11 +156,17 @@ def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -
             status=error.status,
             host=error.host,
         )
+        denied.retry_after, denied.login = error.retry_after, True
         raise denied from None
     except VendorError as error:
         error.redact(secrets)
+        error.retry_after = retry_after(response)
+        if isinstance(error, AccessDenied):
+            error.login = True
         raise
     token = reply.get("access_token")
     if not isinstance(token, str) or not token or not token.isprintable():
-        raise unexpected(request, "answered a login without an access_token")
+        useless = unexpected(request, "answered a login without an access_token")
+        useless.retry_after = retry_after(response)
+        raise useless
     return Token(token, token_life(reply.get("expires_in")))

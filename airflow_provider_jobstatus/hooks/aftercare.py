@@ -96,6 +96,10 @@ class AftercareHook(BatchJobHook):
             'Aftercare\'s error for an unknown job: 404 with {"code": "NOT_FOUND", "message": "..."}',
         )
 
+    def is_own_error(self, response: Response) -> bool:
+        """Whether it is an object with a ``code``."""
+        return "code" in json_object(response.body)
+
     def _outline(self) -> JsonOutline:
         def enough(reply: Any) -> bool:
             # A failure is explained in `results`; of a success they are all that follows.

@@ -12,14 +12,15 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from airflow_provider_jobstatus.core.auth import secrets_of
-from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected, SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing, StatusTable
 from airflow_provider_jobstatus.core.redaction import redact
-from airflow_provider_jobstatus.core.replies import expect, unexpected
+from airflow_provider_jobstatus.core.replies import expect, json_object, retry_after, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.connected import ConnectedHook
 
@@ -126,7 +127,15 @@ class BatchJobHook(ConnectedHook):
     def job_status_flow(self, job_id: str) -> Flow[JobStatus]:
         """Ask for a job's status with credentials: ready for a transport."""
         sent: list[Mapping[str, str]] = []
-        status = yield from self.with_credentials(self.status_flow(job_id), sent)
+        replies: list[Response] = []
+        try:
+            status = yield from self.with_credentials(self.status_flow(job_id), sent, replies)
+        except VendorError as error:
+            if replies:
+                self._judge(error, replies[-1])
+            raise
+        if replies:
+            status.retry_after = retry_after(replies[-1])
         # A word of ours has nothing to hide; one of the user's might be the key itself.
         if status.job_id == job_id and status.vendor_status in self.statuses and status.detail is None:
             return status
@@ -135,6 +144,20 @@ class BatchJobHook(ConnectedHook):
         word = clean(redact(status.vendor_status, secrets), 80)
         detail = None if status.detail is None else clean(redact(status.detail, secrets))
         return replace(status, job_id=job_id, vendor_status=word, detail=detail)
+
+    def _judge(self, error: VendorError, response: Response) -> None:
+        """Note what else the reply behind an error tells."""
+        if error.retry_after is None:
+            error.retry_after = retry_after(response)
+        if isinstance(error, (NotFound, RequestRejected)) and error.status == response.status:
+            error.own = response.status != HTTPStatus.MISDIRECTED_REQUEST and self.is_own_error(response)
+
+    def is_own_error(self, response: Response) -> bool:
+        """
+        Whether an error has the form in which the vendor sends them. One that has not is of a proxy or a
+        firewall, and counts only when it is seen twice. By default any JSON object has.
+        """
+        return bool(json_object(response.body))
 
     def job_status(self, job_id: str) -> JobStatus:
         """

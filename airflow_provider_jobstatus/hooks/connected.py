@@ -20,7 +20,7 @@ from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized
 from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.core.http import Flow, Request
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.configuration import configured_rate
 from airflow_provider_jobstatus.hooks.connections import read_connection
@@ -134,13 +134,18 @@ class ConnectedHook(BaseHook):
                     f"there are {', '.join(sorted(known))}"
                 )
 
-    def with_credentials(self, flow: Flow[T], sent: list[Mapping[str, str]] | None = None) -> Flow[T]:
+    def with_credentials(
+        self,
+        flow: Flow[T],
+        sent: list[Mapping[str, str]] | None = None,
+        replies: list[Response] | None = None,
+    ) -> Flow[T]:
         """
         Return ``flow`` with credentials on the requests that go to the connection's own origin.
 
-        :param sent: as for :func:`~airflow_provider_jobstatus.core.auth.authorized`.
+        :param sent: as for :func:`~airflow_provider_jobstatus.core.auth.authorized`, and so is ``replies``.
         """
-        return authorized(flow, self.auth, self.settings.base_url, sent, self.conn_id)
+        return authorized(flow, self.auth, self.settings.base_url, sent, self.conn_id, replies)
 
     def call(self, flow: Flow[T]) -> T:
         """Drive one flow on a session of its own."""

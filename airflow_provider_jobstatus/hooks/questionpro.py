@@ -145,6 +145,10 @@ class QuestionProHook(BatchJobHook):
             raise unexpected(request, f"answered the error {clean(error.get('message'), 200)!r} with 200")
         raise _refusal(request, replace(response, status=status), error)
 
+    def is_own_error(self, response: Response) -> bool:
+        """Whether it is an envelope with an ``error``."""
+        return self._error_in(response) is not None
+
     @staticmethod
     def _error_in(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the error that a reply holds, in the envelope or beside it, in whatever form."""

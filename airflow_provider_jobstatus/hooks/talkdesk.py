@@ -129,6 +129,10 @@ class TalkdeskHook(TalkdeskStatus):
             'Talkdesk\'s error for a job that does not exist: 404 with {"code": "...", "message": "..."}',
         )
 
+    def is_own_error(self, response: Response) -> bool:
+        """Whether it is an object with a ``code``."""
+        return "code" in json_object(response.body)
+
     def file_flow(self, job_id: str) -> Flow[Response]:
         """
         Open a finished report: ``GET /data/reports/{type}/files/{id}``, and the signed address that it

@@ -13,7 +13,7 @@ from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken
 from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.pem import proper_pem
-from airflow_provider_jobstatus.core.replies import clock_difference
+from airflow_provider_jobstatus.core.replies import clock_difference, retry_after
 from airflow_provider_jobstatus.core.tokens import Token, read_token, token_flow, token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.fields import with_port
@@ -145,7 +145,8 @@ class TalkdeskLogin(BatchJobHook):
         response = yield request
         # Signed by a clock that is off, a login is refused as too old or of the future.
         ahead = clock_difference(response, now)
-        if response.status not in (400, 401, 403) or abs(ahead) <= CLOCK_TOLERANCE:
+        final = response.status not in (400, 401, 403) or abs(ahead) <= CLOCK_TOLERANCE
+        if final or retry_after(response):
             return read_token(request, response, secrets)
         request, secrets = self._signed_login(now + ahead, url, client, pem, key_id, algorithm)
         try:

@@ -16,6 +16,7 @@ from airflow_provider_jobstatus.core.budget import (
     LONG_IN_LINE,
     MAX_CALLS,
     PAUSES,
+    SPENT_PAUSE,
     Budget,
     Rate,
 )
@@ -112,6 +113,25 @@ def test_503_with_retry_after_stops_the_key_and_is_an_outage() -> None:
     assert isinstance(budget.refusal(NOW + 1), ServerError)
 
 
+def test_a_refusal_that_names_a_time_is_a_limit_and_stops_the_key() -> None:
+    budget = Budget(Rate())
+    budget.observe(error(AccessDenied, 40.0), NOW)
+    refusal = budget.refusal(NOW + 39)
+    assert isinstance(refusal, AccessDenied)
+    assert (refusal.retry_after, refusal.asked) == (1.0, False)
+    assert budget.refusal(NOW + 40) is None
+
+
+def test_a_spent_licence_stops_the_key_until_it_is_to_be_seen_again() -> None:
+    budget = Budget(Rate())
+    budget.observe(error(RateLimited, spent=True), NOW)
+    refusal = budget.refusal(NOW + 1)
+    assert isinstance(refusal, RateLimited)
+    assert refusal.spent
+    assert refusal.retry_after == SPENT_PAUSE - 1
+    assert budget.refusal(NOW + SPENT_PAUSE) is None
+
+
 def test_429_without_a_time_stops_the_key_for_ever_longer() -> None:
     budget = Budget(Rate())
     now, pauses = NOW, []
@@ -128,7 +148,7 @@ def test_429_without_a_time_stops_the_key_for_ever_longer() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [None, error(NotFound), error(AccessDenied), error(RateLimited, spent=True), error(NotFound, 9.0)],
+    [None, error(NotFound), error(AccessDenied), error(NotFound, 9.0)],
 )
 def test_other_answers_stop_nobody(answer: VendorError | None) -> None:
     budget = Budget(Rate())

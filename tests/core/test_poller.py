@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.chance import Durations
+from airflow_provider_jobstatus.core.doubts import SPENT_CONFIRMED_AFTER
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     ApiError,
@@ -28,13 +29,12 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.poller import (
-    MAX_BACKOFF,
     NOT_FOUND_GRACE,
     RECONNECT_DELAY,
     REFUSED_PAUSE,
-    SPENT_CONFIRMED_AFTER,
     JobPoller,
 )
+from airflow_provider_jobstatus.core.timetable import MAX_BACKOFF
 from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan, digest
 from tests.core.test_wait import FIRST, STEP, grid
 from tests.core.test_wait import plans as any_plans
@@ -370,8 +370,10 @@ def test_a_good_answer_between_two_strays_begins_anew() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [AccessDenied, NotFound, RequestRejected, RateLimited, ServerError, ApiError, TransportError]
-    + [UnexpectedResponse],
+    [
+        *(AccessDenied, NotFound, RequestRejected, RateLimited),
+        *(ServerError, ApiError, TransportError, UnexpectedResponse),
+    ],
 )
 @pytest.mark.parametrize("seconds", [5.0, 140.0, 3600.0])
 @pytest.mark.parametrize("at", [EARLY, EARLY + 1800])
