@@ -37,6 +37,14 @@ _COMMON_FIELDS: dict[str, Any] = {
         "description": "How many requests may be sent at once after a pause. Default 10.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
+    "refusal_grace": {
+        "label": "Grace for a refused key (s)",
+        "description": (
+            "Seconds that the credentials may be refused during a wait, such as while a new key is put in "
+            "here. Default 600; 0 for none."
+        ),
+        "schema": {"type": ["number", "null"], "minimum": 0, "default": 600},
+    },
     "verify": {
         "label": "CA file",
         "description": (

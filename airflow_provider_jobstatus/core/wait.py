@@ -168,6 +168,17 @@ class WaitPlan:
             point += gap
         return point
 
+    def most_polls(self) -> int:
+        """Return how many looks at one job there may be, the first and the last included, if none fails."""
+        looks, point, gap = 2, self.first_poll_at, self.poll_interval
+        if self.exponential_backoff:
+            longest = math.inf if self.max_wait is None else max(self.max_wait, 1.0)
+            gap = min(gap, longest)
+            while gap < longest and point < self.deadline_at:
+                gap = min(gap * 2, longest)
+                looks, point = looks + 1, point + gap
+        return looks + max(math.ceil((self.deadline_at - point) / gap), 0)
+
     def soon(self, now: float) -> float:
         """Return when to ask if others did so until now: within half an interval, as its grid has it then."""
         point = self.next_point(now)

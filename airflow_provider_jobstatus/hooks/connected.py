@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_jobstatus import _compat
-from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized
+from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized, origin
 from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 class ConnectedHook(BaseHook):
     """
     A hook that is bound to one connection.
@@ -51,6 +55,8 @@ class ConnectedHook(BaseHook):
     public_url: ClassVar[str]
     #: What the vendor grants a key, in all processes together.
     granted: ClassVar[Rate] = Rate()
+    #: Seconds between two polls, for a sensor that is given none.
+    default_interval: ClassVar[float] = 60.0
     #: The extra's fields, besides those of every vendor; None for any.
     extra_fields: ClassVar[frozenset[str] | None] = None
 
@@ -110,11 +116,49 @@ class ConnectedHook(BaseHook):
         )
 
     @cached_property
+    def settings_digest(self) -> str:
+        """The same as long as nothing changes by which a refused key might be accepted; tells nothing."""
+        settings = self.settings
+        own = sorted((key, repr(value)) for key, value in settings.extra.items() if key not in COMMON_FIELDS)
+        return _digest(self.conn_type, settings.base_url, settings.login, settings.password, own)
+
+    def account(self) -> tuple[str, ...]:
+        """
+        Return what else than the API's origin says where the jobs of this connection are: account, region,
+        site. Nothing, by default.
+
+        :raises SettingsError: a field that it needs is missing.
+        """
+        return ()
+
+    @cached_property
+    def account_digest(self) -> str:
+        """
+        The same for connections to the same origin and :meth:`account`; tells nothing of them.
+
+        :raises SettingsError: a field that it needs is missing.
+        """
+        return _digest(self.conn_type, origin(self.settings.base_url), self.account())[:16]
+
+    def check_account(self, digest: str) -> None:
+        """
+        Refuse to ask for jobs of another account than a wait began with.
+
+        :param digest: :attr:`account_digest` as it was then; empty if it was not kept.
+        :raises SettingsError: it is another now.
+        """
+        if digest and digest != self.account_digest:
+            raise SettingsError(
+                f"connection {self.conn_id!r} has changed during the wait, and leads to another origin, "
+                "account, region or site, which does not know these jobs, or has others by the same ids; "
+                "change it back, or wait for them by a connection of their own"
+            )
+
+    @cached_property
     def key_digest(self) -> str:
         """The same for connections that hold the same key of the same vendor; tells nothing of it."""
         settings = self.settings
-        key = (self.conn_type, settings.base_url, settings.login, settings.password)
-        return hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
+        return _digest(self.conn_type, settings.base_url, settings.login, settings.password)
 
     def caveats(self) -> Iterator[str]:
         """Yield what a person should know before a wait on this connection."""
@@ -133,6 +177,14 @@ class ConnectedHook(BaseHook):
                     f"connection {self.conn_id!r}: extra {clean(stray, 40)!r} is unknown and has no effect; "
                     f"there are {', '.join(sorted(known))}"
                 )
+
+    def cost_caveat(self, calls: int) -> str | None:
+        """
+        Return what a person should know of the calls that a wait takes, where they cost something.
+
+        :param calls: how many it may take until its deadline.
+        """
+        return None
 
     def with_credentials(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -111,6 +112,18 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def not_negative(value: object) -> float | None:
+    """
+    Return a number of 0 or more, or None if it is not set.
+
+    :raises ValueError: as :func:`positive`.
+    """
+    with suppress(TypeError, ValueError, OverflowError):
+        if not isinstance(value, bool) and float(value) == 0.0:  # type: ignore[arg-type]
+            return 0.0
+    return positive(value)
 
 
 def positive(value: object) -> float | None:

@@ -9,11 +9,11 @@ Sources, read 2026-11-21
     https://www.questionpro.com/api/communities/batch-details.html, .../send-survey.html,
     https://www.questionpro.com/api/error-codes.html, https://questionpro.com/api/limits.html
 Quirks
-    A key may make 300 calls in 60 s. The vocabulary is open: the page shows "Delivery Successful" and lists
-    no words, so that an unknown one means "running". An answer may hold ``response.error`` even with 200. 429
-    has two meanings: too fast, or the licence's calls are used up (error 1013), which no waiting mends. Error
-    ids are texts on one page and numbers on another. ``GET /apikey/regenerate`` would end the key: it is
-    never called.
+    A key may make 300 calls in 60 s, and each counts against the licence's 5,000 to 20,000. The vocabulary is
+    open: the page shows "Delivery Successful" and lists no words, so that an unknown one means "running". An
+    answer may hold ``response.error`` even with 200. 429 has two meanings: too fast, or the licence's calls
+    are used up (error 1013), which no waiting mends. Error ids are texts on one page and numbers on another.
+    ``GET /apikey/regenerate`` would end the key: it is never called.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class QuestionProHook(BatchJobHook):
     extra_fields = frozenset()
     # 300 calls in 60 s a key, by the page of limits; the rest is for workers and others.
     granted = Rate(4.5, 10)
+    # A licence has 5,000 to 20,000 calls.
+    default_interval = 600.0
 
     def __init__(self, questionpro_conn_id: str = default_conn_name) -> None:
         super().__init__(questionpro_conn_id)
@@ -84,6 +86,13 @@ class QuestionProHook(BatchJobHook):
                 f"them to extra 'statuses' of connection {self.conn_id!r}, such as "
                 '{"Delivery Failed": "failed"}'
             )
+
+    def cost_caveat(self, calls: int) -> str:
+        """Say how much of a licence a wait may use."""
+        return (
+            f"QuestionPro counts each call against the licence, which has 5,000 to 20,000: this wait may use "
+            f"up to {calls} until its deadline. A longer poke_interval or a shorter timeout uses fewer"
+        )
 
     def status_flow(self, job_id: str) -> Flow[JobStatus]:
         """

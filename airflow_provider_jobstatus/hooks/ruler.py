@@ -91,6 +91,10 @@ class RulerHook(BatchJobHook):
             token_slot(url, login, secret), lambda: self.login_flow(url, login, secret), (secret,)
         )
 
+    def account(self) -> tuple[str, ...]:
+        """Return the default site."""
+        return (self.settings.text("site_id") or "",)
+
     def login_flow(self, url: str, user: str, password: str) -> Flow[Token]:
         """
         Exchange user and password: ``POST https://authapi.rulerapi.com/v1/login``.

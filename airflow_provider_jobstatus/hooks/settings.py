@@ -15,6 +15,7 @@ from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.fields import (
     checked_url,
     credential_text,
+    not_negative,
     positive,
     positive_whole,
     settings_error,
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 N = TypeVar("N", int, float)
 
 #: Fields of the extra that every vendor's connection has.
-COMMON_FIELDS = frozenset({"statuses", "timeout", "verify", "allow_http", "requests_per_second", "burst"})
+COMMON_FIELDS = frozenset(
+    {
+        *("statuses", "timeout", "verify", "allow_http", "requests_per_second", "burst"),
+        "refusal_grace",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Settings:
     :param timeout: longest call, in seconds.
     :param requests_per_second: that the key may send on average, or None for what is usual.
     :param burst: requests at once after a time of rest, or None for what is usual.
+    :param refusal_grace: how long credentials may be refused during a wait, in seconds.
     :param allow_http: whether a plain ``http`` address outside this machine is accepted.
     """
 
@@ -59,6 +66,7 @@ class Settings:
     timeout: float = 60.0
     requests_per_second: float | None = None
     burst: int | None = None
+    refusal_grace: float = 600.0
     allow_http: bool = False
 
     @classmethod
@@ -86,6 +94,7 @@ class Settings:
             timeout=reader.timeout(),
             requests_per_second=reader.number("requests_per_second", positive),
             burst=reader.number("burst", positive_whole),
+            refusal_grace=reader.refusal_grace(),
             allow_http=allow_http,
         )
 
@@ -208,6 +217,10 @@ class _Reader:
     def timeout(self) -> float:
         seconds = self.number("timeout", positive)
         return Settings.timeout if seconds is None else seconds
+
+    def refusal_grace(self) -> float:
+        seconds = self.number("refusal_grace", not_negative)
+        return Settings.refusal_grace if seconds is None else seconds
 
     def number(self, key: str, check: Callable[[object], N | None]) -> N | None:
         try:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken
+from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.pem import proper_pem
@@ -113,6 +113,10 @@ class TalkdeskLogin(BatchJobHook):
             (secret,),
             refusals=frozenset({401, 403}),
         )
+
+    def account(self) -> tuple[str, ...]:
+        """Return the login host: it is the account's own, and the region's."""
+        return tuple(map(str, origin(self._token_url())))
 
     def _token_url(self) -> str:
         settings = self.settings

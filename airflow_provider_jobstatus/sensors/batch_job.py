@@ -32,6 +32,8 @@ MAP_INDEX_TEMPLATE = (
 )
 #: Shortest interval between two polls of a job, in seconds.
 MIN_POLL_INTERVAL = 1.0
+#: The interval of most vendors, in seconds, where none is given; which one it is, is known at the execution.
+USUAL_INTERVAL = 60.0
 
 
 class BatchJobSensor(BaseSensorOperator):
@@ -55,7 +57,7 @@ class BatchJobSensor(BaseSensorOperator):
         Default one hour.
     :param deferrable: wait in the triggerer. Default: Airflow's ``[operators] default_deferrable``.
     :param poke_interval: seconds or timedelta between two polls of a running job, at least one second.
-        Default 60.
+        Default 60; at QuestionPro, whose licence counts each call, 600.
     :param timeout: seconds or timedelta from the first look to the deadline, at least ``poke_interval``.
         Default: Airflow's ``[sensors] default_timeout``. At the deadline the vendor is asked one last time.
     :param mode: ``"poke"`` or ``"reschedule"``, for ``deferrable=False``.
@@ -101,7 +103,7 @@ class BatchJobSensor(BaseSensorOperator):
         skipped_states: Iterable[str] = (),
         max_outage: timedelta | float = timedelta(minutes=60),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poke_interval: timedelta | float = 60,
+        poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
         max_wait: timedelta | float | None = None,
         wait_for: WaitFor = "all",
@@ -120,7 +122,8 @@ class BatchJobSensor(BaseSensorOperator):
         arguments.choice("if_stalled", if_stalled, get_args(IfStalled))
         if fail_fast and wait_for == "any":
             raise BadSettings("fail_fast is True and wait_for 'any'; a failed job does not end such a wait")
-        interval = arguments.seconds("poke_interval", poke_interval)
+        given = poke_interval is not None
+        interval = arguments.seconds("poke_interval", poke_interval) if given else USUAL_INTERVAL
         if interval < MIN_POLL_INTERVAL:
             warnings.warn(
                 f"poke_interval {interval:g} s counts as {MIN_POLL_INTERVAL:g} s", UserWarning, stacklevel=2
@@ -138,6 +141,7 @@ class BatchJobSensor(BaseSensorOperator):
                 f"timeout is {self.timeout:g} s and poke_interval {interval:g} s, so the wait ends before "
                 "its first poll; raise timeout or lower poke_interval"
             )
+        self.interval_given = given
         self.conn_id = conn_id
         self.job_id = job_id
         self.allowed_states = arguments.terminal_states("allowed_states", allowed_states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -15,16 +16,19 @@ from airflow_provider_jobstatus._compat import AirflowRescheduleException, trigg
 from airflow_provider_jobstatus.core.chronicle import Chronicle
 from airflow_provider_jobstatus.core.clock import steady_clock
 from airflow_provider_jobstatus.core.errors import AccessDenied
+from airflow_provider_jobstatus.core.forecast import FLOOR_SHARE
 from airflow_provider_jobstatus.core.goal import Goal, Queue
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.poller import JobPoller
+from airflow_provider_jobstatus.core.poller import RECONNECT_DELAY, JobPoller
 from airflow_provider_jobstatus.core.progress import KEY, summary
+from airflow_provider_jobstatus.core.refusals import ASK_PAUSE
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan, digest
 from airflow_provider_jobstatus.sensors.worker import Memory, Vendor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_jobstatus.hooks.base import BatchJobHook
     from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 
 #: Airflow's own time-out of a deferral comes this much after ours, in case the triggerer is away.
@@ -57,7 +61,8 @@ class WorkerWait:
         self._now = steady_clock()
         self._first_look = self._now()
         self._memory = Memory(context) if sensor.reschedule and not sensor.deferrable else None
-        self._plan = self._make_plan(context)
+        first = context["ti"].get_first_reschedule_date(context) if self._memory else None
+        self._started_at = first.timestamp() if first else self._first_look
         self._goal = goal_of(sensor)
         self._chronicle = Chronicle(sensor, len(ids))
         self._pollers: list[JobPoller] = []
@@ -73,12 +78,14 @@ class WorkerWait:
         :return: how the wait for each job ended.
         :raises SettingsError: the connection or an id cannot be used; nothing was sent.
         """
-        with Vendor(self._sensor.conn_id) as vendor:
+        kept = self._memory
+        account, refusals = (kept.account, kept.refusals) if kept else ("", None)
+        with Vendor(self._sensor.conn_id, self._now, account, refusals) as vendor:
             for job_id in self._ids:
                 vendor.check(job_id)
+            self._plan = self._make_plan(vendor.hook)
             if self._plan.started_at >= self._first_look:
-                for caveat in vendor.caveats():
-                    self._sensor.log.warning(caveat)
+                self._warn(vendor.hook)
             memory = self._memory.of if self._memory else lambda job_id: None
             pollers = [JobPoller(job_id, self._plan, self._now(), memory(job_id)) for job_id in self._ids]
             self._pollers = pollers
@@ -95,14 +102,15 @@ class WorkerWait:
                 self._look(poller, vendor)
             if poller.event is None and self._sensor.deferrable:
                 self._show(pollers)
-                self._defer(poller)
+                self._defer(poller, vendor)
             if self._decided(poller, pollers):
                 return
         waiting = [poller for poller in pollers if poller.event is None]
         if self._memory is not None and waiting:
             # Where one job decides for all, the others' results say what was last known of them.
-            self._memory.keep(pollers if self._matters(self._goal) else waiting, self._matters(self._goal))
-            self._reschedule(waiting)
+            statuses = self._matters(self._goal)
+            self._memory.keep(pollers if statuses else waiting, statuses, vendor)
+            self._reschedule(waiting, vendor)
         queue = Queue(waiting)
         while queue:
             poller = queue.pop()
@@ -125,6 +133,9 @@ class WorkerWait:
                 return
             poller.reconnect = False
             vendor.forget_settings()
+            if poller.not_before > self._now() + RECONNECT_DELAY:
+                # The refusal says when to come again.
+                return
             sleep(max(poller.next_poll_at - self._now(), 0.0))
 
     def _decided(self, poller: JobPoller, pollers: list[JobPoller]) -> bool:
@@ -143,19 +154,27 @@ class WorkerWait:
         alike = sum(isinstance(cause, AccessDenied) for cause in self.causes.values())
         return refusal.status != HTTPStatus.FORBIDDEN or alike >= FORBIDDEN_ALIKE
 
-    def _make_plan(self, context: Context) -> WaitPlan:
-        sensor, now = self._sensor, self._first_look
-        started_at = now
-        if self._memory is not None and (first := context["ti"].get_first_reschedule_date(context)):
-            started_at = first.timestamp()
+    def _warn(self, hook: BatchJobHook) -> None:
+        """Write what a person should know before the wait."""
+        calls = self._plan.most_polls() * len(self._ids)
+        cost = hook.cost_caveat(calls * round(1 / FLOOR_SHARE) if self._plan.adaptive else calls)
+        for caveat in (*hook.caveats(), *([cost] if cost else ())):
+            self._sensor.log.warning(caveat)
+
+    def _make_plan(self, hook: BatchJobHook) -> WaitPlan:
+        sensor, now, started_at = self._sensor, self._first_look, self._started_at
+        interval = sensor.poke_interval
+        if not sensor.interval_given:
+            # The usual one of this vendor; the first poll is no later than the last.
+            interval = min(hook.default_interval, sensor.timeout)
         deadline_at = started_at + sensor.timeout
         if sensor.deferrable and sensor.execution_timeout is not None:
             # Airflow does not enforce it while a task is deferred.
             deadline_at = min(deadline_at, now + sensor.execution_timeout.total_seconds())
         return WaitPlan(
-            poll_interval=sensor.poke_interval,
+            poll_interval=interval,
             started_at=started_at,
-            first_poll_at=started_at + sensor.poke_interval,
+            first_poll_at=started_at + interval,
             deadline_at=deadline_at,
             max_outage=None if sensor.silent_fail else sensor.max_outage,
             exponential_backoff=bool(sensor.exponential_backoff),
@@ -163,6 +182,7 @@ class WorkerWait:
             stalled_after=sensor.stalled_after,
             fail_stalled=sensor.if_stalled == "fail",
             adaptive=sensor.adaptive,
+            refusal_grace=hook.settings.refusal_grace,
         )
 
     def _show(self, pollers: list[JobPoller]) -> None:
@@ -178,7 +198,7 @@ class WorkerWait:
         except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
             self._sensor.log.info("The progress cannot be shown now: %s", type(error).__name__)
 
-    def _defer(self, poller: JobPoller) -> NoReturn:
+    def _defer(self, poller: JobPoller, vendor: Vendor) -> NoReturn:
         from airflow_provider_jobstatus.hooks.configuration import max_trigger_bytes
         from airflow_provider_jobstatus.sensors.deferral import size_warning
         from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble
@@ -214,6 +234,9 @@ class WorkerWait:
             good_states=sorted(self._goal.good_states) if self._matters(self._goal) else None,
             adaptive=plan.adaptive,
             told=digest(poller.job_id, poller.last_status),
+            account=vendor.account,
+            refusal_grace=plan.refusal_grace,
+            words=poller.unknown_words or None,
         )
         if warning := size_warning(trigger.serialize()[1], len(self._ids), max_trigger_bytes()):
             sensor.log.warning(warning)
@@ -224,8 +247,14 @@ class WorkerWait:
         """Whether the triggerer needs to know which states are well."""
         return goal.wait_for == "any" or goal.fail_fast
 
-    def _reschedule(self, waiting: list[JobPoller]) -> NoReturn:
+    def _reschedule(self, waiting: list[JobPoller], vendor: Vendor) -> NoReturn:
         due = [poller.next_poll_at for poller in waiting]
+        if all(poller.refused for poller in waiting):
+            # Each poke reads the connection, and asks.
+            soonest = self._now() + ASK_PAUSE
+            if vendor.refusals.again_at < math.inf:
+                soonest = max(soonest, vendor.refusals.again_at)
+            due = [min(max(at, soonest), self._plan.deadline_at) for at in due]
         at = min(due)
         if self._plan.adaptive and not self._matters(self._goal):
             # Each poke asks about all jobs, and the last of them to end is the one that matters.

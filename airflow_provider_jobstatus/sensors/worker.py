@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
+from airflow_provider_jobstatus.core.refusals import REFUSED_AGE, Refusals
+from airflow_provider_jobstatus.core.wait import SAME_POINT
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,9 +33,25 @@ class Vendor:
     The vendor as the worker sees it: the connection read once, and again after a refusal.
 
     :param conn_id: of the connection.
+    :param clock: seconds.
+    :param account: digest of the account that the wait began with; empty for the one that is read first.
+    :param refusals: what :meth:`Refusals.memory` of an earlier one returned.
+
+    :ivar refusals: of the key.
     """
 
-    def __init__(self, conn_id: str) -> None:
+    def __init__(
+        self,
+        conn_id: str,
+        clock: Callable[[], float] = time.monotonic,
+        account: str = "",
+        refusals: object = None,
+    ) -> None:
+        self.refusals = Refusals(refusals)
+        self._refusals_of = ""
+        self._account = account
+        self._clock = clock
+        self._read_at = 0.0
         self._conn_id = conn_id
         self._stack = ExitStack()
         self._hook: BatchJobHook | None = None
@@ -54,9 +73,15 @@ class Vendor:
         next(flow)
         flow.close()
 
-    def caveats(self) -> Iterator[str]:
-        """Yield what a person should know before a wait on this connection."""
-        return self._ready_hook().caveats()
+    @property
+    def hook(self) -> BatchJobHook:
+        """The hook of the connection. :raises SettingsError: it cannot be used."""
+        return self._ready_hook()
+
+    @property
+    def account(self) -> str:
+        """Digest of the account that the jobs are of. :raises SettingsError: a field is missing."""
+        return self._account or self._ready_hook().account_digest
 
     def forget_settings(self) -> None:
         """Read the connection again before the next question: its key may have been rotated."""
@@ -64,6 +89,8 @@ class Vendor:
 
     def ask(self, job_id: str) -> JobStatus | VendorError | SettingsError:
         """Return the job's status, or why there is none; an Airflow that is away is an outage, too."""
+        if self.refusals.active and self._clock() - self._read_at >= REFUSED_AGE - SAME_POINT:
+            self.forget_settings()
         try:
             hook = self._ready_hook()
         except SettingsError as error:
@@ -71,19 +98,32 @@ class Vendor:
         except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
             reason = f"connection {self._conn_id!r} cannot be read ({type(error).__name__})"
             return TransportError(reason, vendor="Airflow")
+        if (held := self.refusals.hold(job_id, self._clock())) is not None:
+            return held
+        self.refusals.asks(job_id)
+        answer: JobStatus | VendorError | SettingsError | None = None
         try:
             if self._client is None:
                 self._client = self._stack.enter_context(hook.connect())
-            return self._client.run(hook.job_status_flow(job_id))
+            answer = self._client.run(hook.job_status_flow(job_id))
         except (VendorError, SettingsError) as error:
-            return error
+            answer = error
+        finally:
+            self.refusals.observe(job_id, answer, self._clock())
+        return answer
 
     def _ready_hook(self) -> BatchJobHook:
         if self._hook is None:
             from airflow_provider_jobstatus.hooks.connections import read_connection
             from airflow_provider_jobstatus.hooks.registry import hook_for
 
-            self._hook = hook_for(read_connection(self._conn_id))
+            hook = hook_for(read_connection(self._conn_id))
+            self._read_at = self._clock()
+            hook.check_account(self._account)
+            if self._refusals_of and self._refusals_of != hook.settings_digest:
+                self.refusals = Refusals()
+            self._account, self._refusals_of = hook.account_digest, hook.settings_digest
+            self._hook = hook
         return self._hook
 
 
@@ -101,18 +141,26 @@ class Memory:
         self._says_so = self._store is None and not context["ti"].get_first_reschedule_date(context)
         kept: Any = self._store.get(MEMORY_KEY) if self._store is not None else None
         # The store outlives a try; what an earlier one saw of the vendor is of no use to this one.
-        self._jobs: dict[str, Any] = (
-            kept["jobs"] if isinstance(kept, dict) and kept.get("try") == self._try else {}
-        )
+        self._kept: dict[str, Any] = kept if isinstance(kept, dict) and kept.get("try") == self._try else {}
+        self._jobs: dict[str, Any] = self._kept.get("jobs", {})
+
+    @property
+    def account(self) -> str:
+        """Digest of the account that the wait began with, or empty."""
+        return str(self._kept.get("account", ""))
+
+    @property
+    def refusals(self) -> object:
+        """What is remembered of refused logins."""
+        return self._kept.get("refusals")
 
     def of(self, job_id: str) -> dict[str, Any]:
         """Return what is remembered of one job."""
-        known: dict[str, Any] = self._jobs.get(job_id, {})
-        return known
+        return {**self._jobs.get(job_id, {}), "looked": bool(self._kept)}
 
-    def keep(self, pollers: list[JobPoller], statuses: bool) -> None:
+    def keep(self, pollers: list[JobPoller], statuses: bool, vendor: Vendor) -> None:
         """
-        Remember what later pollers need.
+        Remember what later pokes need.
 
         :param statuses: whether they need to know what was seen last.
         """
@@ -123,10 +171,14 @@ class Memory:
                 memory["status"] = poller.last_status.as_dict()
             if memory:
                 jobs[poller.job_id] = memory
-        if self._store is not None and (jobs or self._jobs):
-            self._store.set(MEMORY_KEY, {"try": self._try, "jobs": jobs})
+        kept: dict[str, Any] = {"try": self._try, "jobs": jobs, "account": vendor.account}
+        if (refusals := vendor.refusals.memory()) is not None:
+            kept["refusals"] = refusals
+        if self._store is not None and kept != self._kept:
+            self._store.set(MEMORY_KEY, kept)
         if self._says_so:
             log.warning(
                 "In reschedule mode Airflow below 3.3 keeps no memory between two pokes: an outage ends at"
-                " timeout, not after max_outage. With deferrable=True it ends as it should."
+                " timeout, not after max_outage, and a refused key ends the wait at once, without a grace."
+                " With deferrable=True both end as they should."
             )

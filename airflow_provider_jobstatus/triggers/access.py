@@ -14,6 +14,8 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_jobstatus.core.budget import Budget, Rate
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
+from airflow_provider_jobstatus.core.refusals import REFUSED_AGE, Refusals
+from airflow_provider_jobstatus.core.wait import SAME_POINT
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connections import aread_connection
 from airflow_provider_jobstatus.hooks.registry import hook_for
@@ -33,6 +35,8 @@ READ_TIMEOUT = 60.0
 # By key, for as long as somebody uses it: two connections may hold the same key.
 _budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, Budget]]
 _budgets = WeakKeyDictionary()
+_refusals: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, Refusals]]
+_refusals = WeakKeyDictionary()
 
 
 def budget_of(hook: BatchJobHook) -> Budget:
@@ -43,6 +47,12 @@ def budget_of(hook: BatchJobHook) -> Budget:
     return budget
 
 
+def refusals_of(hook: BatchJobHook) -> Refusals:
+    """Return what is known of refusals of a hook's key, the same for all who use it with these settings."""
+    known = _refusals.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    return known.setdefault(hook.settings_digest, Refusals())
+
+
 class Access:
     """
     A connection as all waits of one event loop see it: read once, and again after a refusal and when it has
@@ -51,14 +61,16 @@ class Access:
     :param conn_id: of the connection.
 
     :ivar budget: of the key; shared with other connections that hold the same.
+    :ivar refusals: of the key; shared likewise.
     """
 
     def __init__(self, conn_id: str) -> None:
         self.conn_id = conn_id
         self.budget = Budget(Rate())
+        self.refusals = Refusals()
         self._lock = asyncio.Lock()
         self._hook: BatchJobHook | None = None
-        self._read_at = 0.0
+        self._read_at = self._read_again_at = 0.0
         self._reading: asyncio.Task[BatchJobHook | VendorError | SettingsError] | None = None
         # By what a session is made of: a changed connection gets another, and calls under way end on theirs.
         self._clients: dict[tuple[str | None, float], AioClient] = {}
@@ -71,7 +83,11 @@ class Access:
     @property
     def hook(self) -> BatchJobHook | None:
         """The hook by which to ask, or None if the connection must be read first."""
-        return self._hook if monotonic() - self._read_at <= MAX_AGE else None
+        now = monotonic()
+        old = now > self._read_again_at or (
+            self.refusals.active and now - self._read_at >= REFUSED_AGE - SAME_POINT
+        )
+        return None if old else self._hook
 
     async def client(self, hook: BatchJobHook) -> AioClient:
         """
@@ -117,17 +133,21 @@ class Access:
         try:
             # Imports code, and its first use of Airflow's registry takes half a second.
             hook = await asyncio.to_thread(hook_for, connection)
+            _ = hook.account_digest
         except SettingsError as error:
             return self._keep(error)
         self._read_at = monotonic()
+        self._read_again_at = self._read_at + MAX_AGE
         if self._hook is None or hook.settings != self._hook.settings:
             self._hook = hook
             self.budget = budget_of(hook)
+            self.refusals = refusals_of(hook)
         return self._hook
 
     def _keep(self, error: VendorError | SettingsError) -> BatchJobHook | VendorError | SettingsError:
         """Return the settings that were read before, or ``error`` if there are none that may be good."""
-        self._read_at = monotonic() - MAX_AGE + RETRY_AFTER
+        self._read_at = monotonic()
+        self._read_again_at = self._read_at + RETRY_AFTER
         if self._hook is None:
             return error
         log.warning("%s; the settings read before are used", error)

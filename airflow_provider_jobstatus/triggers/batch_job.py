@@ -38,6 +38,9 @@ _DEFAULTS: dict[str, Any] = {
     "good_states": None,
     "adaptive": False,
     "told": 0,
+    "account": "",
+    "refusal_grace": 600.0,
+    "words": None,
 }
 
 
@@ -86,6 +89,9 @@ class BatchJobTrigger(BaseTrigger):
     :param good_states: terminal states that are well; None for ``succeeded`` and ``partial``.
     :param adaptive: look also between two points of the grid, when a job is likely to end.
     :param told: digest of what the first look has written into the task's log: it is not written again.
+    :param account: digest of origin and account that the connection led to at the first look; empty for any.
+    :param refusal_grace: seconds that the credentials may be refused.
+    :param words: shapes of unknown status words that the task's log was warned of.
 
     The event is what :func:`~airflow_provider_jobstatus.core.event.pack` makes.
     """
@@ -110,6 +116,9 @@ class BatchJobTrigger(BaseTrigger):
         good_states: list[str] | None = None,
         adaptive: bool = False,
         told: int = 0,
+        account: str = "",
+        refusal_grace: float = 600.0,
+        words: list[str] | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -131,6 +140,9 @@ class BatchJobTrigger(BaseTrigger):
         self.good_states = good_states
         self.adaptive = adaptive
         self.told = told
+        self.account = account
+        self.refusal_grace = refusal_grace
+        self.words = words
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments: plain JSON, no secret."""
@@ -185,7 +197,7 @@ class BatchJobTrigger(BaseTrigger):
         if pollers:
             async with fleet(self.conn_id) as shared, Display(self, pollers) as display:
                 chronicle = Chronicle(self, len(pollers))
-                await shared.serve(Wait(pollers, self._goal, chronicle, display, offset))
+                await shared.serve(Wait(pollers, self._goal, chronicle, display, offset, self.account))
         return [poller.event for poller in pollers if poller.event is not None]
 
     def _pollers(self, job_ids: list[str], now: float) -> list[JobPoller]:
@@ -193,7 +205,12 @@ class BatchJobTrigger(BaseTrigger):
         # Who looks when an end is likely is told the time of the first look, too.
         width = min(self.poll_interval, time_before) if self.adaptive else self.poll_interval
         first = first_polls(job_ids, self.started_at, self.first_poll_at, width)
-        memory = {"not_before": self.not_before, "told": self.told}
+        memory = {
+            "not_before": self.not_before,
+            "told": self.told,
+            "looked": True,
+            "words": self.words,
+        }
         return [
             JobPoller(job_id, self._plan(first_poll_at), now, memory)
             for job_id, first_poll_at in zip(job_ids, first, strict=True)
@@ -211,6 +228,7 @@ class BatchJobTrigger(BaseTrigger):
             stalled_after=self.stalled_after,
             fail_stalled=self.fail_stalled,
             adaptive=self.adaptive,
+            refusal_grace=self.refusal_grace,
         )
 
     @property

@@ -77,6 +77,8 @@ class Fleet:
 
     async def serve(self, wait: Wait) -> None:
         """Return when the wait is over. A fault of ours that ended it is raised."""
+        if wait.pollers:
+            self._access.refusals.renew(wait.pollers[0].plan.started_at - wait.offset)
         for poller in wait.pollers:
             poller.durations = durations_of(self._access.conn_id, poller.job_id.rpartition("/")[0])
             job = self._jobs.get(poller.job_id) or self._jobs.setdefault(poller.job_id, Job(poller.job_id))
@@ -137,7 +139,7 @@ class Fleet:
     def _look(self, job: Job, hook: BatchJobHook, at: float) -> float | None:
         """Look at a job whose turn it is; or return the seconds until that may be done."""
         for poller, wait in job.awaited(at):
-            if not wait.may_ask(poller, at) and not job.open:
+            if not (wait.belongs(poller, hook, at) and wait.may_ask(poller, at)) and not job.open:
                 self._put(job)
                 return None
         listed = self._lists.of(job, hook, at)
@@ -156,12 +158,17 @@ class Fleet:
         if (refusal := budget.refusal(at)) is not None:
             self._tell(job, refusal, None, at)
             return None
+        refusals = self._access.refusals
+        if (held := refusals.hold(job.job_id, at)) is not None:
+            self._tell(job, held, None, at)
+            return None
         if budget.full(at - job.due):
             return self._questions.wait_for_room()
         if (delay := budget.delay(at)) > 0.0:
             return self._postpone(job, hook, at, delay)
         self._schedule.hold(job)
-        if listed is None:
+        if listed is None or refusals.active:
+            refusals.asks(job.job_id)
             budget.take(at)
             self._questions.start(partial(self._ask, job, hook), job.fail, budget)
         else:
@@ -193,6 +200,7 @@ class Fleet:
         else:
             self._schedule.drop(job)
             self._lists.leave(job)
+            self._access.refusals.forget(job.job_id)
             if self._jobs.get(job.job_id) is job:
                 del self._jobs[job.job_id]
 
@@ -211,18 +219,25 @@ class Fleet:
             self._schedule.alarm.set(0.0)
         at = monotonic()
         if isinstance(hook, BatchJobHook):
-            for job in self._jobs.values():
-                if self._lists.place(job, hook, at) and not job.under_way:
+            for job in list(self._jobs.values()):
+                for poller, wait in job.awaited(at):
+                    wait.belongs(poller, hook, at)
+                if not job.open:
+                    self._put(job)
+                elif self._lists.place(job, hook, at) and not job.under_way:
                     self._schedule.put_job(job)
             return
         self._tell_ready(hook, at)
 
     async def _ask(self, job: Job, hook: BatchJobHook) -> None:
         """Ask about one job, for all who wait for it."""
+        answer = None
+        refusals = self._access.refusals
         try:
             answer = await self._questions.ask(hook, hook.job_status_flow(job.job_id))
         finally:
             job.under_way = False
+            refusals.observe(job.job_id, answer, monotonic())
         at = monotonic()
         job.by_itself, job.asked_at = False, at
         self._tell(job, answer, hook, at)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
+from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.wait import SAME_POINT
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
@@ -51,7 +52,7 @@ class ListReader:
         budget = self._access.budget
         if listed.reading or not listed.covered:
             self._schedule.drop(listed)
-        elif not listed.usable(at) or budget.refusal(at) is not None:
+        elif not listed.usable(at) or budget.refusal(at) is not None or self._access.refusals.of_key:
             self.do_without(listed, at)
         elif budget.full(at - listed.due):
             return self._questions.wait_for_room()
@@ -105,6 +106,8 @@ class ListReader:
                     self._schedule.put_job(job)
         at = monotonic()
         if isinstance(listing, Exception):
+            if isinstance(listing, AccessDenied) and listing.login:
+                self._access.refusals.observe(listed.name, listing, at)
             self._spread(listing, at)
             listed.give_up(at, min((job.interval for job in (*hungry, *listed.covered)), default=0.0))
             self.do_without(listed, at)

@@ -12,6 +12,7 @@ from airflow_provider_jobstatus.core.goal import Goal
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
 from airflow_provider_jobstatus.core.wait import JobEvent, News
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.triggers.display import Display
 
 
@@ -27,6 +28,7 @@ class Wait:
     :param chronicle: what is written of it.
     :param display: told that there is something new to show.
     :param offset: epoch seconds less the fleet's own clock, as of the beginning of this wait.
+    :param account: digest of the account that its jobs are of; empty for any.
 
     :ivar over: done when the wait is over; fails if a fault of ours has ended it.
     """
@@ -38,9 +40,11 @@ class Wait:
         chronicle: Chronicle,
         display: Display,
         offset: float,
+        account: str = "",
     ) -> None:
         self.pollers = pollers
         self.offset = offset
+        self.account = account
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._goal = goal
         self._chronicle = chronicle
@@ -58,6 +62,16 @@ class Wait:
             return True
         if poller.event is not None:
             self._context.run(self._ended, poller.event)
+        return False
+
+    def belongs(self, poller: JobPoller, hook: BatchJobHook, at: float) -> bool:
+        """Return whether a hook still leads to the account of this wait's jobs; if not, the wait ends."""
+        if not self.account or self.account == hook.account_digest:
+            return True
+        try:
+            hook.check_account(self.account)
+        except SettingsError as error:
+            self.observe(poller, error, at)
         return False
 
     def observe(self, poller: JobPoller, answer: JobStatus | VendorError | SettingsError, at: float) -> None:

@@ -1,0 +1,156 @@
+"""
+Refusals of a key, for all who ask with it: one finds out for all whether it works again.
+
+A key that is made anew at the vendor works before anybody can put it into the connection, so waits bear a
+refusal for a while. Meanwhile the vendor is asked once a minute with the same key; and a refused login, which
+too many tries may lock, is tried three times in all. Other settings have another :class:`Refusals`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, VendorError
+from airflow_provider_jobstatus.core.jobs import JobStatus
+
+#: Seconds after which a connection is read again while its key is refused.
+REFUSED_AGE = 30.0
+#: Seconds between two questions with a refused key; the second comes sooner, as one may be a mistake.
+SECOND_TRY, ASK_PAUSE = 1.0, 60.0
+#: Seconds between two logins that are refused, and how many there are.
+LOGIN_PAUSE, MAX_LOGINS = 240.0, 3
+#: Jobs that are refused with 403, and no other answered, until that counts as said of the key.
+FORBIDDEN_ALIKE = 2
+# A point in time may be reached a hair too early.
+_SAME = 0.001
+
+
+class _Refused:
+    __slots__ = ("again_at", "error", "probing", "times")
+
+    def __init__(self, error: AccessDenied, again_at: float = 0.0, times: int = 0) -> None:
+        self.error, self.again_at, self.times = error, again_at, times
+        self.probing = False
+
+
+class Refusals:
+    """
+    Says whether a job may be asked about although its key was refused.
+
+    A 403 may be of one job alone, until another job is refused as well; a 401 and a refused login are of the
+    key.
+
+    :param memory: what :meth:`memory` of an earlier one returned, by the same clock.
+    """
+
+    def __init__(self, memory: object = None) -> None:
+        self._key: _Refused | None = None
+        self._jobs: dict[str, _Refused] = {}
+        self._alike: set[str] = set()
+        self._logins = 0
+        self._last_at = -math.inf
+        if isinstance(memory, Mapping):
+            self._logins = int(memory["logins"])
+            error = AccessDenied(**memory["error"])
+            error.login = True
+            self._key = _Refused(error, self._next_login(memory["at"]), self._logins)
+
+    @property
+    def active(self) -> bool:
+        """Whether something is refused."""
+        return self._key is not None or bool(self._jobs)
+
+    @property
+    def of_key(self) -> bool:
+        """Whether the key itself is refused."""
+        return self._key is not None
+
+    @property
+    def again_at(self) -> float:
+        """When the key may be tried again, at the earliest."""
+        return self._key.again_at if self._key else -math.inf
+
+    def memory(self) -> dict[str, Any] | None:
+        """Return plain JSON by which a later one goes on, in another process: of logins, that alone."""
+        if self._key is None or not self._logins:
+            return None
+        error = self._key.error
+        told = {name: getattr(error, name) for name in ("reason", "vendor", "method", "path", "status")}
+        return {"logins": self._logins, "at": self._last_at, "error": told}
+
+    def hold(self, job_id: str, at: float) -> AccessDenied | None:
+        """Return what to tell of a job instead of asking, or None if it may be asked about."""
+        refused = self._key or self._jobs.get(job_id)
+        if refused is None or (not refused.probing and at >= refused.again_at - _SAME):
+            return None
+        error = refused.error
+        held = AccessDenied(
+            error.reason, vendor=error.vendor, method=error.method, path=error.path, status=error.status
+        )
+        held.login, held.asked = error.login, False
+        if error.retry_after and at < refused.again_at < math.inf:
+            held.retry_after = refused.again_at - at
+        return held
+
+    def asks(self, job_id: str) -> None:
+        """Take note that a job is asked about: until the answer has come, the key is not tried again."""
+        if (refused := self._key or self._jobs.get(job_id)) is not None:
+            refused.probing = True
+
+    def observe(self, job_id: str, answer: JobStatus | VendorError | SettingsError | None, at: float) -> None:
+        """
+        Take in what became of a question.
+
+        :param answer: None if a fault of ours ended it.
+        """
+        if isinstance(answer, AccessDenied):
+            self._refuse(job_id, answer, at)
+        elif isinstance(answer, JobStatus):
+            if self.active or self._alike:
+                self.forget(job_id)
+                self._clear()
+        elif (refused := self._key or self._jobs.get(job_id)) is not None:
+            refused.probing = False
+
+    def forget(self, job_id: str) -> None:
+        """Forget a job for which nobody waits any more."""
+        self._jobs.pop(job_id, None)
+
+    def renew(self, began_at: float) -> None:
+        """Forget what is older than a wait that began, as it must, with a look that was not refused."""
+        if began_at > self._last_at:
+            self._clear()
+
+    def _clear(self) -> None:
+        self._key = None
+        self._alike.clear()
+        self._logins = 0
+
+    def _refuse(self, job_id: str, error: AccessDenied, at: float) -> None:
+        self._last_at = at
+        self._alike.add(job_id)
+        refused = self._key
+        if refused is None and (
+            error.login or error.status != HTTPStatus.FORBIDDEN or len(self._alike) >= FORBIDDEN_ALIKE
+        ):
+            refused = self._key = _Refused(error)
+        elif refused is None:
+            refused = self._jobs.setdefault(job_id, _Refused(error))
+        elif not refused.probing:
+            # It was under way before the key was known to be refused.
+            refused.error = error
+            return
+        refused.error, refused.probing = error, False
+        refused.times += 1
+        if error.login:
+            self._logins += 1
+            refused.again_at = self._next_login(at)
+        else:
+            refused.again_at = at + (SECOND_TRY if refused.times == 1 else ASK_PAUSE)
+        refused.again_at = max(refused.again_at, at + (error.retry_after or 0.0))
+
+    def _next_login(self, last: float) -> float:
+        return last + LOGIN_PAUSE if self._logins < MAX_LOGINS else math.inf
