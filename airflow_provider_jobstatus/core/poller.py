@@ -245,7 +245,7 @@ class JobPoller(Timetable):
         self._heed(error.retry_after, now)
         late = now >= self.plan.deadline_at
         match error:
-            case AccessDenied() if late and error.asked:
+            case AccessDenied() if late and error.asked and not error.retry_after:
                 self._end(Outcome.REFUSED, str(error))
             case AccessDenied() if not late:
                 if self._refuse(error, now):

@@ -53,10 +53,10 @@ class Refusals:
         self._logins = 0
         self._last_at = -math.inf
         if isinstance(memory, Mapping):
-            self._logins = int(memory["logins"])
+            self._logins, self._last_at = int(memory["logins"]), float(memory["at"])
             error = AccessDenied(**memory["error"])
             error.login = True
-            self._key = _Refused(error, self._next_login(memory["at"]), self._logins)
+            self._key = _Refused(error, self._next_login(self._last_at), self._logins)
 
     @property
     def active(self) -> bool:

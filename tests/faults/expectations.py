@@ -152,6 +152,9 @@ def _passing(instruction: str, vendor: str) -> str:
 
 
 def _before_a_failure(instruction: str, vendor: str) -> str:
+    if instruction == "status:421":
+        # Of a proxy, whatever stands in it: once is no end.
+        return "JobFailed"
     met = answer(instruction, vendor)
     return {WRONG: "VendorRefused", SPENT: "VendorRefused", "succeeded": "succeeded"}.get(met, "JobFailed")
 

@@ -44,6 +44,9 @@ TRIGGERS = {
         wait_for="any",
         fail_fast=True,
         good_states=["partial", "succeeded"],
+        account="0123456789abcdef",
+        refusal_grace=60.0,
+        words=["sending #"],
     ),
 }
 

@@ -24,6 +24,7 @@ from tests.support.times import FakeTime
 
 DOWN = {"http": 503}
 DENIED = {"http": 401}
+LIMITED = {"http": 403, "headers": {"Retry-After": "400"}}
 #: What the vendor answers to successive questions; the last answer repeats.
 SCRIPTS: dict[str, list[Any]] = {
     "complete at once": ["complete"],
@@ -38,7 +39,10 @@ SCRIPTS: dict[str, list[Any]] = {
     "denied": [DENIED],
     "denied later": ["processing", DENIED],
     "denied once": ["processing", DENIED, "processing", DENIED, "complete"],
-    "wrong request": [{"http": 400}],
+    "wrong request": [{"http": 400, "body": '{"message": "no such site"}'}],
+    "a proxy's 4xx once": ["processing", {"http": 421}, "processing", {"http": 405}, "complete"],
+    "a proxy's 4xx for ever": ["processing", {"http": 405, "body": "<html>", "content_type": "text/html"}],
+    "a limit told as a refusal": ["processing", LIMITED, LIMITED, "complete"],
     "unknown at first": [{"http": 404}, {"http": 404}, "processing", "complete"],
     "unknown for ever": [{"http": 404}],
     "busy": ["processing", {"http": 429, "headers": {"Retry-After": "90"}}, "complete"],
@@ -74,6 +78,9 @@ ENDS: dict[str, str | type[Exception]] = {
     "denied later": VendorRefused,
     "denied once": "succeeded",
     "wrong request": VendorRefused,
+    "a proxy's 4xx once": "succeeded",
+    "a proxy's 4xx for ever": VendorRefused,
+    "a limit told as a refusal": "succeeded",
     "unknown at first": "succeeded",
     "unknown for ever": UnknownJob,
     "busy": "succeeded",
@@ -91,6 +98,9 @@ ENDS_AFTER_A_MINUTE: dict[str, str | type[Exception]] = {
     "short outage": JobTimedOut,
     "never comes back": JobTimedOut,
     "denied once": JobTimedOut,
+    "a proxy's 4xx once": JobTimedOut,
+    "a proxy's 4xx for ever": JobTimedOut,
+    "a limit told as a refusal": JobTimedOut,
     "unknown at first": JobTimedOut,
     "unknown for ever": JobTimedOut,
     "busy": JobTimedOut,

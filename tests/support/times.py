@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_jobstatus.operators import download
 from airflow_provider_jobstatus.sensors import wait as sensors
-from airflow_provider_jobstatus.triggers import alarm, fleet, questions, reading
+from airflow_provider_jobstatus.triggers import access, alarm, fleet, questions, reading
 from airflow_provider_jobstatus.triggers import batch_job as triggers
 
 #: Tasks in which triggers run: what a triggerer would cancel.
@@ -46,7 +46,7 @@ class FakeTime:
         monkeypatch.setattr(sensors, "steady_clock", lambda: lambda: self.now)
         monkeypatch.setattr(triggers, "epoch_offset", lambda: 0.0)
         monkeypatch.setattr(sensors, "sleep", self.sleep)
-        for module in (triggers, alarm, fleet, questions, reading):
+        for module in (triggers, access, alarm, fleet, questions, reading):
             monkeypatch.setattr(module, "monotonic", lambda: self.now)
         monkeypatch.setattr(alarm, "call_later", self.alarm)
         monkeypatch.setattr(triggers, "first_polls", even_first_polls)
