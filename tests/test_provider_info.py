@@ -62,7 +62,10 @@ INTERNAL = {
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)
 #: What the design says of every vendor's connection.
-COMMON_FIELDS = {"statuses", "timeout", "verify", "allow_http", "requests_per_second", "burst"}
+COMMON_FIELDS = {
+    *("statuses", "timeout", "verify", "allow_http", "requests_per_second", "burst"),
+    "refusal_grace",
+}
 
 
 def schema() -> dict[str, Any]:

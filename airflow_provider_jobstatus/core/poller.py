@@ -51,14 +51,7 @@ from airflow_provider_jobstatus.core.forecast import next_look, seconds_taken
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
 from airflow_provider_jobstatus.core.timetable import Timetable
-from airflow_provider_jobstatus.core.wait import (
-    SAME_POINT,
-    JobEvent,
-    News,
-    Outcome,
-    WaitPlan,
-    digest,
-)
+from airflow_provider_jobstatus.core.wait import SAME_POINT, JobEvent, News, Outcome, WaitPlan, digest
 from airflow_provider_jobstatus.core.words import UnknownWords
 
 #: Seconds after the start of a wait in which a 404 may mean "not yet".
@@ -245,7 +238,7 @@ class JobPoller(Timetable):
         self._heed(error.retry_after, now)
         late = now >= self.plan.deadline_at
         match error:
-            case AccessDenied() if late and error.asked and not error.retry_after:
+            case AccessDenied() if late and self._was_refused(error):
                 self._end(Outcome.REFUSED, str(error))
             case AccessDenied() if not late:
                 if self._refuse(error, now):
@@ -273,6 +266,11 @@ class JobPoller(Timetable):
                 self._outage(error, now)
         self._doubts.looked |= not isinstance(error, AccessDenied)
         return news if self.event is None else None
+
+    def _was_refused(self, error: AccessDenied) -> bool:
+        """Whether this very job was refused, not only left out because of others, or until a time."""
+        last = self._last_error
+        return isinstance(last, AccessDenied) and last.asked and not error.retry_after
 
     def _refuse(self, error: AccessDenied, now: float) -> bool:
         """Take in a refusal before the deadline, and return whether it is the first."""

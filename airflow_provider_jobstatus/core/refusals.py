@@ -22,8 +22,9 @@ REFUSED_AGE = 30.0
 SECOND_TRY, ASK_PAUSE = 1.0, 60.0
 #: Seconds between two logins that are refused, and how many there are.
 LOGIN_PAUSE, MAX_LOGINS = 240.0, 3
-#: Jobs that are refused with 403, and no other answered, until that counts as said of the key.
-FORBIDDEN_ALIKE = 2
+#: Jobs that are refused with 403, and no other answered meanwhile, until that counts as said of the key: one
+#: may be somebody else's. So many if the key was never seen to work, and so many if it was.
+FORBIDDEN_ALIKE, FORBIDDEN_ALIKE_LATER = 3, 2
 # A point in time may be reached a hair too early.
 _SAME = 0.001
 
@@ -40,7 +41,7 @@ class Refusals:
     """
     Says whether a job may be asked about although its key was refused.
 
-    A 403 may be of one job alone, until another job is refused as well; a 401 and a refused login are of the
+    A 403 may be of one job alone, until others are refused as well; a 401 and a refused login are of the
     key.
 
     :param memory: what :meth:`memory` of an earlier one returned, by the same clock.
@@ -51,6 +52,7 @@ class Refusals:
         self._jobs: dict[str, _Refused] = {}
         self._alike: set[str] = set()
         self._logins = 0
+        self._worked = False
         self._last_at = -math.inf
         if isinstance(memory, Mapping):
             self._logins, self._last_at = int(memory["logins"]), float(memory["at"])
@@ -109,6 +111,7 @@ class Refusals:
         if isinstance(answer, AccessDenied):
             self._refuse(job_id, answer, at)
         elif isinstance(answer, JobStatus):
+            self._worked = True
             if self.active or self._alike:
                 self.forget(job_id)
                 self._clear()
@@ -133,8 +136,9 @@ class Refusals:
         self._last_at = at
         self._alike.add(job_id)
         refused = self._key
+        alike = FORBIDDEN_ALIKE_LATER if self._worked else FORBIDDEN_ALIKE
         if refused is None and (
-            error.login or error.status != HTTPStatus.FORBIDDEN or len(self._alike) >= FORBIDDEN_ALIKE
+            error.login or error.status != HTTPStatus.FORBIDDEN or len(self._alike) >= alike
         ):
             refused = self._key = _Refused(error)
         elif refused is None:

@@ -21,7 +21,7 @@ from airflow_provider_jobstatus.core.goal import Goal, Queue
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.poller import RECONNECT_DELAY, JobPoller
 from airflow_provider_jobstatus.core.progress import KEY, summary
-from airflow_provider_jobstatus.core.refusals import ASK_PAUSE
+from airflow_provider_jobstatus.core.refusals import ASK_PAUSE, FORBIDDEN_ALIKE
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan, digest
 from airflow_provider_jobstatus.sensors.worker import Memory, Vendor
 
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 BACKSTOP = 300.0
 #: Questions without an answer, one after the other, after which no more details are asked for.
 MAX_MISSES = 10
-#: Jobs that are refused with 403, and no other seen, until that counts as said of the credentials. One job
-#: may be somebody else's.
-FORBIDDEN_ALIKE = 3
 #: Seconds between the first polls of two jobs in the triggerer, where they need not fill the poll interval.
 SPREAD = 0.25
 

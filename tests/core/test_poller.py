@@ -252,6 +252,12 @@ def test_without_a_grace_a_second_refusal_is_final() -> None:
     )
 
 
+def test_a_job_that_was_refused_itself_is_refused_at_the_deadline_asked_or_not() -> None:
+    left_out = failed(AccessDenied, asked=False)
+    assert outcome(told((failed(AccessDenied), LATE - 60), (left_out, LATE))) == "refused"
+    assert outcome(told((left_out, LATE - 60), (left_out, LATE))) == "timed_out"
+
+
 def test_a_first_look_that_met_an_outage_lies_behind() -> None:
     one = poller()
     for answer, now in ((OUTAGE, START), (failed(AccessDenied), EARLY), (failed(AccessDenied), EARLY + 1)):
