@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied
-from airflow_provider_jobstatus.core.http import Flow, Request
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.pem import proper_pem
 from airflow_provider_jobstatus.core.replies import clock_difference, retry_after
 from airflow_provider_jobstatus.core.tokens import Token, read_token, token_flow, token_slot
@@ -60,10 +60,15 @@ class TalkdeskLogin(BatchJobHook):
             return settings
         return settings.at(with_port(cls._region(settings).api, connection.port))
 
-    def with_credentials(self, flow: Flow[T], sent: list[Mapping[str, str]] | None = None) -> Flow[T]:
+    def with_credentials(
+        self,
+        flow: Flow[T],
+        sent: list[Mapping[str, str]] | None = None,
+        replies: list[Response] | None = None,
+    ) -> Flow[T]:
         """Return ``flow`` with credentials; what refuses them says which scope is needed."""
         try:
-            return (yield from super().with_credentials(flow, sent))
+            return (yield from super().with_credentials(flow, sent, replies))
         except AccessDenied as error:
             if error.path.startswith(f"{urlsplit(self.settings.base_url).path}{REPORTS}"):
                 error.add(f"this call needs the scope {SCOPES[error.method]}")
