@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from http import HTTPStatus
 from typing import Any
 
@@ -80,7 +81,8 @@ class Refusals:
         if self._key is None or not self._logins:
             return None
         error = self._key.error
-        told = {name: getattr(error, name) for name in ("reason", "vendor", "method", "path", "status")}
+        names = ("reason", "vendor", "method", "path", "status", "host")
+        told = {name: getattr(error, name) for name in names}
         return {"logins": self._logins, "at": self._last_at, "error": told}
 
     def hold(self, job_id: str, at: float) -> AccessDenied | None:
@@ -88,12 +90,9 @@ class Refusals:
         refused = self._key or self._jobs.get(job_id)
         if refused is None or (not refused.probing and at >= refused.again_at - _SAME):
             return None
-        error = refused.error
-        held = AccessDenied(
-            error.reason, vendor=error.vendor, method=error.method, path=error.path, status=error.status
-        )
-        held.login, held.asked = error.login, False
-        if error.retry_after and at < refused.again_at < math.inf:
+        held = copy(refused.error)
+        held.asked, held.retry_after = False, None
+        if refused.error.retry_after and at < refused.again_at < math.inf:
             held.retry_after = refused.again_at - at
         return held
 

@@ -156,7 +156,8 @@ class QuestionProHook(BatchJobHook):
 
     def is_own_error(self, response: Response) -> bool:
         """Whether it is an envelope with an ``error``."""
-        return self._error_in(response) is not None
+        envelope = json_object(response.body).get("response")
+        return isinstance(envelope, Mapping) and "error" in envelope
 
     @staticmethod
     def _error_in(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
