@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path, PurePath
@@ -303,7 +304,7 @@ def test_a_template_in_the_object_of_a_path_is_judged_when_the_task_runs(task: s
 
 
 DESTINATIONS: dict[str, tuple[str, str]] = {
-    "a device": ("/dev/null", "is a device"),
+    "a pipe": ("{tmp}/pipe", "is a named pipe"),
     "no user": ("~no-such-user/rows.csv", "has no home here"),
     "a folder": ("{tmp}/folder", "is a folder"),
     "below a file": ("{tmp}/file/rows.csv", "cannot write"),
@@ -320,6 +321,7 @@ def test_a_destination_that_cannot_be_written_says_why_at_once(
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
     sandbox.put_job("ruler", "site/job", script=["partialcomplete"])
     sandbox.put_job("talkdesk", "calls/job", script=["done"])
 

@@ -125,7 +125,8 @@ def made(folder: Path, kind: str) -> Path:
         try:
             os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         except PermissionError:
-            path.symlink_to(os.devnull)
+            # Never the machine's own: a fault in what is tested would replace it.
+            pytest.skip("only root may make a device")
     else:
         path.mkdir()
     return path
