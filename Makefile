@@ -62,7 +62,7 @@ matrix: ## all tests against the wheel, with each Airflow (3.1.8, 3.2.2, 3.3.2) 
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m tests.real_airflow.matrix --only "$(ONLY)"
 
-chaos: ## 300,000 replies read in two ways, 10,000 waits in processes, 1,000 on a real Airflow, while everything fails (WAITS=, SEED=; needs PostgreSQL)
+chaos: ## replies read in two ways, 10,000 waits in processes, 1,000 on a real Airflow (WAITS=, SEED=; needs PostgreSQL)
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m tests.chaos.documents $(if $(SEED),--seed $(SEED))
 	$(DEV) -m tests.chaos.processes --waits 10000 $(if $(SEED),--seed $(SEED))

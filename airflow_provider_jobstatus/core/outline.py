@@ -33,7 +33,7 @@ BLOCK_BYTES = 32 * 1024
 #: characters. No word and no id is as long, and no text is shown as a whole.
 KEPT_BYTES = 48 * 1024
 #: Most bytes that are held of what has no end yet.
-MAX_HELD_BYTES = 192 * 1024
+MAX_HELD_BYTES = 64 * 1024
 
 _SPACE = b" \t\n\r"
 _CHARS = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
@@ -126,15 +126,14 @@ class JsonOutline:
                 raise ValueError("a string without an end")
             self._parse(text, brackets(outside[::2]), last=True)
             return
-        string_at = end + 1
+        if b"," not in b"".join(outside[::2]):
+            self._rest = _shortened(text, end + 1) if in_string else _without_space(text)
+            if len(self._rest) > MAX_HELD_BYTES:
+                raise ValueError("a word or number without an end")
+            return
         while (comma := outside[-1].rfind(b",")) < 0:
             end -= sum(len(part) + 1 for part in outside[-2:])
             del outside[-2:]
-            if not outside:
-                self._rest = _shortened(text, string_at) if in_string else _without_space(text)
-                if len(self._rest) > MAX_HELD_BYTES:
-                    raise ValueError("a word or number without an end")
-                return
         end += comma - len(outside[-1])
         outside[-1] = outside[-1][:comma]
         self._rest = text[end + 1 :]
