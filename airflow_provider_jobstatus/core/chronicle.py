@@ -26,17 +26,20 @@ class Chronicle:
         self._ended = 0
 
     def tell(self, news: News | None) -> None:
-        """Write what happened to one job; of many jobs only a warning, and of those alike ever fewer."""
+        """
+        Write what happened to one job; of many jobs only warnings and their ends, and of those alike ever
+        fewer.
+        """
         if news is None:
             return
+        write = self._owner.log.warning if news.warning else self._owner.log.info
         if self._jobs <= FEW:
-            (self._owner.log.warning if news.warning else self._owner.log.info)(news.text)
-        elif news.warning:
+            write(news.text)
+        elif news.warning or news.kind == News.ANSWERS_AGAIN:
             times = self._kinds[news.kind] = self._kinds.get(news.kind, 0) + 1
             # The first, second, fourth, eighth of a kind.
             if times & (times - 1) == 0:
-                form = "%s (the like %d times so far, of %d jobs)"
-                self._owner.log.warning(form, news.text, times, self._jobs)
+                write("%s (the like %d times so far, of %d jobs)", news.text, times, self._jobs)
 
     def warn(self, text: str) -> None:
         """Write what concerns no single job."""

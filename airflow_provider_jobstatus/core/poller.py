@@ -203,7 +203,7 @@ class JobPoller(Timetable):
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
             return self._news("unknown word", text)
         if recovered:
-            return self._news("answers again", f"answers again: {status.describe()}")
+            return self._news(News.ANSWERS_AGAIN, f"answers again: {status.describe()}", warning=False)
         if self.event is None and not changed:
             return self._stall(now)
         told, self._told = self._told, None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from zlib import crc32
 
 from airflow_provider_jobstatus.core.jobs import JobStatus
@@ -93,6 +93,9 @@ class News:
     :param text: the line.
     :param warning: whether it is more than progress.
     """
+
+    #: Kind of the news that a job is seen again after failed polls.
+    ANSWERS_AGAIN: ClassVar = "answers again"
 
     job_id: str
     kind: str

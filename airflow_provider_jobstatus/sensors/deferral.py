@@ -1,16 +1,21 @@
-"""What a deferral costs Airflow's database."""
+"""What is said when a wait is handed to the triggerer, and what that costs Airflow's database."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.wait import WaitPlan
 
 #: What Airflow's column for a trigger's arguments holds on MySQL, in bytes; elsewhere it has no limit. A
 #: worker cannot know which database Airflow uses.
 MYSQL_BYTES = 65_535
+#: The latest point in time that is shown: a deadline may be "never".
+LAST_TIME = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 #: What Airflow may add to the arguments before they are encrypted.
 _WRAPPING = 64
 
@@ -48,3 +53,27 @@ def size_warning(arguments: Mapping[str, Any], jobs: int, limit: int | None) -> 
         f"column holds {most}, and the deferral fails there: {fitting}. Other databases take them: there set "
         "[jobstatus] max_trigger_bytes to 0, and this is not said again"
     )
+
+
+def handover(asked: str, ids: Sequence[str], seen: JobStatus | None, first: str, plan: WaitPlan) -> str:
+    """
+    Return the line that a wait leaves in the task's log when it goes to the triggerer.
+
+    :param asked: vendor and connection.
+    :param ids: of the jobs.
+    :param seen: what the vendor said of ``first``, if anything.
+    :param first: id of the job that was looked at.
+    :param plan: of the wait, as the triggerer gets it.
+    """
+    outage = "any time" if plan.max_outage is None else f"{plan.max_outage:g} s"
+    grows = ", doubling" if plan.exponential_backoff else ""
+    state = seen.describe() if seen else "not seen yet"
+    return (
+        f"{asked}: waiting in the triggerer for {len(ids)} job{'s' * (len(ids) != 1)}. {first} is {state}; "
+        f"polled every {plan.poll_interval:g} s{grows}, next by {_time(plan.first_poll_at)}; "
+        f"deadline {_time(plan.deadline_at)}; an outage may last {outage}"
+    )
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(min(at, LAST_TIME), UTC).isoformat(sep=" ", timespec="seconds")

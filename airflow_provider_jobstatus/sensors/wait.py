@@ -63,6 +63,7 @@ class WorkerWait:
         self._goal = goal_of(sensor)
         self._chronicle = Chronicle(sensor, len(ids))
         self._pollers: list[JobPoller] = []
+        self._asked = ""
 
     def seen(self) -> list[JobStatus | None]:
         """Return what the vendor said last of each job; nothing before the first look."""
@@ -81,6 +82,7 @@ class WorkerWait:
             for job_id in self._ids:
                 vendor.check(job_id)
             self._plan = self._make_plan(vendor.hook)
+            self._asked = f"{vendor.hook.conn_type} (connection {self._sensor.conn_id!r})"
             if self._plan.started_at >= self._first_look:
                 self._warn(vendor.hook)
             memory = self._memory.of if self._memory else lambda job_id: None
@@ -197,7 +199,7 @@ class WorkerWait:
 
     def _defer(self, poller: JobPoller, vendor: Vendor) -> NoReturn:
         from airflow_provider_jobstatus.hooks.configuration import max_trigger_bytes
-        from airflow_provider_jobstatus.sensors.deferral import size_warning
+        from airflow_provider_jobstatus.sensors.deferral import handover, size_warning
         from airflow_provider_jobstatus.sensors.triggerer import triggerer_trouble
         from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 
@@ -237,6 +239,7 @@ class WorkerWait:
         )
         if warning := size_warning(trigger.serialize()[1], len(self._ids), max_trigger_bytes()):
             sensor.log.warning(warning)
+        sensor.log.info(handover(self._asked, self._ids, poller.last_status, poller.job_id, plan))
         sensor.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=left))
 
     @staticmethod

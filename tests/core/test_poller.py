@@ -604,7 +604,7 @@ def test_a_person_hears_of_every_change_once() -> None:
         *("changed", "ServerError None", None, None),
         *("TransportError None", "answers again", None),
     ]
-    assert [news.warning for news in heard if news] == [False, True, True, True]
+    assert [news.warning for news in heard if news] == [False, True, True, False]
     assert heard[1] is not None
     assert "trouble" in heard[1].text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +11,16 @@ import pytest
 from airflow.models.trigger import Trigger
 from airflow.providers.common.compat.sdk import TaskDeferred
 from cryptography.fernet import Fernet
+from structlog.testing import capture_logs
 
 from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.wait import WaitPlan
 from airflow_provider_jobstatus.exceptions import BadSettings
 from airflow_provider_jobstatus.hooks.configuration import max_trigger_bytes
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.sensors.deferral import MYSQL_BYTES, size_warning, stored_bytes
+from airflow_provider_jobstatus.sensors.deferral import MYSQL_BYTES, handover, size_warning, stored_bytes
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from tests.support.modes import TaskInstance
 from tests.support.times import FakeTime
@@ -96,3 +100,51 @@ def test_a_long_list_is_deferred_unless_the_database_is_known_to_be_too_small(
         assert "split" in str(ended.value)
     else:
         assert json.loads(json.dumps(ended.value.trigger.serialize()[1]))["job_ids"] == many
+
+
+PLAN = WaitPlan(poll_interval=60, started_at=0, first_poll_at=65, deadline_at=7200, max_outage=900)
+SEEN = JobStatus("site/a", "ruler", JobState.RUNNING, "processing", progress=12)
+
+
+@pytest.mark.parametrize(
+    ("count", "seen", "changes", "text"),
+    [
+        (
+            1,
+            SEEN,
+            {},
+            "waiting in the triggerer for 1 job. site/a is 'processing' (12 %); polled every 60 s, next by "
+            "1970-01-01 00:01:05+00:00; deadline 1970-01-01 02:00:00+00:00; an outage may last 900 s",
+        ),
+        (
+            10_000,
+            None,
+            {"max_outage": None, "deadline_at": 1e300, "exponential_backoff": True},
+            "waiting in the triggerer for 10000 jobs. site/a is not seen yet; polled every 60 s, doubling, "
+            "next by 1970-01-01 00:01:05+00:00; deadline 9999-12-31 00:00:00+00:00; an outage may last "
+            "any time",
+        ),
+    ],
+)
+def test_a_deferral_says_what_is_waited_for_and_until_when(
+    count: int, seen: JobStatus | None, changes: dict[str, Any], text: str
+) -> None:
+    said = handover("ruler (connection 'mine')", ["site/a"] * count, seen, "site/a", replace(PLAN, **changes))
+    assert said == f"ruler (connection 'mine'): {text}"
+
+
+@pytest.mark.parametrize("count", [1, 3, 30])
+def test_each_deferral_leaves_one_such_line(count: int, sandbox: Sandbox, fake_time: FakeTime) -> None:
+    many = ids(count)
+    sandbox.put_job("ruler", many[0], script=["processing"])
+    wait = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id=many, deferrable=True)
+
+    with capture_logs() as lines, pytest.raises(TaskDeferred):
+        wait.execute({"ti": TaskInstance()})
+
+    (said,) = [line for line in lines if "waiting in the triggerer" in line["event"]]
+    assert said["log_level"] == "info"
+    assert said["event"].startswith(
+        f"ruler (connection 'ruler_default'): waiting in the triggerer for {count} job"
+    )
+    assert f"{many[0]} is 'processing'" in said["event"]
