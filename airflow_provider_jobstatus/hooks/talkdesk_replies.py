@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from airflow_provider_jobstatus.core.auth import origin
 from airflow_provider_jobstatus.core.body import SMALL_BYTES
 from airflow_provider_jobstatus.core.http import Response
-from airflow_provider_jobstatus.core.outline import JsonOutline
+from airflow_provider_jobstatus.core.outline import AGREED_BYTES, JsonOutline
 from airflow_provider_jobstatus.core.replies import load_json
 from airflow_provider_jobstatus.hooks.fields import is_loopback
 
@@ -113,7 +113,17 @@ class ReplyOutline(JsonOutline):
 
     def json(self) -> bytes:
         """Return what is kept, as JSON; of other text its head, marked as no JSON."""
-        return bytes(self._head) + b"\0" if self._is_text else super().json()
+        return bytes(self._head) + b"\0" if self._is_text or self._is_anybodys() else super().json()
+
+    def _is_anybodys(self) -> bool:
+        """Return whether a job that is too long to be read to its end has no id in what was read of it."""
+        if self._size <= AGREED_BYTES or not isinstance(self.kept, dict):
+            return False
+        told = self.kept.get("job", self.kept)
+        if "status" not in self.kept and told is self.kept:
+            return False  # rows
+        places = [place for place in (self.kept, told) if isinstance(place, dict)]
+        return not any(key in place for place in places for key in ID_KEYS)
 
 
 class FileOutline(ReplyOutline):

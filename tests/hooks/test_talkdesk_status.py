@@ -20,6 +20,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk_replies import is_storage
 
@@ -393,3 +394,13 @@ def test_one_word_is_read_however_the_reply_comes() -> None:
         assert len(text) < MAX_BODY_BYTES
         for pieces in (None, 7, 32 * 1024):
             assert told(reply(text), pieces=pieces).state is JobState.RUNNING
+
+
+@pytest.mark.parametrize("job", [{"job": {"status": "done"}}, {"status": "done"}])
+def test_a_job_that_is_too_long_to_be_read_to_its_end_must_have_its_id_before(job: Any) -> None:
+    filler = b'"' + b"x" * 1000 + b'", '
+    rest = b', "rows": [' + filler * (AGREED_BYTES // len(filler) + 100) + b'""]}'
+    for named in (job | {"id": "7e.d1"}, job | {"ID": "7e.d1"}):
+        assert told(reply(json.dumps(named).encode()[:-1] + rest), pieces=64 * 1024) == DONE
+    with pytest.raises(UnexpectedResponse, match="no usable JSON"):
+        told(reply(json.dumps(job).encode()[:-1] + rest), pieces=64 * 1024)
