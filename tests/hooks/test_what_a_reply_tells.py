@@ -1,0 +1,189 @@
+"""What else a reply tells of a job than its status: when to come again, and whose error it is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+
+from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, VendorError
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.tokens import Exchange
+from airflow_provider_jobstatus.core.wait import WaitPlan
+from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
+from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+
+JOBS: dict[type[BatchJobHook], str] = {
+    AftercareHook: "b-1",
+    QuestionProHook: "17",
+    RulerHook: "site/j-1",
+    TalkdeskHook: "calls/j-1",
+}
+RUNNING: dict[type[BatchJobHook], Any] = {
+    AftercareHook: {"batchJobId": "b-1", "status": "queued"},
+    QuestionProHook: {"response": {"id": 17, "status": "Under way"}},
+    RulerHook: {"status": "pending"},
+    TalkdeskHook: {"job": {"id": "j-1", "status": "created"}},
+}
+OWN: dict[type[BatchJobHook], Any] = {
+    AftercareHook: {"code": "INVALID_REQUEST", "message": "no"},
+    QuestionProHook: {"response": {"error": {"id": "1003", "name": "X", "message": "no"}}},
+    RulerHook: {"message": "no"},
+    TalkdeskHook: {"code": "0001", "message": "no", "description": "no", "fields": []},
+}
+
+
+def hook(kind: type[BatchJobHook], extra: dict[str, Any] | None = None, **fields: Any) -> BatchJobHook:
+    talkdesk = {"login": "client"} if kind is TalkdeskHook else {}
+    values = {"conn_id": "mine", "conn_type": kind.conn_type, "password": "key-of-mine", **talkdesk, **fields}
+    account = {"account": "acme"} if kind is TalkdeskHook else {}
+    return kind.from_connection(Connection(**values, extra=json.dumps({**account, **(extra or {})})))
+
+
+def answered(kind: type[BatchJobHook], *responses: Response) -> Any:
+    """Return what a flow makes of these replies, or the error it ends with; a token is at hand."""
+    flow = hook(kind).job_status_flow(JOBS[kind])
+    left = list(responses)
+    step = next(flow)
+    try:
+        while True:
+            step = flow.send("a-token" if isinstance(step, Exchange) else left.pop(0))
+    except StopIteration as stop:
+        return stop.value
+    except VendorError as error:
+        return error
+
+
+@pytest.mark.parametrize("kind", JOBS)
+@pytest.mark.parametrize(
+    "status", [200, 201, 202, 400, 401, 403, 404, 405, 408, 421, 425, 429, 500, 503, 307]
+)
+def test_a_retry_after_is_taken_from_every_reply(kind: type[BatchJobHook], status: int) -> None:
+    body = json.dumps(RUNNING[kind] if status < 300 else OWN[kind]).encode()
+    found = answered(kind, Response(status, {"retry-after": "77"}, body))
+    assert found.retry_after == 77.0
+
+
+@pytest.mark.parametrize("kind", JOBS)
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"a', b"null"])
+def test_a_4xx_of_another_form_is_not_the_vendors(kind: type[BatchJobHook], body: bytes) -> None:
+    for status in (400, 404, 405, 410, 418, 451):
+        assert not answered(kind, Response(status, {}, body)).own
+
+
+@pytest.mark.parametrize("kind", JOBS)
+def test_a_4xx_of_its_form_is_the_vendors_own_but_for_a_misdirected_request(kind: type[BatchJobHook]) -> None:
+    body = json.dumps(OWN[kind]).encode()
+    assert [answered(kind, Response(status, {}, body)).own for status in (400, 404, 409, 421)] == [
+        *(True, True, True),
+        False,
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503, 200, 202])
+def test_a_login_that_is_not_answered_as_it_should_tells_when_to_come_again(status: int) -> None:
+    talkdesk = hook(TalkdeskHook)
+    assert isinstance(talkdesk, TalkdeskHook)
+    flow = talkdesk.login_flow("https://acme.talkdeskid.com/oauth/token", "client", "secret-of-mine")
+    next(flow)
+    with pytest.raises(VendorError) as caught:
+        flow.send(Response(status, {"retry-after": "300"}, b'{"error": "x"}'))
+    assert caught.value.retry_after == 300.0
+    if isinstance(caught.value, AccessDenied):
+        assert caught.value.login
+    assert isinstance(caught.value, AccessDenied) == (status in (400, 401, 403))
+
+
+def test_a_refused_token_is_not_renewed_before_the_time_that_the_refusal_names() -> None:
+    refused = Response(401, {"retry-after": "60"}, b"{}")
+    found = answered(TalkdeskHook, refused)  # a second request would find no reply
+    assert isinstance(found, AccessDenied)
+    assert not found.login
+
+
+# The account
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (AftercareHook, {"host": "https://other.example"}),
+        (AftercareHook, {"host": "https://surveys.getaftercare.com:8443"}),
+        (QuestionProHook, {"host": "https://api.questionpro.eu"}),
+        (RulerHook, {"extra": {"site_id": "another"}}),
+        (TalkdeskHook, {"extra": {"account": "other"}}),
+        (TalkdeskHook, {"extra": {"region": "eu"}}),
+        (TalkdeskHook, {"extra": {"token_url": "https://other.talkdeskid.com/oauth/token"}}),
+    ],
+)
+def test_another_origin_account_region_or_site_has_another_digest(
+    kind: type[BatchJobHook], change: dict[str, Any]
+) -> None:
+    before, after = hook(kind).account_digest, hook(kind, **change)
+    assert len(before) == 16
+    assert after.account_digest != before
+    with pytest.raises(SettingsError, match="has changed during the wait"):
+        after.check_account(before)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        *((kind, {"password": "another-key"}) for kind in JOBS),
+        (RulerHook, {"login": "somebody"}),
+        (TalkdeskHook, {"login": "another-client"}),
+        (TalkdeskHook, {"extra": {"region": "us"}}),
+        (TalkdeskHook, {"extra": {"token_url": "https://acme.talkdeskid.com/oauth/token"}}),
+        (AftercareHook, {"host": "https://Surveys.GetAftercare.com/api/v1/"}),
+        (AftercareHook, {"extra": {"timeout": 5}}),
+    ],
+)
+def test_a_secret_a_login_and_the_like_may_change(kind: type[BatchJobHook], change: dict[str, Any]) -> None:
+    hook(kind, **change).check_account(hook(kind).account_digest)
+    hook(kind, **change).check_account("")
+
+
+# What a wait costs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "options", "looks"),
+    [
+        (60.0, {}, 2),
+        (120.0, {}, 3),
+        (100.0, {}, 3),
+        (3600.0, {}, 61),
+        (3600.0, {"exponential_backoff": True}, 7),
+        (3600.0, {"exponential_backoff": True, "max_wait": 300.0}, 15),
+    ],
+)
+def test_a_plan_knows_how_often_it_looks_at_most(seconds: float, options: Any, looks: int) -> None:
+    plan = WaitPlan(60.0, 0.0, 60.0, seconds, **options)
+    points, now = 1, 0.0
+    while now < seconds:
+        now = min(plan.next_point(now), seconds)
+        points += 1
+    assert plan.most_polls() == points == looks
+
+
+def test_only_questionpro_says_what_a_wait_costs() -> None:
+    assert {kind: hook(kind).cost_caveat(4321) is not None for kind in JOBS} == {
+        kind: kind is QuestionProHook for kind in JOBS
+    }
+    assert "4321" in str(hook(QuestionProHook).cost_caveat(4321))
+
+
+@pytest.mark.parametrize(("value", "grace"), [(None, 600.0), (0, 0.0), ("0", 0.0), ("", 600.0), (90.5, 90.5)])
+def test_the_grace_is_the_connections(value: Any, grace: float) -> None:
+    assert hook(RulerHook, {"refusal_grace": value}).settings.refusal_grace == grace
+
+
+@pytest.mark.parametrize("value", [-1, "soon", True, [5], "inf"])
+def test_a_grace_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(SettingsError, match="refusal_grace"):
+        hook(RulerHook, {"refusal_grace": value})
