@@ -276,7 +276,10 @@ def test_trap_a_page_of_html_or_nothing_with_200_is_no_status(body: bytes) -> No
 
 
 def test_trap_a_malformed_id_is_a_400_and_refused() -> None:
-    with pytest.raises(RequestRejected, match=f"GET /api/v1/coding/{JOB}: answered 400.*INVALID_REQUEST"):
+    with pytest.raises(
+        RequestRejected,
+        match=f"GET surveys.getaftercare.com/api/v1/coding/{JOB}: answered 400.*INVALID_REQUEST",
+    ):
         finish(aftercare().status_flow(JOB), reply(sample("error-400.json"), 400))
 
 
