@@ -108,7 +108,9 @@ class TalkdeskStatus(TalkdeskLogin):
                 word = self._word_of_reply(request, response, job)
             except (NotFound, RequestRejected) as error:
                 reason = f"{error.args[0]}; without its file the job is not taken for done"
-                raise unexpected(request, reason, error.status) from None
+                missing = unexpected(request, reason, error.status)
+                missing.retry_after = error.retry_after
+                raise missing from None
         if word is not None and self.known_state(word) is not JobState.SUCCEEDED:
             raise unexpected(request, f"answered {word!r} in place of the job's file", response.status)
 

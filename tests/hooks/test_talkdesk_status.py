@@ -317,8 +317,9 @@ def test_a_file_that_is_not_to_be_had_is_a_failed_poll_and_no_unknown_job(
 ) -> None:
     for first in (redirect(S3), REPORTS["entries"]):
         with pytest.raises(error) as caught:
-            told(first, reply(b"", status))
+            told(first, reply(b"", status, retry_after="77"))
         assert type(caught.value) is error
+        assert caught.value.retry_after == (None if status == 204 else 77.0)
         assert (caught.value.path, str(status) in str(caught.value) or status == 204) == (FILE, True)
 
 
