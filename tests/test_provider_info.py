@@ -26,6 +26,7 @@ PACKAGE = Path(airflow_provider_jobstatus.__file__).parent
 #: Modules of these folders that are no one's to import but ours.
 INTERNAL = {
     "hooks.base",
+    "hooks.calls",
     "hooks.configuration",
     "hooks.connected",
     "hooks.connections",

@@ -38,6 +38,7 @@ class AftercareHook(BatchJobHook):
     Talks to Aftercare.
 
     :param aftercare_conn_id: connection of type ``aftercare``.
+    :param http: ``method`` of :meth:`run`, and what else ``HttpOperator`` gives.
     """
 
     conn_type = "aftercare"
@@ -56,8 +57,8 @@ class AftercareHook(BatchJobHook):
     }
     extra_fields = frozenset()
 
-    def __init__(self, aftercare_conn_id: str = default_conn_name) -> None:
-        super().__init__(aftercare_conn_id)
+    def __init__(self, aftercare_conn_id: str = default_conn_name, **http: Any) -> None:
+        super().__init__(aftercare_conn_id, **http)
 
     def make_auth(self) -> Auth:
         """Return the API key."""

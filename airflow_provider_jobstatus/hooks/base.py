@@ -22,7 +22,7 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Li
 from airflow_provider_jobstatus.core.redaction import redact
 from airflow_provider_jobstatus.core.replies import expect, json_object, retry_after, unexpected
 from airflow_provider_jobstatus.core.text import clean
-from airflow_provider_jobstatus.hooks.connected import ConnectedHook
+from airflow_provider_jobstatus.hooks.calls import CallingHook
 
 if TYPE_CHECKING:
     pass
@@ -33,7 +33,7 @@ T = TypeVar("T")
 MAX_LIST_BYTES = 2 * 1024 * 1024
 
 
-class BatchJobHook(ConnectedHook):
+class BatchJobHook(CallingHook):
     """
     Base of a vendor's hook. A subclass that is registered for a connection type, by whatever provider, works
     with ``BatchJobSensor`` unchanged.

@@ -54,6 +54,7 @@ class QuestionProHook(BatchJobHook):
     Talks to QuestionPro.
 
     :param questionpro_conn_id: connection of type ``questionpro``.
+    :param http: ``method`` of :meth:`run`, and what else ``HttpOperator`` gives.
     """
 
     conn_type = "questionpro"
@@ -68,8 +69,8 @@ class QuestionProHook(BatchJobHook):
     # A licence has 5,000 to 20,000 calls.
     default_interval = 600.0
 
-    def __init__(self, questionpro_conn_id: str = default_conn_name) -> None:
-        super().__init__(questionpro_conn_id)
+    def __init__(self, questionpro_conn_id: str = default_conn_name, **http: Any) -> None:
+        super().__init__(questionpro_conn_id, **http)
 
     def make_auth(self) -> Auth:
         """Return the API key."""

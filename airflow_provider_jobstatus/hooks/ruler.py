@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey
@@ -58,6 +58,7 @@ class RulerHook(BatchJobHook):
     Talks to Ruler Analytics.
 
     :param ruler_conn_id: connection of type ``ruler``.
+    :param http: ``method`` of :meth:`run`, and what else ``HttpOperator`` gives.
     """
 
     conn_type = "ruler"
@@ -74,8 +75,8 @@ class RulerHook(BatchJobHook):
     }
     extra_fields = frozenset({"site_id", "auth_url"})
 
-    def __init__(self, ruler_conn_id: str = default_conn_name) -> None:
-        super().__init__(ruler_conn_id)
+    def __init__(self, ruler_conn_id: str = default_conn_name, **http: Any) -> None:
+        super().__init__(ruler_conn_id, **http)
 
     def make_auth(self) -> Auth:
         """Return the access token, or the exchange of user and password."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from airflow_provider_jobstatus.core.content import expect_file
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
@@ -47,6 +47,7 @@ class TalkdeskHook(TalkdeskStatus):
     Talks to Talkdesk Explore.
 
     :param talkdesk_conn_id: connection of type ``talkdesk``.
+    :param http: ``method`` of :meth:`run`, and what else ``HttpOperator`` gives.
     """
 
     conn_type = "talkdesk"
@@ -67,8 +68,8 @@ class TalkdeskHook(TalkdeskStatus):
     }
     extra_fields = frozenset({"account", "region", "token_url", "private_key", "key_id", "algorithm"})
 
-    def __init__(self, talkdesk_conn_id: str = default_conn_name) -> None:
-        super().__init__(talkdesk_conn_id)
+    def __init__(self, talkdesk_conn_id: str = default_conn_name, **http: Any) -> None:
+        super().__init__(talkdesk_conn_id, **http)
 
     def list_place(self, job_id: str) -> tuple[str, str]:
         """Return the report type, quoted: each has a list; and the job."""

@@ -32,7 +32,7 @@ PACKAGE = Path(str(find_spec(NAME).origin)).parent  # found, and not imported
 #: Load when first used.
 HEAVY = {"requests", "aiohttp", "jwt", "cryptography", "urllib3", "yarl"}
 #: The only modules that import what is heavy.
-TRANSPORTS = {f"{NAME}.transports.{name}" for name in ("aio", "blocking", "watchdog")}
+TRANSPORTS = {f"{NAME}.transports.{name}" for name in ("aio", "blocking", "session", "watchdog")}
 #: Events of every import and every definition of a class. Whatever else happens is told.
 HARMLESS = {
     "import",

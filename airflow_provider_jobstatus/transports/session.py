@@ -1,0 +1,152 @@
+"""A ``requests`` session that is bound to one connection: for calls that no flow makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from airflow_provider_jobstatus.core.auth import Auth, same_origin
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
+from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.redirects import target_of
+from airflow_provider_jobstatus.core.replies import expect
+from airflow_provider_jobstatus.transports.blocking import BlockingClient
+from airflow_provider_jobstatus.transports.environment import (
+    CallLimits,
+    ca_file,
+    default_headers,
+    proxy_for,
+    reason,
+)
+
+Reply = requests.Response
+
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+class BoundSession(requests.Session):
+    """
+    Sends what has no scheme to the base URL, with the credential; what goes elsewhere carries none, also
+    after a redirect. A token is exchanged and renewed as in flows. ``.netrc`` is not read.
+
+    :param vendor: for messages.
+    :param client: drives logins; closed with the session.
+    :param limits: of connecting and reading, where a call names none.
+    :param ca: file of certificate authorities, or None for the environment's.
+    """
+
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        auth: Auth,
+        client: BlockingClient,
+        limits: CallLimits,
+        ca: str | None,
+    ) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.verify = ca_file(ca)
+        self.headers["User-Agent"] = default_headers()["User-Agent"]
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._vendor = vendor
+        self._base_url = base_url
+        self._auth = auth
+        self._client = client
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _BoundAdapter(base_url, auth, client, limits))
+
+    def close(self) -> None:
+        """Close the session's connections."""
+        super().close()
+        self._client.__exit__()
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Prepare a request whose URL may be a path after the base URL."""
+        url = str(request.url or "")
+        if not _ABSOLUTE.match(url):
+            request.url = self._base_url + (url if url[:1] in ("", "/", "?") else f"/{url}")
+        return super().prepare_request(request)
+
+    def resolve_redirects(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Follow redirects; what is not to be followed is not prepared either."""
+        return iter(()) if kwargs.get("yield_requests") else super().resolve_redirects(*args, **kwargs)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """
+        Return where to go on.
+
+        :raises UnexpectedResponse: to a place that must not be called.
+        """
+        location = super().get_redirect_target(resp)
+        if location is not None:
+            asked = Request(self._vendor, resp.request.method or "", resp.url)
+            target_of(asked, Response(resp.status_code, {"location": location}))
+        return location
+
+    def ask(self, method: str, url: str, check: bool, **kwargs: Any) -> Reply:
+        """
+        Send one request and return the reply.
+
+        :param check: whether a status of 400 and above is an error.
+        :raises VendorError: no usable reply, or such a status.
+        """
+        asked = Request(self._vendor, method, self._base_url)
+        try:
+            reply = self.request(method, url, **kwargs)
+        except requests.RequestException as error:
+            text = f"no usable reply ({reason(error)})"
+            raise TransportError(
+                text, vendor=self._vendor, method=method, host=asked.host, path=asked.path
+            ) from None
+        asked.url = reply.url
+        if check and reply.status_code >= 400:
+            headers = {name.lower(): value for name, value in reply.headers.items()}
+            try:
+                expect(asked, Response(reply.status_code, headers, reply.content))
+            except VendorError as error:
+                error.redact(self._auth.secrets)
+                raise
+        return reply
+
+
+class _BoundAdapter(HTTPAdapter):
+    """Sends one request, redirects included one by one: here alone a credential is added."""
+
+    def __init__(self, base_url: str, auth: Auth, client: BlockingClient, limits: CallLimits) -> None:
+        super().__init__()
+        self._base_url = base_url
+        self._auth = auth
+        self._client = client
+        self._time_outs = (limits.connect, limits.read)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if not kwargs.get("verify", True):
+            raise SettingsError("certificates are always checked; name a CA file in extra 'verify'")
+        url = request.url or ""
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self._time_outs
+        if not kwargs.get("proxies") and (proxy := proxy_for(url)):
+            kwargs["proxies"] = {"http": proxy, "https": proxy}
+        if not same_origin(url, self._base_url):
+            return super().send(request, *args, **kwargs)
+        reply = self._send_with_credential(request, *args, **kwargs)
+        repeatable = request.body is None or isinstance(request.body, (bytes, str))
+        if self._auth.renewable(Response(reply.status_code)) and repeatable:
+            reply.close()
+            reply = self._send_with_credential(request, *args, **kwargs)
+        # Not the copy: a redirect is prepared from it, and somebody may log it.
+        reply.request = request
+        return reply
+
+    def _send_with_credential(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        copy = request.copy()
+        copy.headers.update(self._client.run(self._auth.headers()))
+        return super().send(copy, *args, **kwargs)
