@@ -25,7 +25,6 @@ import copyreg
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_jobstatus.core.redaction import redact
 from airflow_provider_jobstatus.core.text import TEXT_LIMIT, clean
 
 
@@ -75,6 +74,9 @@ class VendorError(Exception):
 
     def redact(self, secrets: Iterable[str]) -> None:
         """Take our own secrets out of the text, should the vendor have echoed one."""
+        # Not for the parse of a DAG file, which needs no error of a vendor.
+        from airflow_provider_jobstatus.core.redaction import redact
+
         # The whole text, then cut: a cut may have left the beginning of a secret.
         self.reason = clean(redact(str(self.args[0]), secrets))
         self.args = (self.reason,)
