@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from urllib.parse import urljoin, urlsplit
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from string import printable
+from urllib.parse import quote, urljoin, urlsplit
 
 from airflow_provider_jobstatus.core.auth import origin
 from airflow_provider_jobstatus.core.errors import UnexpectedResponse
@@ -13,6 +14,11 @@ from airflow_provider_jobstatus.core.replies import unexpected
 from airflow_provider_jobstatus.core.text import clean
 
 REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
+#: IPv6 networks whose addresses end in the IPv4 address that they lead to: compatible, mapped, translated,
+#: and by NAT64 (RFC 4291, 2765, 6052).
+_CARRIERS = tuple(map(ip_network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+#: RFC 8215.
+_LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
 
 
 def target_of(request: Request, response: Response) -> str:
@@ -32,7 +38,8 @@ def target_of(request: Request, response: Response) -> str:
         raise unexpected(request, "redirects to an address that is not to be called", response.status)
     if (_is_inside(host) and not _is_inside(own_host)) or _is_nowhere(host):
         raise unexpected(request, "redirects to an address inside the network", response.status)
-    return url
+    # As it is, but for letters that no request can carry.
+    return quote(url, safe=printable)
 
 
 def location_of(request: Request, response: Response) -> str:
@@ -87,11 +94,20 @@ class Peers:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a text is: of one that only carries another on its way, the other."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    return (address.version == 6 and address.ipv4_mapped) or address
+    if isinstance(address, IPv4Address):
+        return address
+    if address.sixtofour is not None:
+        return address.sixtofour
+    last, before = int(address) & 0xFFFFFFFF, int(address) >> 32 & 0xFFFFFFFF
+    if address in _LOCAL_NAT64:
+        # Where in it the other stands is up to each network, at the end as a rule.
+        return IPv4Address(0 if before else last)
+    return IPv4Address(last) if any(address in network for network in _CARRIERS) else address
 
 
 def _serves_nobody(address: IPv4Address | IPv6Address) -> bool:
@@ -115,7 +131,5 @@ def _is_inside(host: str) -> bool:
     # A name without a dot is looked up in the network's own domain.
     if not re.search(r"[.:]", name) or name.endswith((".localhost", ".local", ".internal")):
         return True
-    try:
-        return not ip_address(name).is_global
-    except ValueError:
-        return _looks_like_a_number(name)
+    address = _address(name)
+    return not address.is_global if address else _looks_like_a_number(name)

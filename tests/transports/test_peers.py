@@ -15,9 +15,25 @@ from tests.support.raw_server import RawServer, reply, says
 from tests.transports.driving import TRANSPORTS, Drive, get
 
 EVERYWHERE = pytest.mark.parametrize("drive", TRANSPORTS.values(), ids=TRANSPORTS)
-INSIDE = ("127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "::1", "fd00::1", "::ffff:10.0.0.1")
+#: By NAT64, 6to4 and in mapped, compatible and translated addresses, too.
+CARRIED = (
+    "::ffff:10.0.0.1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b:1::10.0.0.1",
+    "2002:a00:1::1",
+    "::ffff:0:10.0.0.1",
+)
+INSIDE = ("127.0.0.1", "10.0.0.1", "192.168.1.1", "172.16.0.1", "::1", "fd00::1", "::10.0.0.1", *CARRIED)
 #: Of no storage anywhere.
-NOBODYS = ("169.254.169.254", "fe80::1%eth0", "0.0.0.0", "::", "224.0.0.1", "::ffff:169.254.169.254", "?")
+NOBODYS = (
+    *("169.254.169.254", "fe80::1%eth0", "0.0.0.0", "::", "224.0.0.1", "?"),
+    *("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "64:ff9b:1:a00:0:100::"),
+)
+#: What a network without IPv4 of its own is told for a public name.
+PUBLIC = (
+    *("93.184.215.14", "2606:2800:21f:cb07::1"),
+    *("64:ff9b::5db8:d70e", "64:ff9b:1::5db8:d70e", "2002:5db8:d70e::1", "::ffff:93.184.215.14"),
+)
 
 
 @pytest.fixture
@@ -66,9 +82,9 @@ def test_through_a_proxy_the_address_is_no_concern_of_ours(
 @pytest.mark.parametrize("address", [*INSIDE, *NOBODYS])
 def test_from_the_outside_only_public_addresses_are_called(address: str) -> None:
     peers = Peers()
-    peers.check(get("https://api.example.com/"), "93.184.215.14")
-    peers.check(get("https://files.example.com/", anonymous=True), "93.184.215.14")
-    peers.check(get("https://files.example.com/", anonymous=True), "2606:2800:21f:cb07::1")
+    for public in PUBLIC:
+        peers.check(get("https://api.example.com/"), public)
+        peers.check(get("https://files.example.com/", anonymous=True), public)
     with pytest.raises(UnexpectedResponse):
         peers.check(get("https://files.example.com/", anonymous=True), address)
 
