@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from airflow_provider_jobstatus.core.outline import JsonOutline
 
@@ -14,23 +15,34 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 SMALL_BYTES = 64 * 1024
 #: Most bytes that are inflated and looked at in one step: what an event loop can spare the time for.
 PIECE_BYTES = 32 * 1024
+#: Values of ``Content-Encoding`` that change nothing: how a file was uploaded, what it is written in.
+_LABELS = frozenset({"", "identity", "none", "aws-chunked", "binary", "7bit", "8bit"})
+_CHARSETS = frozenset({"utf-8", "utf8", "utf-16", "us-ascii", "ascii", "iso-8859-1", "windows-1252"})
+_GZIP = b"\x1f\x8b"
 
 
 class Inflater:
     """
     Undoes a content coding, holding no more than one piece of output at a time.
 
-    We ask for ``identity``; a proxy on the way may compress all the same.
+    We ask for ``identity``; a proxy on the way may compress all the same, and a storage may say again what a
+    file was labelled with when it was stored.
 
     :param encoding: value of ``Content-Encoding``.
     :raises ValueError: a coding that we do not know.
     """
 
     def __init__(self, encoding: str) -> None:
-        name = encoding.strip().lower()
-        if name not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        names = [
+            name for word in encoding.split(",") if (name := word.strip().lower()) not in _LABELS | _CHARSETS
+        ]
+        if names and (len(names) > 1 or names[0] not in ("gzip", "x-gzip", "deflate")):
             raise ValueError("the body has a content coding that was not asked for")
-        self._inflater = None if name in ("", "identity") else zlib.decompressobj(wbits=47)
+        self._coding = names[0] if names else ""
+        # gzip may have several members, one after the other.
+        self._member: Any = None
+        self._gzip = False
+        self._head = b""
 
     def feed(self, data: bytes) -> Iterable[bytes]:
         """
@@ -38,21 +50,46 @@ class Inflater:
 
         :raises ValueError: it is broken, as the iteration shows.
         """
-        return (data,) if self._inflater is None and 0 < len(data) <= PIECE_BYTES else self._pieces(data)
+        return (data,) if not self._coding and 0 < len(data) <= PIECE_BYTES else self._pieces(data)
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
-        if self._inflater is None:
-            for begin in range(0, len(data), PIECE_BYTES):
-                yield data[begin : begin + PIECE_BYTES]
-            return
+        for begin in range(0, len(data), PIECE_BYTES):
+            piece = data[begin : begin + PIECE_BYTES]
+            if self._coding:
+                yield from self._inflate(piece)
+            else:
+                yield piece
+
+    def _inflate(self, data: bytes) -> Iterator[bytes]:
         try:
             while data:
-                if self._inflater.eof:
-                    raise ValueError("the body goes on after the end of its compressed data")
-                yield self._inflater.decompress(data, PIECE_BYTES)
-                data = self._inflater.unconsumed_tail or self._inflater.unused_data
+                if self._member is None or self._member.eof:
+                    data = self._begin(data)
+                    if self._head:
+                        return
+                if data:
+                    yield self._member.decompress(data, PIECE_BYTES)
+                    data = self._member.unconsumed_tail or self._member.unused_data
         except zlib.error:
             raise ValueError("the body is not what its content coding says") from None
+
+    def _begin(self, data: bytes) -> bytes:
+        """Begin a member if there is enough to tell what it is, and return what there is of it."""
+        data, self._head = self._head + data, b""
+        if self._member is not None:
+            # Behind a member, zeros are padding.
+            data = data.lstrip(b"\0")
+            if data and not (self._gzip and _GZIP.startswith(data[:2])):
+                raise ValueError("the body goes on after the end of its compressed data")
+        if len(data) < 2:
+            self._head = data
+            return b""
+        self._gzip = data.startswith(_GZIP)
+        # Some senders of "deflate" leave its header out, as RFC 9110, section 8.4.1.2, says.
+        headed = self._gzip or (data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0)
+        bare = self._coding == "deflate" and not headed
+        self._member = zlib.decompressobj(wbits=-15 if bare else 47)
+        return data
 
     def finish(self) -> bytes:
         """
@@ -60,10 +97,10 @@ class Inflater:
 
         :raises ValueError: the body is cut short.
         """
-        if self._inflater is None:
+        if not self._coding:
             return b""
-        rest = self._inflater.flush()
-        if not self._inflater.eof:
+        rest: bytes = b"" if self._member is None else self._member.flush()
+        if self._member is None or self._head or not self._member.eof:
             raise ValueError("the compressed body is cut short")
         return rest
 

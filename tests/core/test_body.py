@@ -27,6 +27,12 @@ CODINGS = {
     "gzip": gzip.compress,
     "X-Gzip": gzip.compress,
     "deflate": zlib.compress,
+    "aws-chunked": bytes,
+    "None": bytes,
+    "UTF-8": bytes,
+    "iso-8859-1, binary": bytes,
+    "gzip, aws-chunked": gzip.compress,
+    "utf-8,deflate,": zlib.compress,
 }
 COMPRESSED = [coding for coding, encode in CODINGS.items() if encode is not bytes]
 
@@ -53,10 +59,79 @@ def test_a_body_that_ends_at_any_offset_is_refused(coding: str) -> None:
                 list(inflate(chunks, coding))
 
 
+def bare(body: bytes) -> bytes:
+    """Deflate without the header and checksum of zlib."""
+    coder = zlib.compressobj(wbits=-15)
+    return coder.compress(body) + coder.flush()
+
+
+def members(*bodies: bytes, padding: int = 0) -> bytes:
+    return b"".join(gzip.compress(body) + bytes(padding) for body in bodies)
+
+
+#: What other readers than Python's take as well: coding, how it came, what it means.
+LENIENT = {
+    "two members": ("gzip", members(b"a,b\r\n", b"1,2\r\n"), b"a,b\r\n1,2\r\n"),
+    "an empty member between two": ("gzip", members(b"a", b"", b"b"), b"ab"),
+    "zeros behind": ("x-gzip", members(b"a,b", padding=9), b"a,b"),
+    "zeros between members and behind": ("gzip", members(b"a", b"b", padding=3), b"ab"),
+    "zlib with zeros behind": ("deflate", zlib.compress(b"a,b") + bytes(4), b"a,b"),
+    "deflate without its header": ("deflate", bare(b"a,b\r\n1,2"), b"a,b\r\n1,2"),
+    "nothing, deflated without its header": ("deflate", bare(b""), b""),
+    "stored, without its header": ("deflate", b"\x01\x03\x00\xfc\xffabc", b"abc"),
+    "gzip that is called deflate": ("deflate", members(b"a"), b"a"),
+    "zlib that is called gzip": ("gzip", zlib.compress(b"a"), b"a"),
+}
+
+
+@pytest.mark.parametrize("case", LENIENT)
+def test_what_other_readers_take_is_taken_however_it_is_cut(case: str) -> None:
+    coding, coded, body = LENIENT[case]
+    for chunks in every_cut(coded):
+        assert b"".join(inflate(chunks, coding)) == body
+    assert b"".join(inflate((coded[at : at + 1] for at in range(len(coded))), coding)) == body
+
+
+@pytest.mark.parametrize("case", [case for case in LENIENT if "member" not in case])
+def test_it_is_refused_if_it_is_cut_short(case: str) -> None:
+    coding, coded, _ = LENIENT[case]
+    for end in range(len(coded.rstrip(b"\0")) if "behind" in case else len(coded)):
+        with pytest.raises(ValueError, match="cut short"):
+            list(inflate([coded[:end]], coding))
+
+
+@pytest.mark.parametrize(
+    ("coding", "coded"),
+    [
+        ("gzip", members(b"a") + b"\x1f"),
+        ("gzip", members(b"a") + b"\x1f\x8c"),
+        ("gzip", members(b"a") + b"\x1f\0\x8b"),
+        ("gzip", members(b"a", padding=2) + b"x"),
+        ("gzip", members(b"a") + zlib.compress(b"b")),
+        ("gzip", bytes(2) + members(b"a")),
+        ("gzip", bare(b"a,b")),
+        ("deflate", bare(b"a,b") + b"x"),
+        ("deflate", bare(b"a") + bare(b"b")),
+        ("deflate", zlib.compress(b"a") + members(b"b")),
+        ("gzip", members(b"a", b"b")[:-8] + bytes(8)),
+    ],
+)
+def test_what_no_reader_takes_is_refused_however_it_is_cut(coding: str, coded: bytes) -> None:
+    for chunks in every_cut(coded):
+        with pytest.raises(ValueError, match="body"):
+            list(inflate(chunks, coding))
+
+
+def test_members_come_one_in_a_step_so_that_others_have_their_turn() -> None:
+    steps = list(inflate([members(*[b""] * 100_000)], "gzip"))
+    assert b"".join(steps) == b""
+    assert len(steps) >= 100_000
+
+
 @pytest.mark.parametrize("coding", COMPRESSED)
 def test_a_body_that_goes_on_after_its_end_is_refused(coding: str) -> None:
     coded = CODINGS[coding](b"data")
-    for chunks in ([coded + b"x"], [coded, b"x"], [coded, b"", coded]):
+    for chunks in ([coded + b"x"], [coded, b"x"], [coded, b"", b"\0", coded[1:]]):
         with pytest.raises(ValueError, match="goes on"):
             list(inflate(chunks, coding))
     assert b"".join(inflate([coded, b"", b""], coding)) == b"data"
@@ -77,7 +152,7 @@ def test_a_broken_checksum_or_body_is_refused(place: int) -> None:
         list(inflate([bytes(coded)], "gzip"))
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "gzip,identity", "*", "\0"])
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "gzip,br", "base64", "gzip;q=1", "*", "\0"])
 def test_a_coding_that_we_do_not_know_is_refused(coding: str) -> None:
     with pytest.raises(ValueError, match="not asked for"):
         list(inflate([b"data"], coding))

@@ -39,6 +39,11 @@ def body_of(response: Response) -> bytes:
         ({}, LARGE),
         ({"Content-Encoding": "gzip"}, gzip.compress(LARGE, 1)),
         ({"Content-Encoding": "deflate"}, zlib.compress(LARGE, 1)),
+        ({"Content-Encoding": "deflate"}, zlib.compress(LARGE, 1)[2:-4]),
+        ({"Content-Encoding": "gzip"}, gzip.compress(LARGE[:-70_001], 1) + gzip.compress(LARGE[-70_001:], 1)),
+        ({"Content-Encoding": "gzip,aws-chunked"}, gzip.compress(LARGE, 1) + bytes(512)),
+        ({"Content-Encoding": "aws-chunked"}, LARGE),
+        ({"Content-Encoding": "utf-8"}, LARGE),
     ],
 )
 def test_a_body_larger_than_any_limit_comes_in_pieces(headers: dict[str, str], coded: bytes) -> None:
