@@ -206,11 +206,17 @@ class ConnectedHook(BaseHook):
 
     @contextmanager
     def connect(self) -> Iterator[BlockingClient]:
-        """Open a session for any number of flows, on the worker."""
+        """
+        Open a session for any number of flows, on the worker.
+
+        :raises SettingsError: the authorities or the proxy of the environment cannot be used.
+        """
         from airflow.sdk.log import mask_secret
 
         from airflow_provider_jobstatus.transports.blocking import BlockingClient
+        from airflow_provider_jobstatus.transports.environment import proxy_for
 
+        proxy_for(self.settings.base_url)
         with BlockingClient(self._limits(), self._ca_file(), mask_secret) as client:
             yield client
 

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -19,37 +13,30 @@ import yarl
 
 from airflow_provider_jobstatus.core.body import SMALL_BYTES, BodyReader
 from airflow_provider_jobstatus.core.budget import MAX_CALLS
-from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import SendError, SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
+from airflow_provider_jobstatus.transports.connector import Connector, Route, route
 from airflow_provider_jobstatus.transports.deadlines import Deadlines
 from airflow_provider_jobstatus.transports.environment import (
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
     CallLimits,
-    ca_file,
     check_length,
+    content_coding,
     default_headers,
+    header_text,
     proxy_for,
     reason,
+    through_proxy,
+    tls_context,
 )
 
 T = TypeVar("T")
 
 #: Seconds for which a connection is kept that nobody uses: longer than the usual time between two polls.
 KEEP_ALIVE = 90.0
-#: As http.client, which the blocking transport stands on; aiohttp before 3.13.4 has no limit of its own.
-MAX_HEADERS = 100
 
-
-@dataclass(slots=True)
-class _Route:
-    """What is about to be connected for, without a proxy; and why it was not, if so."""
-
-    request: Request
-    refusal: VendorError | None = None
-
-
-_route: ContextVar[_Route | None] = ContextVar("_route", default=None)
 
 # An asyncio lock belongs to one loop, a token slot to the whole process.
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakKeyDictionary[TokenSlot, asyncio.Lock]]
@@ -79,7 +66,6 @@ class AioClient:
         self._limits = limits or CallLimits()
         self._ca = ca
         self._mask = mask
-        self._peers = Peers()
         self._deadlines = Deadlines(min(self._limits.total, self._limits.connect, self._limits.read))
         # The environment's answers, by scheme and host: it is asked once.
         self._proxies: dict[tuple[str, str], str | None] = {}
@@ -87,18 +73,18 @@ class AioClient:
     async def __aenter__(self) -> AioClient:
         # Reading some hundred certificates takes the loop's time.
         try:
-            tls = await asyncio.to_thread(_tls, ca_file(self._ca))
-        except OSError as error:
-            raise TransportError(
-                f"the certificate authorities cannot be read ({reason(error)})", vendor="TLS"
-            ) from None
+            tls = await asyncio.to_thread(tls_context, self._ca)
+        except SettingsError as error:
+            # A worker could: the triggerer's environment may be mended while the wait lasts.
+            raise TransportError(str(error), vendor="TLS") from None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=tls, socket_factory=self._open_socket, limit=MAX_CALLS, keepalive_timeout=KEEP_ALIVE
-            ),
+            connector=Connector(ssl=tls, limit=MAX_CALLS, keepalive_timeout=KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=default_headers(),
             auto_decompress=False,
+            # aiohttp counts what follows the version and the status.
+            max_line_size=MAX_LINE_BYTES - len(b"HTTP/1.1 200 \r\n"),
+            max_field_size=MAX_LINE_BYTES,
             # No .netrc; and aiohttp would refuse our own Authorization header beside it.
             trust_env=False,
             # Deadlines of our own serve for the rest: aiohttp's own would be set anew for each piece.
@@ -145,19 +131,6 @@ class AioClient:
                 token = step.slot.store(fresh)
             return token
 
-    def _open_socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
-        """Open a socket for one address, unless the request that is under way must not go there."""
-        family, kind, protocol, _, address = addr_info
-        route = _route.get()
-        if route is not None:
-            try:
-                self._peers.check(route.request, str(address[0]))
-            except VendorError as refusal:
-                # aiohttp tries the next address after an OSError, and after nothing else.
-                route.refusal = refusal
-                raise OSError("not an address to call") from None
-        return socket.socket(family, kind, protocol)
-
     def _proxy_for(self, url: yarl.URL) -> str | None:
         place = (url.scheme, url.raw_authority)
         if place not in self._proxies:
@@ -166,10 +139,12 @@ class AioClient:
 
     async def _send(self, request: Request) -> Response:
         url = yarl.URL(request.url, encoded=True)
-        proxy = self._proxy_for(url)
-        # Through a proxy, the address is the proxy's.
-        route = _Route(request)
-        _route.set(None if proxy else route)
+        try:
+            proxy = self._proxy_for(url)
+        except SettingsError as error:
+            raise _error(SendError, request, str(error)) from None
+        wanted = Route(request, direct=not proxy)
+        route.set(wanted)
         limits, now = self._limits, asyncio.get_running_loop().time
         ends_at = now() + limits.total
         patience = asyncio.timeout(None)
@@ -186,8 +161,11 @@ class AioClient:
                     proxy=proxy,
                     allow_redirects=False,
                 ) as reply:
-                    if len(reply.headers) > MAX_HEADERS:
+                    if len(reply.raw_headers) > MAX_HEADERS:
                         raise ValueError("the reply has too many headers")
+                    # Of both together, which aiohttp counts apart before 3.14; and what stands between them.
+                    if any(len(name) + len(text) + 4 > MAX_LINE_BYTES for name, text in reply.raw_headers):
+                        raise ValueError("the reply has a header that is too long")
                     headers = _headers(reply)
                     check_length(headers)
                     body = await self._body(request, reply, headers, patience, ends_at)
@@ -200,7 +178,11 @@ class AioClient:
             aiohttp.ClientConnectorCertificateError,
             aiohttp.ClientHttpProxyError,
         ) as error:
-            raise route.refusal or _error(SendError, request, reason(error)) from None
+            text = reason(error)
+            if proxy:
+                status = error.status if isinstance(error, aiohttp.ClientHttpProxyError) else None
+                text = through_proxy(request.url, status, text)
+            raise wanted.refusal or _error(SendError, request, text) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _error(TransportError, request, reason(error)) from None
         except ValueError as error:
@@ -220,11 +202,11 @@ class AioClient:
         ends_at: float,
     ) -> bytes:
         """Return what is wanted of a reply's body."""
-        coding, content = headers.get("content-encoding"), reply.content
+        coding, content = content_coding(reply.status, headers), reply.content
         if content.is_eof() and not coding and content.total_bytes <= min(SMALL_BYTES, request.max_bytes):
             # All of it came with the headers.
             return content.read_nowait()
-        reader = BodyReader(coding or "", request.outline_for(reply.status), request.max_bytes)
+        reader = BodyReader(coding, request.outline_for(reply.status), request.max_bytes)
         while not content.at_eof():
             # Whatever is there already needs no patience.
             if not content.is_eof():
@@ -239,9 +221,12 @@ class AioClient:
 
 def _headers(reply: aiohttp.ClientResponse) -> dict[str, str]:
     """Return headers by their names in lower case; the values of one that came twice, joined."""
-    headers = {name.lower(): text.strip() for name, text in reply.headers.items()}
+    headers = {name.lower(): header_text(text, "utf-8") for name, text in reply.headers.items()}
     if len(headers) < len(reply.headers):
-        return {name: ", ".join(map(str.strip, reply.headers.getall(name))) for name in headers}
+        return {
+            name: ", ".join(header_text(text, "utf-8") for text in reply.headers.getall(name))
+            for name in headers
+        }
     return headers
 
 
@@ -253,14 +238,6 @@ async def _take_in(reader: BodyReader, chunk: bytes) -> bool:
         if step:
             await asyncio.sleep(0)
     return False
-
-
-@cache
-def _tls(ca: str) -> ssl.SSLContext:
-    # The environment may name a folder as well, which requests takes, too.
-    return (
-        ssl.create_default_context(capath=ca) if Path(ca).is_dir() else ssl.create_default_context(cafile=ca)
-    )
 
 
 def _error(kind: type[TransportError], request: Request, text: str) -> TransportError:

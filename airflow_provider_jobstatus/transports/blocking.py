@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,12 +22,17 @@ from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.core.tokens import Exchange
 from airflow_provider_jobstatus.transports.environment import (
+    IDEMPOTENT,
     CallLimits,
     ca_file,
+    chain,
     check_length,
+    content_coding,
     default_headers,
+    header_text,
     proxy_for,
     reason,
+    through_proxy,
 )
 from airflow_provider_jobstatus.transports.watchdog import Watchdog, watched_pools
 
@@ -36,6 +43,8 @@ CHUNK_BYTES = 256 * 1024
 #: ... and each piece must come within this time: 1 KiB a second.
 SECONDS_PER_CHUNK = 256.0
 
+#: The end of a connection, where a reply was to come.
+_GONE = (ConnectionError, ssl.SSLError)
 _CLIENT_ERRORS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
@@ -52,6 +61,7 @@ class BlockingClient:
     :param limits: how long a call may take.
     :param ca: file of certificate authorities, or None for the environment's.
     :param mask: told every token that a login brings, before anything else happens with it.
+    :raises SettingsError: the authorities cannot be read.
     """
 
     def __init__(
@@ -127,27 +137,18 @@ class BlockingClient:
         proxy = proxy_for(request.url)
         # Through a proxy, the address is the proxy's.
         check = (lambda _: None) if proxy else partial(self._peers.check, request)
-        watchdog = Watchdog(self._limits.total, check)
+        watchdog = Watchdog(self._limits.total, check, request.url)
         streamed = False
         try:
             with watchdog.guarding():
-                reply = self._session.request(
-                    request.method,
-                    request.url,
-                    headers={**default_headers(), **request.headers},
-                    data=request.body,
-                    timeout=(self._limits.connect, self._limits.read),
-                    proxies={"http": proxy, "https": proxy} if proxy else None,
-                    allow_redirects=False,
-                    stream=True,
-                )
-                headers = {name.lower(): value.strip() for name, value in reply.headers.items()}
+                reply = self._ask(request, proxy, watchdog)
+                headers = {name.lower(): header_text(value) for name, value in reply.headers.items()}
                 try:
                     check_length(headers)
                 except ValueError:
                     reply.close()
                     raise
-                coding = headers.get("content-encoding", "")
+                coding = content_coding(reply.status_code, headers)
                 if request.stream and 200 <= reply.status_code < 300:
                     streamed = True
                     self._unread = reply.raw
@@ -167,6 +168,28 @@ class BlockingClient:
         if watchdog.expired:
             raise _transport_error(request, TimeoutError(), late=True)
         return Response(reply.status_code, headers, body, time.time())
+
+    def _ask(self, request: Request, proxy: str | None, watchdog: Watchdog) -> requests.Response:
+        """Send a request and read the head of its reply; once more if the connection ends without one."""
+        tries = 2 if request.method in IDEMPOTENT else 1
+        while True:
+            tries -= 1
+            try:
+                return self._session.request(
+                    request.method,
+                    request.url,
+                    headers={**default_headers(), **request.headers},
+                    data=request.body,
+                    timeout=(self._limits.connect, self._limits.read),
+                    proxies={"http": proxy, "https": proxy} if proxy else None,
+                    allow_redirects=False,
+                    stream=True,
+                )
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                # Most often it has died idle. What is connected to anew is closed by then, and thus fresh.
+                gone = isinstance(chain(error)[-1], _GONE)
+                if not gone or not tries or watchdog.connecting or watchdog.expired:
+                    raise
 
     @staticmethod
     def _take_in(reader: BodyReader, chunk: bytes, watchdog: Watchdog) -> bool:
@@ -205,12 +228,7 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Opens connections that a watchdog can end, and leaves the path as it is."""
-
-    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
-        # Before 2.34 requests takes all but one of the slashes away that a path begins with.
-        url = super().request_url(request, proxies)
-        return request.path_url if url.startswith("/") else url
+    """Opens connections that a watchdog can end."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -232,6 +250,8 @@ def _transport_error(
         text = str(error)
     else:
         text = reason(error)
+    if unsent and proxy_for(request.url):
+        text = through_proxy(request.url, _tunnel_status(error), text)
     kind = SendError if unsent else TransportError
     return kind(
         f"no usable reply ({text})",
@@ -240,3 +260,10 @@ def _transport_error(
         path=request.path,
         host=request.host,
     )
+
+
+def _tunnel_status(error: Exception) -> int | None:
+    """Return the status by which a proxy has refused a tunnel, of which http.client leaves but a text."""
+    texts = (str(link) for link in chain(error) if type(link) is OSError)
+    found = next(filter(None, (re.match(r"Tunnel connection failed: (\d{3})", text) for text in texts)), None)
+    return int(found[1]) if found else None

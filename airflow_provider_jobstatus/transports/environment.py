@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from airflow_provider_jobstatus.core.errors import SettingsError
+
+#: Longest line of a reply's head, in bytes, and most headers: as in http.client, which the blocking transport
+#: stands on; aiohttp before 3.13.4 has no limit of the second kind.
+MAX_LINE_BYTES = 64 * 1024
+MAX_HEADERS = 99
+#: Methods of which a second request does no more than one, RFC 9110, section 9.2.2.
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +62,89 @@ def ca_file(configured: str | None) -> str:
 
     :param configured: from the connection; wins over ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE`` and
         ``SSL_CERT_FILE``.
+    :raises SettingsError: there is no such file, or it holds no certificate.
     """
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-    return configured or next(
-        (path for name in names if (path := os.environ.get(name))), DEFAULT_CA_BUNDLE_PATH
-    )
+    named = {"extra 'verify'": configured, **{name: os.environ.get(name) for name in _CA_VARIABLES}}
+    for name, path in named.items():
+        if path:
+            try:
+                _tls(path)
+            except OSError as error:
+                raise SettingsError(
+                    f"{name} names {path!r}, from which no certificate authorities can be read"
+                    f" ({reason(error)}); give a file in PEM format"
+                ) from None
+            return path
+    return DEFAULT_CA_BUNDLE_PATH
+
+
+def tls_context(configured: str | None) -> ssl.SSLContext:
+    """
+    Return what verifies a server, by the authorities of :func:`ca_file`. Reading them takes some time.
+
+    :raises SettingsError: they cannot be read.
+    """
+    return _tls(ca_file(configured))
+
+
+@cache
+def _tls(ca: str) -> ssl.SSLContext:
+    # The environment may name a folder as well, which requests takes, too.
+    folder = Path(ca).is_dir()
+    context = ssl.create_default_context(cafile=None if folder else ca, capath=ca if folder else None)
+    # Python's own default is whatever OpenSSL was set up for, on some systems.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for ``url``, if any."""
+    """
+    Return the proxy that the environment names for ``url``, if any.
+
+    :raises SettingsError: it is none over http or https.
+    """
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy: str | None = select_proxy(url, get_environ_proxies(url, no_proxy=None))
+    if not proxy:
+        return None
     # A bare "host:port" is common, and means http.
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        # Not shown: it may hold a password.
+        what = "a SOCKS proxy" if proxy.lower().startswith("socks") else "a proxy that cannot be used"
+        raise SettingsError(
+            f"{proxy_variable(url)} names {what}; give one such as http://proxy.example:3128, or take the"
+            " vendor's host out with NO_PROXY"
+        )
+    return proxy
+
+
+def proxy_variable(url: str) -> str:
+    """Return the name of the variable that names the proxy for ``url``, for a message."""
+    names = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
+    forms = [form for name in names for form in (name, name.upper())]
+    return next((form for form in forms if os.environ.get(form)), forms[1])
+
+
+def through_proxy(url: str, status: int | None, text: str) -> str:
+    """
+    Say that a request did not get past its proxy.
+
+    :param status: by which the proxy has refused, if it did.
+    :param text: what else is known.
+    """
+    name = proxy_variable(url)
+    if status is None:
+        return f"through the proxy that {name} names: {text}"
+    return f"the proxy that {name} names refuses the connection with status {status}"
 
 
 def chain(error: BaseException) -> list[BaseException]:
@@ -82,7 +162,28 @@ def reason(error: BaseException) -> str:
     for link in reversed(chain(error)):
         if isinstance(link, OSError) and link.strerror:
             return f"{type(link).__name__}: {link.strerror}"
-    return type(error).__name__
+    return type(chain(error)[-1]).__name__
+
+
+def content_coding(status: int, headers: Mapping[str, str]) -> str:
+    """Return the ``Content-Encoding`` of a body, or an empty text where it is known that there is no body."""
+    coding = headers.get("content-encoding", "")
+    return "" if coding and (status in (204, 304) or headers.get("content-length") == "0") else coding
+
+
+def header_text(text: str, coding: str = "latin-1") -> str:
+    """
+    Return a header's text: in UTF-8 if its bytes are that, else in Latin-1.
+
+    :param coding: by which the library has read the bytes.
+    """
+    if not text.isascii():
+        raw = text.encode(coding, "surrogateescape")
+        try:
+            text = raw.decode()
+        except UnicodeError:
+            text = raw.decode("latin-1")
+    return text.strip()
 
 
 def check_length(headers: Mapping[str, str]) -> None:

@@ -7,12 +7,14 @@ watchdog shuts the connection down instead, which wakes the blocked read with an
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -27,13 +29,17 @@ class Watchdog:
 
     :param seconds: from now on.
     :param check: told the address of every connection before anything is sent there; raises to prevent that.
+    :param url: that is asked for.
 
     :ivar expired: whether it did.
     :ivar connecting: whether a connection is still being made, so that nothing was sent.
     """
 
-    def __init__(self, seconds: float, check: Callable[[str], None] = lambda address: None) -> None:
+    def __init__(
+        self, seconds: float, check: Callable[[str], None] = lambda address: None, url: str = ""
+    ) -> None:
         self.check = check
+        self.url = url
         self.expired = False
         self.connecting = False
         self._expires_at = time.monotonic() + seconds
@@ -104,7 +110,48 @@ for _name in ("urllib3.connectionpool", "urllib3.connection"):
     logging.getLogger(_name).addFilter(_WithoutSecrets())
 
 
+def split_url(url: str) -> tuple[str, str]:
+    """Return a URL's scheme and host, and what is to be asked for there: as they are, without a fragment."""
+    url = url.partition("#")[0]
+    end = min((at for mark in "/?" if (at := url.find(mark, url.find("://") + 3)) >= 0), default=len(url))
+    return url[:end], url[end:] if url[end:].startswith("/") else f"/{url[end:]}"
+
+
+class _Lines(io.BufferedReader):
+    def readline(self, size: int | None = -1, /) -> bytes:
+        # http.client takes the end of a connection for the end of a head.
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size:
+            raise RemoteDisconnected("a line of the reply is cut short")
+        return line
+
+
+class _Reply(HTTPResponse):
+    """Reads the head of a reply as aiohttp does: all of it or none, and behind any interim reply."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp = _Lines(self.fp.detach())
+
+    #: Of the class: what an instance has not read yet.
+    headers: Any = None
+
+    def begin(self) -> None:
+        self._begin()
+        while 100 < self.status < 200 and self.status != 101:  # 100 is passed over by http.client itself
+            del self.headers
+            self._begin()
+
+    def _begin(self) -> None:
+        super().begin()
+        # What follows on a line that is no header.
+        if not self.headers.is_multipart() and self.headers.get_payload():
+            raise HTTPException("a line of the head is no header")
+
+
 class _Watched(HTTPConnection):
+    response_class = _Reply
+
     def _new_conn(self) -> socket.socket:
         connection: socket.socket = super()._new_conn()
         watchdog: Watchdog | None = getattr(_current, "watchdog", None)
@@ -124,6 +171,14 @@ class _Watched(HTTPConnection):
         super().connect()
         if watchdog is not None:
             watchdog.connecting = False
+
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        watchdog: Watchdog | None = getattr(_current, "watchdog", None)
+        if watchdog is not None and watchdog.url:
+            # As it is: requests and urllib3 quote it anew, and a signature may cover its bytes.
+            place, target = split_url(watchdog.url)
+            url = target if url.startswith("/") else place + target
+        super().putrequest(method, url, *args, **kwargs)
 
     def getresponse(self) -> Any:
         watchdog: Watchdog | None = getattr(_current, "watchdog", None)

@@ -32,7 +32,8 @@ PACKAGE = Path(str(find_spec(NAME).origin)).parent  # found, and not imported
 #: Load when first used.
 HEAVY = {"requests", "aiohttp", "jwt", "cryptography", "urllib3", "yarl"}
 #: The only modules that import what is heavy.
-TRANSPORTS = {f"{NAME}.transports.{name}" for name in ("aio", "blocking", "session", "watchdog")}
+_HEAVY_NAMES = ("aio", "blocking", "connector", "session", "watchdog")
+TRANSPORTS = {f"{NAME}.transports.{name}" for name in _HEAVY_NAMES}
 #: Events of every import and every definition of a class. Whatever else happens is told.
 HARMLESS = {
     "import",

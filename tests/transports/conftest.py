@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import ssl
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -51,11 +52,24 @@ class Certificates:
     :param authority: its file.
     :param right: for 127.0.0.1.
     :param wrong_host: for another host.
+    :param make: makes another like ``right``.
     """
 
     authority: str
     right: ssl.SSLContext
     wrong_host: ssl.SSLContext
+    make: Callable[[], ssl.SSLContext]
+
+    def speaking(self, newest: str) -> ssl.SSLContext:
+        """Return a context like :attr:`right` that speaks nothing newer."""
+        context = self.make()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion[newest]
+        # OpenSSL itself offers nothing older otherwise.
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        return context
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +113,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         context.load_cert_chain(pem)
         return context
 
+    here = x509.IPAddress(ip_address("127.0.0.1"))
     return Certificates(
-        str(file), server(x509.IPAddress(ip_address("127.0.0.1"))), server(x509.DNSName("api.example"))
+        str(file), server(here), server(x509.DNSName("api.example")), make=lambda: server(here)
     )
 
 

@@ -21,6 +21,7 @@ from airflow_provider_jobstatus.core.errors import (
     RequestRejected,
     SendError,
     ServerError,
+    SettingsError,
     TransportError,
     UnexpectedResponse,
 )
@@ -54,6 +55,14 @@ def coded(coding: str, body: bytes) -> bytes:
 def chunked(*lines: bytes) -> bytes:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + b"".join(line + b"\r\n" for line in lines)
+
+
+#: Value of a header ``X`` whose line has 64 KiB.
+LONGEST = 65_536 - len(b"X: \r\n")
+
+
+def with_status(status: bytes) -> bytes:
+    return b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\n\r\n12345"
 
 
 def with_head(*lines: bytes, body: bytes = b"12345") -> bytes:
@@ -95,7 +104,22 @@ BODIES: dict[str, tuple[Handler, Any]] = {
     "gzip in gzip": (says(coded("gzip, gzip", gzip.compress(GZIPPED))), NO_REPLY),
     "gzip cut short": (says(coded("gzip", GZIPPED[:-1])), NO_REPLY),
     "gzip with junk behind": (says(coded("gzip", GZIPPED + b"junk")), NO_REPLY),
-    "two gzip members": (says(coded("gzip", GZIPPED + GZIPPED)), NO_REPLY),
+    "two gzip members": (says(coded("gzip", GZIPPED + GZIPPED)), (200, b'{"a": 1}{"a": 1}')),
+    "gzip with padding": (says(coded("gzip", GZIPPED + bytes(5))), (200, b'{"a": 1}')),
+    "deflate without its header": (says(coded("deflate", zlib.compress(b"abc")[2:-4])), (200, b"abc")),
+    "a storage's label": (says(coded("aws-chunked", b"abc")), (200, b"abc")),
+    "a label beside gzip": (says(coded("gzip,aws-chunked", GZIPPED)), (200, b'{"a": 1}')),
+    "a charset for a coding": (says(coded("UTF-8", b"abc")), (200, b"abc")),
+    "no coding by name": (says(coded("none", b"abc")), (200, b"abc")),
+    "two fields of codings": (
+        says(with_head(b"Content-Encoding: none", b"Content-Encoding: br", b"Content-Length: 5")),
+        NO_REPLY,
+    ),
+    "gzip of no body": (
+        says(with_head(b"Content-Encoding: gzip", b"Content-Length: 0", body=b"")),
+        (200, b""),
+    ),
+    "gzip of a body without end": (closing(with_head(b"Content-Encoding: gzip", body=b"")), NO_REPLY),
     "gzip that is none": (says(coded("gzip", b'{"a": 1}')), NO_REPLY),
     "an unknown coding": (says(coded("br", b"\x8b\x02")), NO_REPLY),
     "a body shorter than its length": (closing(with_head(b"Content-Length: 6")), NO_REPLY),
@@ -106,6 +130,49 @@ BODIES: dict[str, tuple[Handler, Any]] = {
     "a garbage status line": (closing(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), NO_REPLY),
     "a status that is no number": (closing(b"HTTP/1.1 abc OK\r\n\r\n"), NO_REPLY),
     "a header of 100 KB": (says(with_head(b"X: " + b"x" * 100_000, b"Content-Length: 5")), NO_REPLY),
+    "a header of 60 KB": (says(with_head(b"X: " + b"x" * 60_000, b"Content-Length: 5")), (200, b"12345")),
+    "the longest header": (says(with_head(b"X: " + b"x" * LONGEST, b"Content-Length: 5")), (200, b"12345")),
+    "a header longer than that": (
+        says(with_head(b"X: " + b"x" * LONGEST + b"x", b"Content-Length: 5")),
+        NO_REPLY,
+    ),
+    "a longer one with a long name": (
+        says(with_head(b"X" * 400 + b": " + b"x" * (LONGEST - 390), b"Content-Length: 5")),
+        NO_REPLY,
+    ),
+    "two long headers of one name": (
+        says(with_head(b"X: " + b"x" * 40_000, b"X: " + b"y" * 40_000, b"Content-Length: 5")),
+        (200, b"12345"),
+    ),
+    "99 headers": (
+        says(with_head(*(b"X-%d: x" % number for number in range(98)), b"Content-Length: 5")),
+        (200, b"12345"),
+    ),
+    "100 headers": (
+        says(with_head(*(b"X-%d: x" % number for number in range(99)), b"Content-Length: 5")),
+        NO_REPLY,
+    ),
+    "a line that is no header": (says(with_head(b"Content-Length: 5", b"no header")), NO_REPLY),
+    "no reason": (says(with_status(b"200")), (200, b"12345")),
+    "an empty reason": (says(with_status(b"200 ")), (200, b"12345")),
+    "a reason of 60 KB": (says(with_status(b"200 " + b"r" * 60_000)), (200, b"12345")),
+    "a reason that is too long": (says(with_status(b"200 " + b"r" * 65_536)), NO_REPLY),
+    "a reason in UTF-8": (says(with_status("404 Nicht gefunden \u00fc".encode())), (404, b"12345")),
+    "a reason in Latin-1": (says(with_status(b"503 indispon\xedvel")), (503, b"12345")),
+    "a reason with a tab and a colon": (says(with_status(b"200 O\tK: yes")), (200, b"12345")),
+    "a hint first": (
+        says(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + reply(200, b"ok")),
+        (200, b"ok"),
+    ),
+    "several interim replies first": (
+        says(b"HTTP/1.1 102 P\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 199 ?\r\n\r\n" + reply(404, b"no")),
+        (404, b"no"),
+    ),
+    "a head cut in its status": (closing(b"HTTP/1.1 20"), NO_REPLY),
+    "a head cut behind its status": (closing(b"HTTP/1.1 200 OK\r\n"), NO_REPLY),
+    "a head cut in a name": (closing(b"HTTP/1.1 200 OK\r\nContent-Le"), NO_REPLY),
+    "a head cut in a value": (closing(b"HTTP/1.1 200 OK\r\nContent-Length: 0"), NO_REPLY),
+    "a head cut before its end": (closing(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"), NO_REPLY),
     "50,000 headers": (
         says(with_head(*(b"X-%d: x" % number for number in range(50_000)), b"Content-Length: 5")),
         NO_REPLY,
@@ -224,6 +291,11 @@ TARGETS = [
     "/?q",
     "/",
     "//double//slash/",
+    "/v1/a%2fb/r%7E1%2D/%e2%82%ac?x=%2f%7e",
+    "/a|b^c`d{e}<f>?x=[1]|\\",
+    "/100%/%zz?50%",
+    "/a/../b/./c//..",
+    "/a?x=1?y=/../z&X-Amz-Signature=%2B%2f=",
 ]
 
 
@@ -232,6 +304,22 @@ def test_the_target_is_sent_as_it_was_quoted(drive: Drive, target: str) -> None:
     with RawServer(says(reply(200))) as server:
         drive(ask(server.url + target))
         assert [request.target for request in server.requests] == [target]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_proxy_is_sent_the_address_as_it_was_quoted(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    with RawServer(says(reply(200))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        drive(ask(f"http://127.0.0.1:1{target}"))
+        assert [request.target for request in proxy.requests] == [f"http://127.0.0.1:1{target}"]
+
+
+def test_a_fragment_is_not_sent(drive: Drive) -> None:
+    with RawServer(says(reply(200))) as server:
+        drive(ask(f"{server.url}/a?b#c?d"))
+        assert [request.target for request in server.requests] == ["/a?b"]
 
 
 def test_a_url_without_a_path_asks_for_the_root(drive: Drive) -> None:
@@ -436,6 +524,59 @@ def test_a_certificate_for_another_host_is_refused(drive: Drive, certificates: C
         assert server.requests == []
 
 
+@pytest.mark.parametrize("newest", ["TLSv1", "TLSv1_1"])
+def test_a_server_that_speaks_no_tls_1_2_is_refused(
+    drive: Drive, certificates: Certificates, newest: str
+) -> None:
+    with RawServer(says(reply(200)), certificates.speaking(newest)) as server:
+        assert attempt(drive, ask(server.url), ca=certificates.authority) == Failure(SendError)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("newest", ["TLSv1_2", "TLSv1_3"])
+def test_tls_1_2_is_enough(drive: Drive, certificates: Certificates, newest: str) -> None:
+    def version(_: Received, connection: Any) -> None:
+        connection.sendall(reply(200, connection.version().encode()))
+
+    with RawServer(version, certificates.speaking(newest)) as server:
+        body = newest.replace("_", ".").encode()
+        assert attempt(drive, ask_body(server.url), ca=certificates.authority) == (200, body)
+
+
+def test_no_version_before_tls_1_2_is_even_offered(drive: Drive) -> None:
+    """By the greeting itself: what an old server is refused for may be something else."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        offers: list[set[int]] = []
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                offers.append(offered_versions(connection.recv(65536)))
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        assert attempt(drive, ask(f"https://127.0.0.1:{listener.getsockname()[1]}/")) == Failure(SendError)
+        thread.join()
+    assert offers == [{0x0304, 0x0303}]
+
+
+def offered_versions(hello: bytes) -> set[int]:
+    """Return the versions in a ClientHello (RFC 8446, section 4.1.2)."""
+    at = 5 + 4 + 2 + 32
+    for size in (1, 2, 1):  # session id, cipher suites, compression
+        at += size + int.from_bytes(hello[at : at + size], "big")
+    at += 2
+    while at < len(hello):
+        kind, length = (int.from_bytes(hello[begin : begin + 2], "big") for begin in (at, at + 2))
+        if kind == 43:
+            versions = hello[at + 5 : at + 4 + length]
+            return {
+                int.from_bytes(versions[begin : begin + 2], "big") for begin in range(0, len(versions), 2)
+            }
+        at += 4 + length
+    raise AssertionError("no versions")
+
+
 def test_a_server_that_speaks_no_tls_has_not_been_sent_anything(drive: Drive) -> None:
     with RawServer(says(b"HTTP/1.1 400 Bad Request\r\n\r\n", close=True)) as server:
         url = server.url.replace("http://", "https://")
@@ -621,13 +762,34 @@ def test_a_proxy_that_refuses_the_connection_is_not_told_on_with_its_password(
     assert "hidden" not in shown
 
 
-@pytest.mark.parametrize("status", [403, 407, 502])
-def test_a_proxy_that_makes_no_tunnel_has_not_sent_anything(
-    drive: Drive, monkeypatch: pytest.MonkeyPatch, status: int
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "all_proxy"])
+@pytest.mark.parametrize("status", [302, 403, 407, 502])
+def test_a_proxy_that_makes_no_tunnel_is_named_with_its_status_and_has_not_sent_anything(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, status: int, name: str
 ) -> None:
     with RawServer(says(reply(status), close=True)) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        assert attempt(drive, ask("https://127.0.0.1:1/")) == Failure(SendError)
+        monkeypatch.setenv(name, proxy.url.replace("//", "//me:proxy-pass@"))
+        with pytest.raises(SendError) as caught:
+            drive(ask("https://127.0.0.1:1/"))
+    assert f"the proxy that {name} names refuses the connection with status {status}" in str(caught.value)
+    assert "proxy-pass" not in str(caught.value)
+    assert caught.value.status is None
+
+
+def test_a_proxy_that_is_not_there_is_named(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"127.0.0.1:{free_port()}")
+    with pytest.raises(SendError, match="through the proxy that http_proxy names: ConnectionRefusedError"):
+        drive(ask("http://127.0.0.1:1/"))
+
+
+def test_a_socks_proxy_is_named_before_anything_is_sent(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(says(reply(200))) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"socks5://{proxy.host}")
+        with pytest.raises((SendError, SettingsError), match="HTTP_PROXY names a SOCKS proxy"):
+            drive(ask("http://127.0.0.1:1/"))
+        assert proxy.connections == 0
 
 
 def test_a_proxy_that_asks_for_a_login_in_plain_http_is_an_answer(

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import ssl
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from shutil import copy
 
 import pytest
 
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.transports import environment
+from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from airflow_provider_jobstatus.transports.environment import (
     ca_file,
     chain,
     check_length,
+    content_coding,
     default_headers,
+    header_text,
     proxy_for,
     reason,
+    tls_context,
 )
+from tests.transports.conftest import Certificates
+from tests.transports.driving import ask, with_aiohttp
+
+#: From the last to the first that counts.
+AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 def test_a_package_that_is_not_installed_has_a_name_without_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,17 +42,57 @@ def test_a_package_that_is_not_installed_has_a_name_without_version(monkeypatch:
         environment._user_agent.cache_clear()
 
 
-def test_the_connections_authorities_win_over_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connections_authorities_win_over_the_environments(
+    monkeypatch: pytest.MonkeyPatch, certificates: Certificates, tmp_path: Path
+) -> None:
     usual = ca_file(None)
     assert usual.endswith(".pem")
     before = usual
-    for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+    for name in (*AUTHORITIES, "own"):
+        copy(certificates.authority, tmp_path / name)
+    for name in AUTHORITIES:
         monkeypatch.setenv(name, "")
         assert ca_file(None) == before
-        monkeypatch.setenv(name, name)
-        assert ca_file(None) == name
-        assert ca_file("own") == "own"
-        before = name
+        monkeypatch.setenv(name, str(tmp_path / name))
+        assert ca_file(None) == str(tmp_path / name)
+        assert ca_file(str(tmp_path / "own")) == str(tmp_path / "own")
+        before = str(tmp_path / name)
+
+
+BROKEN_AUTHORITIES = {
+    "missing": (None, "No such file"),
+    "empty": (b"", "SSLError"),
+    "a page": (b"<html>Sign in</html>", "SSLError"),
+    "cut": (b"-----BEGIN CERTIFICATE-----\nMIIB", "SSLError"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN_AUTHORITIES)
+@pytest.mark.parametrize("name", AUTHORITIES)
+def test_authorities_that_cannot_be_read_are_named_with_their_variable_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, kind: str
+) -> None:
+    content, problem = BROKEN_AUTHORITIES[kind]
+    path = tmp_path / "authorities.pem"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv(name, str(path))
+    with pytest.raises(SettingsError) as caught:
+        BlockingClient()
+    assert str(caught.value).startswith(f"{name} names {str(path)!r}, ")
+    assert problem in str(caught.value)
+    with pytest.raises(TransportError, match=name):
+        with_aiohttp(ask("http://127.0.0.1:1/"))
+
+
+def test_the_connections_own_authorities_are_named_by_their_field(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="extra 'verify' names"):
+        BlockingClient(ca=str(tmp_path / "gone.pem"))
+
+
+def test_no_protocol_before_tls_1_2_is_spoken(certificates: Certificates) -> None:
+    for ca in (None, certificates.authority):
+        assert tls_context(ca).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize(
@@ -61,6 +114,55 @@ def test_a_proxy_is_an_address_with_a_scheme_or_none(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert proxy_for(url) == proxy
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"https_proxy": "socks5://me:hidden@p:1080"}, "https_proxy names a SOCKS proxy"),
+        ({"HTTPS_PROXY": "socks5h://p:1080"}, "HTTPS_PROXY names a SOCKS proxy"),
+        ({"ALL_PROXY": "SOCKS4://p"}, "ALL_PROXY names a SOCKS proxy"),
+        ({"all_proxy": "socks://p"}, "all_proxy names a SOCKS proxy"),
+        ({"HTTPS_PROXY": "ftp://hidden@p:21"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://p:hidden/"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://[p:1"}, "HTTPS_PROXY names a proxy that cannot be used"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], problem: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        proxy_for("https://api.example/")
+    assert str(caught.value).startswith(problem)
+    assert "hidden" not in str(caught.value)
+    monkeypatch.setenv("NO_PROXY", "api.example")
+    assert proxy_for("https://api.example/") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "coding"),
+    [
+        (200, {}, ""),
+        (200, {"content-encoding": "gzip"}, "gzip"),
+        (200, {"content-encoding": "gzip", "content-length": "20"}, "gzip"),
+        (302, {"content-encoding": "gzip", "content-length": "0"}, ""),
+        (200, {"content-encoding": "br", "content-length": "0"}, ""),
+        (204, {"content-encoding": "gzip"}, ""),
+        (304, {"content-encoding": "gzip", "content-length": "20"}, ""),
+    ],
+)
+def test_no_body_has_no_coding(status: int, headers: dict[str, str], coding: str) -> None:
+    assert content_coding(status, headers) == coding
+
+
+@pytest.mark.parametrize("raw", [b"plain", "na\u00efve \u20ac".encode(), b"na\xefve"])
+def test_a_header_reads_the_same_however_a_library_has_read_it(raw: bytes) -> None:
+    text = header_text(raw.decode("latin-1"))
+    assert header_text(raw.decode("utf-8", "surrogateescape"), "utf-8") == text
+    assert text in ("plain", "na\u00efve \u20ac", "na\u00efve")
 
 
 @pytest.mark.parametrize("length", ["0", "5", " 5 ", None])
