@@ -452,12 +452,13 @@ def test_a_download_that_breaks_off_leaves_nothing_and_is_tried_again(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("airflow_provider_jobstatus.operators.download.time.sleep", look)
-        job.put_answers(FAILURES, [broken, {"disconnect": True}])
+        # A connection that ends without an answer is tried once more at once.
+        job.put_answers(FAILURES, [broken, {"disconnect": True}, {"disconnect": True}])
         assert run(tmp_path / "rows.csv")["rows"] == 3
     assert seen == [[], []]  # not even a temporary file
     assert len(pauses) == 2
     assert everything(tmp_path) == ["rows.csv"]
-    assert targets(job) == [STATUS, *[f"{FAILURES}?format=csv"] * 3]
+    assert targets(job) == [STATUS, *[f"{FAILURES}?format=csv"] * 4]
 
 
 @pytest.mark.parametrize("published_by", ["commit", "close"])
