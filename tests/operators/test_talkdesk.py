@@ -331,10 +331,11 @@ def test_a_download_that_breaks_off_leaves_nothing_and_is_tried_again(
         lambda _: seen.append(everything(tmp_path)),
     )
     broken = {"body": "id\n" * 1000, "content_type": "text/csv", "disconnect": True}
-    job.put_answers(STORED, [broken, {"disconnect": True}])
+    # A connection that ends without an answer is tried once more at once.
+    job.put_answers(STORED, [broken, {"disconnect": True}, {"disconnect": True}])
     assert run(tmp_path / "calls")["rows"] == 40
     assert seen == [[], []]
-    assert asked(job) == [ASKED[0], *ASKED[1:] * 3]
+    assert asked(job) == [ASKED[0], *ASKED[1:] * 2, ASKED[-1], *ASKED[1:]]
 
 
 def test_a_download_that_breaks_off_every_time_keeps_what_was_there(
