@@ -282,7 +282,10 @@ class JobPoller(Timetable):
         elif now >= ends_at - SAME_POINT:
             self._end(Outcome.REFUSED, str(error))
         else:
-            self._ask_again_at(min(now + REFUSED_PAUSE, ends_at))
+            # A time that the vendor names puts off the end as well: to ask at that end might be for ever.
+            self._ask_again_at(
+                now + REFUSED_PAUSE if error.retry_after else min(now + REFUSED_PAUSE, ends_at)
+            )
         return first
 
     def _news(self, kind: str, text: str, *, warning: bool = True) -> News:

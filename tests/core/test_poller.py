@@ -286,6 +286,17 @@ def test_a_refusal_that_names_a_time_does_not_count_for_that_time() -> None:
     assert outcome(one) == "refused"
 
 
+def test_refusals_that_each_name_a_second_end_the_wait_when_the_grace_is_over() -> None:
+    plan, now, looks = replace(PLAN, refusal_grace=90.0, deadline_at=START + 90_000), EARLY, 1
+    one = told((RUNNING, FIRST), plan=plan)
+    while one.event is None:
+        one.observe(failed(AccessDenied, retry_after=1.0), now)
+        now, looks = max(now, one.next_poll_at), looks + 1
+    assert one.event.outcome is Outcome.REFUSED
+    assert looks <= 8
+    assert now - EARLY < 90 + 2 * REFUSED_PAUSE
+
+
 def test_a_refusal_is_forgiven_anew_after_a_good_answer() -> None:
     one = told((failed(AccessDenied), EARLY), (RUNNING, EARLY + 1))
     assert one.reconnect
