@@ -196,6 +196,14 @@ _RULER: dict[str, Any] = {
             "description": "Where user name and password are exchanged for a token. Default: Ruler's own.",
             "schema": {"type": ["string", "null"], "format": "url"},
         },
+        "check_failure_count": {
+            "label": "Check the number of rejected rows",
+            "description": (
+                "A file of rejected rows whose number is not the job's failureCount is refused. Unset: it is "
+                "only warned about."
+            ),
+            "schema": {"type": ["boolean", "null"], "default": True},
+        },
         **_COMMON_FIELDS,
     },
 }

@@ -11,14 +11,14 @@ Sources, read 2026-11-21
     https://rulerapi.com/post-get-access-token
 Quirks
     100 % progress says nothing about success. Times are UTC without an offset. ``failed`` may come without a
-    reason: then all rows were rejected. The life of a token and the answer to a failed login are not
-    documented.
+    reason: then all rows were rejected, unless its counts say otherwise. The life of a token and the answer
+    to a failed login are not documented.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -73,7 +73,7 @@ class RulerHook(BatchJobHook):
         "partialcomplete": JobState.PARTIAL,
         "failed": JobState.FAILED,
     }
-    extra_fields = frozenset({"site_id", "auth_url"})
+    extra_fields = frozenset({"site_id", "auth_url", "check_failure_count"})
 
     def __init__(self, ruler_conn_id: str = default_conn_name, **http: Any) -> None:
         super().__init__(ruler_conn_id, **http)
@@ -120,8 +120,14 @@ class RulerHook(BatchJobHook):
         self.check_id(request, job_id_text(job_id).rpartition("/")[2], reply.get("jobId"))
         word, state = self.read_state(request, reply.get("status"))
         detail = text_or_none(reply.get("failureReason"))
+        counts = row_counts(
+            total=reply.get("totalRows"),
+            processed=reply.get("processedRows"),
+            succeeded=reply.get("successCount"),
+            failed=reply.get("failureCount"),
+        )
         if state is JobState.FAILED and detail is None:
-            detail = "Ruler gives no reason, so all rows were rejected; fetch the failures to see why"
+            detail = _unexplained(counts or {})
         return JobStatus(
             job_id=job_id,
             vendor=self.conn_type,
@@ -129,12 +135,7 @@ class RulerHook(BatchJobHook):
             vendor_status=word,
             detail=detail,
             progress=whole_percent(reply.get("percentageProgress")),
-            counts=row_counts(
-                total=reply.get("totalRows"),
-                processed=reply.get("processedRows"),
-                succeeded=reply.get("successCount"),
-                failed=reply.get("failureCount"),
-            ),
+            counts=counts,
             created_at=utc_time(reply.get("createdDateTime")),
             completed_at=utc_time(reply.get("completedDateTime")),
         )
@@ -188,6 +189,14 @@ class RulerHook(BatchJobHook):
         ):
             raise self.foreign(request, response, "a list of jobs, each with its jobId and status")
         return f"Ruler accepts the credentials and lists the jobs of site {site}" if site else _NO_SITE
+
+    def checks_failure_count(self) -> bool:
+        """
+        Return whether the failures must have as many rows as ``failureCount`` says; no page says they do.
+
+        :raises SettingsError: extra ``check_failure_count`` is neither true nor false.
+        """
+        return self.settings.flag("check_failure_count", default=True)
 
     def failures_flow(self, job_id: str, file_format: FailuresFormat = "csv") -> Flow[Response]:
         """
@@ -247,6 +256,16 @@ class RulerHook(BatchJobHook):
                     f"connection {self.conn_id!r}"
                 )
         return path_segment(site, "siteId"), path_segment(job, "jobId")
+
+
+def _unexplained(counts: Mapping[str, int | None]) -> str:
+    """Return what is known of a failure without a reason: never more than the job's counts allow."""
+    total, succeeded, failed = (counts.get(key) for key in ("total", "succeeded", "failed"))
+    if failed == 0:
+        return "Ruler gives no reason, and counts no rejected rows"
+    if succeeded or (total is not None and failed is not None and failed != total):
+        return "Ruler gives no reason; fetch the failures to see which rows were rejected"
+    return "Ruler gives no reason, so all rows were rejected; fetch the failures to see why"
 
 
 _LIST_OF_SITE = (

@@ -19,6 +19,7 @@ from airflow_provider_jobstatus.hooks.fields import (
     positive,
     positive_whole,
     settings_error,
+    true_or_false,
     with_port,
     without_scheme,
 )
@@ -82,7 +83,9 @@ class Settings:
         reader = _Reader(connection)
         if connection.conn_type != conn_type:
             raise reader.error("type", f"is {connection.conn_type!r}", f"choose {conn_type!r}")
-        allow_http = reader.flag("allow_http")
+        allow_http = true_or_false(
+            connection.conn_id, "allow_http", reader.extra.get("allow_http"), default=False
+        )
         return cls(
             conn_id=connection.conn_id,
             base_url=reader.base_url(public_url, allow_http),
@@ -145,6 +148,14 @@ class Settings:
         )
         return text.strip() if multiline and checked else checked
 
+    def flag(self, key: str, default: bool) -> bool:
+        """
+        Return whether an extra is true, or the default if it is not set.
+
+        :raises SettingsError: it is neither true nor false.
+        """
+        return true_or_false(self.conn_id, key, self.extra.get(key), default)
+
     def url(self, key: str, default: str) -> str:
         """
         Return a full URL of the extra, checked as the host is.
@@ -176,14 +187,6 @@ class _Reader:
         if not isinstance(extra, dict):
             raise self.error("extra", f"is a JSON {type(extra).__name__}", "give a JSON object")
         return extra
-
-    def flag(self, key: str) -> bool:
-        value = self.extra.get(key, False)
-        if isinstance(value, str) and value.strip().lower() in ("true", "false", ""):
-            return value.strip().lower() == "true"
-        if not isinstance(value, bool) and value is not None:
-            raise self.error(f"extra {key!r}", f"is {clean(value, 40)!r}", "give true or false")
-        return bool(value)
 
     def statuses(self) -> Mapping[str, JobState]:
         words = self.extra.get("statuses")

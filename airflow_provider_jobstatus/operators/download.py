@@ -80,6 +80,8 @@ def save(
     *,
     file_format: str | None = None,
     fewest_rows: int = 0,
+    relaxed: bool = False,
+    hint: str = "",
     secrets: Iterable[str] = (),
 ) -> dict[str, Any]:
     """
@@ -91,6 +93,8 @@ def save(
     :param expected_rows: how many rows the vendor says there are, if it does.
     :param file_format: ``"csv"``, ``"json"``, or None if that is not known.
     :param fewest_rows: how many rows there are at least.
+    :param relaxed: whether another number of rows than expected is only warned about.
+    :param hint: what may be done about another number of rows, for the message.
     :param secrets: ours, which what was sent instead may repeat.
     :return: ``{"path", "bytes", "rows", "sha256", "verified_by"}``.
     :raises DownloadIncomplete: it ended early, is not what its digest says, is another file than the one
@@ -134,7 +138,10 @@ def save(
             proofs.append("rows")
         elif rows is not None and (expected_rows is not None or rows < fewest_rows):
             says = f"at least {fewest_rows}" if expected_rows is None else expected_rows
-            raise DownloadIncomplete(f"the download has {rows} rows, the vendor says {says} ({about})")
+            differs = f"the download has {rows} rows, the vendor says {says} ({about})"
+            if not relaxed or rows < fewest_rows:
+                raise DownloadIncomplete(differs + hint)
+            log.warning("%s", differs)
         if size == 0 and expected_rows != 0 and reply.headers.get("content-length", "").strip() != "0":
             raise DownloadIncomplete("the download is empty, and no length announced that")
         if not proofs:

@@ -148,6 +148,31 @@ def test_failed_without_reason_prints_no_none(reason: dict[str, Any]) -> None:
     assert "None" not in status.detail
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"totalRows": 9, "failureCount": 9, "successCount": 0}, "so all rows were rejected"),
+        ({"failureCount": 9}, "so all rows were rejected"),
+        ({"totalRows": 9}, "so all rows were rejected"),
+        ({"totalRows": "9", "failureCount": None}, "so all rows were rejected"),
+        ({"totalRows": 9, "failureCount": 4}, "which rows were rejected"),
+        ({"totalRows": 9, "processedRows": 4, "failureCount": 4}, "which rows were rejected"),
+        ({"failureCount": 4, "successCount": 5}, "which rows were rejected"),
+        ({"successCount": 1}, "which rows were rejected"),
+        ({"totalRows": 9, "failureCount": 0}, "counts no rejected rows"),
+        ({"failureCount": 0, "successCount": 9}, "counts no rejected rows"),
+        ({"totalRows": 0, "failureCount": 0}, "counts no rejected rows"),
+    ],
+)
+def test_what_is_said_of_a_failure_without_a_reason_agrees_with_its_counts(
+    counts: dict[str, Any], said: str
+) -> None:
+    detail = status_of({"status": "failed", "failureReason": None, **counts}).detail
+    assert detail is not None
+    assert said in detail
+    assert ("all rows were rejected" in detail) == (said == "so all rows were rejected")
+
+
 def test_failed_with_a_reason_says_the_reason_and_nothing_else() -> None:
     assert status_of(sample("status-failed-fatal.json")).detail == "The uploaded file has no rows."
 

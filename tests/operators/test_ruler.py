@@ -351,6 +351,98 @@ def test_what_contradicts_the_vendors_own_word_is_not_published(
     assert everything(tmp_path) == []
 
 
+def uncounted(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, value: object) -> None:
+    """Give the connection a value of ``check_failure_count``."""
+    connection = sandbox.connection("ruler")
+    connection["extra"]["check_failure_count"] = value
+    monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(connection))
+
+
+@pytest.mark.parametrize("value", [False, " False "])
+@pytest.mark.parametrize(
+    ("status", "file_format", "body", "proofs"),
+    [
+        ({"status": "partialcomplete", "failureCount": 7}, "csv", TWO_OF_THREE, "length"),
+        ({"status": "failed", "failureCount": 1}, "csv", TWO_OF_THREE, "length"),
+        ({"status": "complete", "failureCount": 1}, "json", '[{"a": 1}, {"a": 2}]', "length, shape"),
+        ({"status": "partialcomplete", "failureCount": 2}, "csv", TWO_OF_THREE, "length, rows"),
+    ],
+)
+def test_a_connection_may_have_another_count_warned_about_only(
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    value: object,
+    status: dict[str, Any],
+    file_format: str,
+    body: str,
+    proofs: str,
+) -> None:
+    uncounted(monkeypatch, sandbox, value)
+    put_job(sandbox, script=[status])
+    sandbox.put_answers(FAILURES, [{"body": body, "content_type": f"text/{file_format}"}])
+    manifest = run(tmp_path / "rows", file_format=file_format)
+    assert (manifest["rows"], manifest["verified_by"]) == (2, proofs)
+
+
+@pytest.mark.parametrize(("status", "rows"), [("complete", 0), ("failed", 0), ("partialcomplete", None)])
+def test_a_count_that_is_not_checked_makes_no_rows_of_those_that_are_not_there(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: str, rows: int | None
+) -> None:
+    uncounted(monkeypatch, sandbox, False)
+    put_job(sandbox, script=[{"status": status, "failureCount": 5}])
+    sandbox.put_answers(FAILURES, [{"http": 404}])
+    if rows is None:
+        with pytest.raises(UnknownJob):
+            run(tmp_path / "rows")
+        return
+    assert run(tmp_path / "rows")["rows"] == rows
+
+
+@pytest.mark.parametrize("value", [True, "true", None, ""])
+def test_a_count_is_checked_unless_a_connection_says_otherwise_and_the_error_says_how(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pauses: list[float], value: object
+) -> None:
+    uncounted(monkeypatch, sandbox, value)
+    put_job(sandbox, script=[{"status": "partialcomplete", "failureCount": 7}])
+    sandbox.put_answers(FAILURES, [{"body": TWO_OF_THREE, "content_type": "text/csv"}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match="'check_failure_count': false in connection 'ruler_de"):
+        run(tmp_path / "rows")
+    assert everything(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("RowNumber,ErrorMessage\r\n", {"status": "partialcomplete", "failureCount": 7}),
+        ("<html>Sign in</html>", {"status": "failed", "failureCount": 1}),
+    ],
+)
+def test_a_count_that_is_not_checked_lets_nothing_else_pass(
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    pauses: list[float],
+    body: str,
+    status: dict[str, Any],
+) -> None:
+    uncounted(monkeypatch, sandbox, False)
+    put_job(sandbox, script=[status])
+    sandbox.put_answers(FAILURES, [{"body": body, "content_type": "text/csv"}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete):
+        run(tmp_path / "rows")
+    assert everything(tmp_path) == []
+
+
+def test_a_count_is_checked_or_it_is_not(
+    job: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    uncounted(monkeypatch, job, "perhaps")
+    with pytest.raises(BadSettings, match="extra 'check_failure_count' is 'perhaps'; give true or false"):
+        run(tmp_path / "rows")
+    assert everything(tmp_path) == []
+
+
 def test_rows_that_are_being_prepared_are_waited_for(
     job: Sandbox, tmp_path: Path, pauses: list[float]
 ) -> None:
