@@ -83,7 +83,7 @@ def test_an_access_token_asks_without_a_login(job: Sandbox, monkeypatch: pytest.
 def test_an_access_token_that_has_ended_is_denied(job: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, job, token=True)
     job.revoke_tokens("ruler")
-    with pytest.raises(AccessDenied, match="GET /v1/demo-site/batch/rev-1/status: answered 401"):
+    with pytest.raises(AccessDenied, match=r"GET .*/v1/demo-site/batch/rev-1/status \(connection 'ruler_default'\): answered 401"):
         RulerHook().job_status(JOB)
     assert asked(job) == [STATUS]
 
@@ -128,7 +128,7 @@ def test_a_wrong_password_is_denied_and_not_shown(job: Sandbox, monkeypatch: pyt
     with pytest.raises(AccessDenied) as caught:
         RulerHook().job_status(JOB)
     assert "canary" not in str(caught.value)
-    assert "POST /v1/login: answered 401" in str(caught.value)
+    assert "/v1/login (connection 'ruler_default'): answered 401" in str(caught.value)
     assert asked(job) == [LOGIN]
 
 
