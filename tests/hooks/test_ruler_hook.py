@@ -83,7 +83,9 @@ def test_an_access_token_asks_without_a_login(job: Sandbox, monkeypatch: pytest.
 def test_an_access_token_that_has_ended_is_denied(job: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, job, token=True)
     job.revoke_tokens("ruler")
-    with pytest.raises(AccessDenied, match=r"GET .*/v1/demo-site/batch/rev-1/status \(connection 'ruler_default'\): answered 401"):
+    with pytest.raises(
+        AccessDenied, match=r"GET .*/rev-1/status \(connection 'ruler_default'\): answered 401"
+    ):
         RulerHook().job_status(JOB)
     assert asked(job) == [STATUS]
 
