@@ -67,7 +67,7 @@ NO_IDS_OF_THESE_VENDORS: dict[str, Any] = {
     "a trailing slash": "site/",
 }
 BAD_ARGUMENTS: list[tuple[str, str, Any]] = [
-    *[("sensor", "poke_interval", value) for value in (-1, NAN, float("inf"), "30", None, True)],
+    *[("sensor", "poke_interval", value) for value in (-1, NAN, float("inf"), "30", True)],
     *[("sensor", "timeout", value) for value in (-1, NAN, float("inf"), "1h", timedelta(seconds=-5))],
     ("sensor", "timeout", 30),  # under the interval
     *[("sensor", "max_outage", value) for value in (-1, NAN, "1h")],

@@ -153,7 +153,7 @@ def test_the_result_is_the_same_in_every_mode(vendor: str, sandbox: Sandbox, fak
 
 @pytest.mark.parametrize("inside", [False, True], ids=["as a 429", "inside a 200"])
 @ALWAYS
-def test_a_spent_licence_at_questionpro_ends_the_wait_at_once(
+def test_a_spent_licence_at_questionpro_ends_a_wait_at_its_second_sighting_or_first_look(
     mode: str, inside: bool, sandbox: Sandbox, fake_time: FakeTime
 ) -> None:
     sandbox.put_job("questionpro", "88123456", script=["Sending"])
@@ -162,7 +162,8 @@ def test_a_spent_licence_at_questionpro_ends_the_wait_at_once(
     with pytest.raises(VendorRefused, match=r"429 Too Many Requests.*calls of the licence are used up"):
         wait("questionpro", mode, fake_time)
 
-    assert (polls(sandbox, "questionpro"), len(sandbox.requests)) == (2, 3)
+    # The first sighting might be a mistake.
+    assert (polls(sandbox, "questionpro"), len(sandbox.requests)) == (2, 4)
     began, sandbox_requests = fake_time.now, len(sandbox.requests)
     with pytest.raises(VendorRefused, match="429 Too Many Requests"):
         wait("questionpro", mode, fake_time)

@@ -270,7 +270,8 @@ def test_a_body_without_end_is_given_up_at_the_limit(drive: Drive, status: int) 
 
     with RawServer(endless) as server, pytest.raises(TransportError, match="larger than"):
         drive(ask(server.url))
-    assert sent < 4 * MAX_BODY_BYTES
+    # The network's own buffers hold some megabytes besides.
+    assert sent < MAX_BODY_BYTES + 24 * 1024 * 1024
 
 
 def test_the_body_of_a_redirect_has_the_same_limit_as_any_other(drive: Drive) -> None:
