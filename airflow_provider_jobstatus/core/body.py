@@ -123,14 +123,10 @@ class BodyReader:
 
     :param encoding: value of ``Content-Encoding``.
     :param outline: what to read of a JSON body that is larger than :data:`SMALL_BYTES`.
-    :param max_bytes: size above which a body is an error, if it is kept whole.
     :raises ValueError: a coding that we do not know.
     """
 
-    def __init__(
-        self, encoding: str, outline: JsonOutline | None = None, max_bytes: int = MAX_BODY_BYTES
-    ) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, encoding: str, outline: JsonOutline | None = None) -> None:
         self._inflater = Inflater(encoding)
         self._outline = outline
         self._body = bytearray()
@@ -167,8 +163,8 @@ class BodyReader:
         self._size += len(piece)
         self._body += piece
         if self._outline is None:
-            if self._size > self._max_bytes:
-                raise ValueError(f"the body is larger than {self._max_bytes} bytes")
+            if self._size > MAX_BODY_BYTES:
+                raise ValueError(f"the body is larger than {MAX_BODY_BYTES} bytes")
         elif self._size > SMALL_BYTES:
             held, self._body = self._body, bytearray()
             with _as_no_json():

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
 from airflow_provider_jobstatus.core.outline import JsonOutline
 
 T = TypeVar("T")
@@ -38,7 +37,6 @@ class Request:
     :param body: bytes or None.
     :param stream: leave the body of a 2xx reply unread, for :attr:`Response.chunks`. Worker only.
     :param outline: makes what is read of a 2xx reply of JSON that is large: it may be too large to be held.
-    :param max_bytes: size above which a reply that is read whole is an error.
     :param anonymous: to a host that a reply has named: never to carry our credentials, wherever it goes, and
         not to be sent into the network (:class:`~airflow_provider_jobstatus.core.redirects.Peers`).
     """
@@ -50,7 +48,6 @@ class Request:
     body: bytes | None = None
     stream: bool = False
     outline: Callable[[], JsonOutline] | None = None
-    max_bytes: int = MAX_BODY_BYTES
     anonymous: bool = False
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
@@ -63,7 +60,6 @@ class Request:
             self.body,
             self.stream,
             self.outline,
-            self.max_bytes,
             self.anonymous,
         )
 

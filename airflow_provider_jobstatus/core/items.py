@@ -23,15 +23,14 @@ class ItemCounter(Outline):
     may hold the array's end, or anything odd, the outline reads it.
     """
 
-    def feed(self, chunk: bytes) -> bool:
-        """Take in what comes next, and return whether no more is needed."""
+    def feed(self, chunk: bytes) -> None:
+        """Take in what comes next."""
         for at in range(0, len(chunk), PIECE_BYTES):
             if self.broken:
                 break
             piece = chunk[at : at + PIECE_BYTES]
-            if not self._pass(piece) and super().feed(piece):
-                return True
-        return False
+            if not self._pass(piece):
+                super().feed(piece)
 
     def _pass(self, piece: bytes) -> bool:
         """Take in a piece that lies within the array as a whole; return whether that could be done."""

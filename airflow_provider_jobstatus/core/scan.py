@@ -1,15 +1,14 @@
 """
 The outline of a JSON text, read in constant memory.
 
-A finished job's reply may carry all its results, hundreds of megabytes of them, before or after the one word
-that we want; a report's rows are counted while they pass. A scanner sees each byte once, keeps the few
-members that it was asked for, and knows no more of JSON than strings and nesting.
+A report's rows are counted while they pass, however many there are. A scanner sees each byte once, keeps the
+few members that it was asked for, and knows no more of JSON than strings and nesting.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 #: Most bytes that are kept of a member's value; a longer value is forgotten.
 KEPT_BYTES = 64 * 1024
@@ -33,8 +32,6 @@ class Outline:
     Reads the outermost object or array of a JSON text.
 
     :param keep: names of members of the outermost object whose values are kept.
-    :param enough: asked each time that a kept member is complete, with all of them so far; True ends the
-        reading.
 
     :ivar members: kept members: name to the JSON of the value.
     :ivar items: number of items of each array that is a member of the outermost object, by the member's name;
@@ -44,17 +41,12 @@ class Outline:
     :ivar followed: whether something follows the outermost object or array, such as another one.
     """
 
-    def __init__(
-        self,
-        keep: Iterable[str] = (),
-        enough: Callable[[Mapping[str, bytes]], bool] = lambda _: False,
-    ) -> None:
+    def __init__(self, keep: Iterable[str] = ()) -> None:
         self.members: dict[str, bytes] = {}
         self.items: dict[str, int] = {}
         self.whole = False
         self.followed = False
         self._keep = frozenset(keep)
-        self._enough = enough
         self._enclosing = bytearray()
         self.broken = False
         self._in_string = False
@@ -66,8 +58,8 @@ class Outline:
         self._kept: bytearray | None = None
         self._in_name = False
 
-    def feed(self, chunk: bytes) -> bool:
-        """Take in what comes next, and return whether no more is needed."""
+    def feed(self, chunk: bytes) -> None:
+        """Take in what comes next."""
         at, self._escaped = self._escaped, 0
         begin = 0
         while at < len(chunk):
@@ -90,19 +82,11 @@ class Outline:
             else:
                 self._take(chunk[begin : found.start()])
                 begin = found.start()
-                if self._token(found[0]):
-                    return True
+                self._token(found[0])
                 self._take(chunk[begin:at])
                 begin = at
         self._take(chunk[begin:])
         self._escaped = max(at - len(chunk), 0)
-        return False
-
-    def json(self) -> bytes:
-        """Return the kept members as a small JSON object."""
-        return b"{%s}" % b",".join(
-            b'"%s":%s' % (name.encode(), value) for name, value in self.members.items()
-        )
 
     def _nobody_looks(self) -> bool:
         depth = len(self._enclosing)
@@ -114,26 +98,24 @@ class Outline:
             if len(self._kept) > KEPT_BYTES:
                 self._kept = None
 
-    def _token(self, token: bytes) -> bool:
-        """Move on by one token outside strings; return whether no more is needed."""
+    def _token(self, token: bytes) -> None:
+        """Move on by one token outside strings."""
         depth = len(self._enclosing)
         if self.broken or (depth == 0 and (self.whole or token not in (b"{", b"["))):
             self.followed = self.followed or self.whole
             self.broken, self.whole = True, False
-            return False
-        if token in (b"]", b"}"):
-            return self._close(token)
-        if token == b",":
+        elif token in (b"]", b"}"):
+            self._close(token)
+        elif token == b",":
             if depth and depth == self._item_level():
                 self._begin_item()
-            return depth == 1 and self._end_member()
-        if token == b":":
-            if depth == 1 and self._name in self._keep:
-                self._kept = bytearray()
-                # The colon itself is taken next; it is cut off with the white space around the value.
-            return False
-        self._begin(token, depth)
-        return False
+            if depth == 1:
+                self._end_member()
+        elif token != b":":
+            self._begin(token, depth)
+        elif depth == 1 and self._name in self._keep:
+            self._kept = bytearray()
+            # The colon itself is taken next; it is cut off with the white space around the value.
 
     def _begin(self, token: bytes, depth: int) -> None:
         """Begin a value or a name."""
@@ -163,15 +145,15 @@ class Outline:
         self.items[self._name] = self.items.get(self._name, 0) + 1
         self._in_item = True
 
-    def _close(self, token: bytes) -> bool:
+    def _close(self, token: bytes) -> None:
         depth = len(self._enclosing)
         if bytes(self._enclosing[-1:]) != (b"[" if token == b"]" else b"{"):
             self.broken, self.whole = True, False
-            return False
-        done = depth == 1 and self._end_member()
+            return
+        if depth == 1:
+            self._end_member()
         del self._enclosing[-1:]
         self.whole = depth == 1 and not self.broken
-        return done
 
     def _end_name(self) -> None:
         # Names with escapes are none of ours; they are compared as they stand.
@@ -179,13 +161,12 @@ class Outline:
         self._kept = None
         self._in_name = False
 
-    def _end_member(self) -> bool:
+    def _end_member(self) -> None:
         name, self._name = self._name, ""
         kept, self._kept = self._kept, None
         if not name or kept is None or name not in self._keep:
-            return False
+            return
         if name in self.members:
             self.broken = True
-            return False
+            return
         self.members[name] = bytes(kept).strip().removeprefix(b":").strip()
-        return self._enough(self.members)

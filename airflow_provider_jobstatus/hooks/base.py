@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Largest list of jobs that is read, in bytes: an event loop can spare the time for no more.
-MAX_LIST_BYTES = 2 * 1024 * 1024
-
 
 class BatchJobHook(CallingHook):
     """

@@ -44,7 +44,7 @@ from airflow_provider_jobstatus.core.jobs import (
 from airflow_provider_jobstatus.core.replies import expect, expect_json, expect_list
 from airflow_provider_jobstatus.core.rows import csv_rows
 from airflow_provider_jobstatus.core.tokens import Token, token_flow, token_slot
-from airflow_provider_jobstatus.hooks.base import MAX_LIST_BYTES, BatchJobHook
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 FailuresFormat = Literal["csv", "json"]
 
@@ -163,7 +163,7 @@ class RulerHook(BatchJobHook):
         )
 
     def _list_request(self, site: str) -> Request:
-        return self.request("GET", f"/{site}/batch/jobs", max_bytes=MAX_LIST_BYTES)
+        return self.request("GET", f"/{site}/batch/jobs")
 
     def ping_flow(self) -> Flow[str]:
         """

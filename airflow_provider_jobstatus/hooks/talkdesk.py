@@ -30,7 +30,6 @@ from airflow_provider_jobstatus.core.ids import job_id_text
 from airflow_provider_jobstatus.core.jobs import JobState, Listed, Listing
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
 from airflow_provider_jobstatus.core.replies import expect_json, json_object, unexpected
-from airflow_provider_jobstatus.hooks.base import MAX_LIST_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk_status import TalkdeskStatus
 
 #: Signed addresses that are tried: one that has expired is asked for again once.
@@ -94,7 +93,6 @@ class TalkdeskHook(TalkdeskStatus):
                 "GET",
                 f"/data/reports/{name}/jobs",
                 {"page": str(page), "per_page": str(PAGE_SIZE)},
-                max_bytes=MAX_LIST_BYTES,
             )
             reply = expect_json(request, (yield request))
             embedded = reply.get("_embedded")

@@ -203,10 +203,10 @@ class AioClient:
     ) -> bytes:
         """Return what is wanted of a reply's body."""
         coding, content = content_coding(reply.status, headers), reply.content
-        if content.is_eof() and not coding and content.total_bytes <= min(SMALL_BYTES, request.max_bytes):
+        if content.is_eof() and not coding and content.total_bytes <= SMALL_BYTES:
             # All of it came with the headers.
             return content.read_nowait()
-        reader = BodyReader(coding, request.outline_for(reply.status), request.max_bytes)
+        reader = BodyReader(coding, request.outline_for(reply.status))
         while not content.at_eof():
             # Whatever is there already needs no patience.
             if not content.is_eof():

@@ -155,7 +155,7 @@ class BlockingClient:
                     chunks = self._chunks(request, reply.raw, coding, watchdog)
                     return Response(reply.status_code, headers, b"", time.time(), chunks)
                 with reply:
-                    reader = BodyReader(coding, request.outline_for(reply.status_code), request.max_bytes)
+                    reader = BodyReader(coding, request.outline_for(reply.status_code))
                     for chunk in reply.raw.stream(64 * 1024, decode_content=False):
                         if self._take_in(reader, chunk, watchdog):
                             break

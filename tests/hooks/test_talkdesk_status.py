@@ -60,7 +60,7 @@ def redirect(location: str | None, body: bytes | object = b"", status: int = 302
 def as_read(request: Request, answer: Response, pieces: int) -> Response:
     """Return an answer as a transport hands it on that gets it in pieces without a known length."""
     outline = request.outline_for(answer.status)
-    reader = BodyReader("", outline, request.max_bytes)
+    reader = BodyReader("", outline)
     for begin in range(0, len(answer.body), pieces):
         if any(list(reader.feed(answer.body[begin : begin + pieces]))):
             break
