@@ -38,6 +38,8 @@ _PROLOGUE = re.compile(r"(?:<\?xml[^>]*+>\s*+|<!--.*?-->\s*+)+", re.DOTALL)
 _ROOT = re.compile(r"<([a-z_][\w.:-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
 _JSON = re.compile(r'\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\})|\[\s*(?:[\[{"\]]|-?\d|true|false|null)')
 _SEPARATOR = re.compile(r"[,;|](?:\S|\s?\")|\t")
+# Three words or more: no header of a single column.
+_SENTENCE = re.compile(r"\S++(?: \S++){2,}+")
 _ADDRESS = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
 
 # Members of an error, by which a small JSON object is known for one; and those of a job.
@@ -124,7 +126,7 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
         return Sent(f"JSON with {len(value)} items" if isinstance(value, list) else "JSON")
     if (
         file_format != "json"
-        and content_type not in _TABLES
+        and (content_type not in _TABLES or _SENTENCE.fullmatch(text))
         and whole
         and len(text.splitlines()) == 1
         and not _SEPARATOR.search(text)

@@ -49,7 +49,7 @@ class Fault:
     make: Maker
 
 
-_HTML = b"<html><body><h1>Sign in</h1><p>done complete completed</p></body></html>"
+HTML = b"<html><body><h1>Sign in</h1><p>done complete completed</p></body></html>"
 _FORGED = "no\r\nERROR all is lost\x1b[2J\u202e\0 " + "and on " * 20_000
 
 _SPENT = b'{"response": {"error": {"id": 1013, "httpStatusCode": 429, "message": "No calls are left"}}}'
@@ -96,11 +96,24 @@ FAULTS: dict[str, Fault] = {
     "retry-after-negative": Fault("429: come again in -5 s", http_fault(429, Retry_After="-5")),
     "retry-after-fraction": Fault("429: come again in 1.5 s", http_fault(429, Retry_After="1.5")),
     "retry-after-garbage": Fault("429: come again soon", http_fault(429, Retry_After="soon, 5")),
-    "maintenance": Fault(
-        "503 with a page of HTML and Retry-After: 120", http_fault(503, _HTML, "text/html", Retry_After="120")
+    "retry-after-202": Fault(
+        "202 that the job runs, and come again in 90 s",
+        body_fault(lambda text: text, 202, "running", Retry_After="90"),
     ),
-    "bad-gateway": Fault("502 with the HTML of a proxy", http_fault(502, _HTML, "text/html")),
-    "login-page": Fault("200 with the HTML of a login page", http_fault(200, _HTML, "text/html")),
+    "retry-after-401": Fault("401: come again in 90 s", http_fault(401, Retry_After="90")),
+    "retry-after-403": Fault("403: come again in 90 s", http_fault(403, Retry_After="90")),
+    "changed-on-the-way": Fault("203 with a good reply", body_fault(lambda text: text, 203)),
+    "part": Fault(
+        "206 with a good reply, though no part was asked for",
+        body_fault(lambda text: text, 206, Content_Range="bytes 0-99/9999"),
+    ),
+    "proxy-400": Fault("400 with the HTML of a proxy", http_fault(400, HTML, "text/html")),
+    "proxy-421": Fault("421 with the HTML of a proxy", http_fault(421, HTML, "text/html")),
+    "maintenance": Fault(
+        "503 with a page of HTML and Retry-After: 120", http_fault(503, HTML, "text/html", Retry_After="120")
+    ),
+    "bad-gateway": Fault("502 with the HTML of a proxy", http_fault(502, HTML, "text/html")),
+    "login-page": Fault("200 with the HTML of a login page", http_fault(200, HTML, "text/html")),
     "empty": Fault("200 with an empty body", http_fault(200, b"", JSON_TYPE)),
     "no-content": Fault("204", http_fault(204)),
     "licence-spent": Fault(

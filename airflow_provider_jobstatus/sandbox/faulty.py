@@ -17,25 +17,27 @@ from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.script import Entry
 from airflow_provider_jobstatus.sandbox.voices import Voice
-from airflow_provider_jobstatus.sandbox.wire import End, send_raw
+from airflow_provider_jobstatus.sandbox.wire import End, framed, send_kept, send_raw
 
 JSON_TYPE = "application/json; charset=utf-8"
 Maker = Callable[[Voice], Entry]
 
 
-def _said(voice: Voice, request: web.Request) -> str:
-    return json.dumps(voice.reply(request, voice.word("done")))
+def _said(voice: Voice, request: web.Request, word: str = "done") -> str:
+    return json.dumps(voice.reply(request, voice.word(word)))
 
 
-def body_fault(make: Callable[[str], str | bytes], **headers: str) -> Maker:
-    """Answer 200 with what is made of a reply that says "done"."""
+def body_fault(
+    make: Callable[[str], str | bytes], status: int = 200, word: str = "done", **headers: str
+) -> Maker:
+    """Answer with what is made of a reply that says "done", or another word."""
 
     def entry(voice: Voice) -> Entry:
         async def send(request: web.Request) -> web.StreamResponse:
-            body = make(_said(voice, request))
+            body = make(_said(voice, request, word))
             data = body.encode() if isinstance(body, str) else body
             given = {name.replace("_", "-"): text for name, text in headers.items()}
-            return web.Response(body=data, headers={"Content-Type": JSON_TYPE} | given)
+            return web.Response(status=status, body=data, headers={"Content-Type": JSON_TYPE} | given)
 
         return Entry(send=send)
 
@@ -87,11 +89,32 @@ def come_again(make: Callable[[float], str], clock_off: float = 0.0) -> Maker:
     return entry
 
 
-def redirect_fault(make: Callable[[web.Request], str | None]) -> Maker:
+def doubled_reply(voice: Voice) -> Entry:
+    """Answer that the job runs, and leave on the connection an answer that nobody asked for: it is done."""
+
+    async def send(request: web.Request) -> web.StreamResponse:
+        replies = [framed(_said(voice, request, word).encode(), kept=True) for word in ("running", "done")]
+        return send_kept(request, b"".join(replies))
+
+    return Entry(send=send)
+
+
+def redirect_fault(
+    make: Callable[[web.Request], str | None], status: int = 307, word: str | None = None
+) -> Maker:
+    """Answer with a redirect.
+
+    :param word: What its body says of the job; with none it has no body.
+    """
+
     def entry(voice: Voice) -> Entry:
         async def send(request: web.Request) -> web.StreamResponse:
             location = make(request)
-            return web.Response(status=307, headers={} if location is None else {"Location": location})
+            headers = {} if location is None else {"Location": location}
+            if word is None:
+                return web.Response(status=status, headers=headers)
+            text = _said(voice, request, word)
+            return web.Response(status=status, text=text, headers=headers, content_type="application/json")
 
         return Entry(send=send)
 

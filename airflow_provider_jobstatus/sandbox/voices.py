@@ -20,11 +20,13 @@ class Voice:
 
     :param words: Its word by the neutral one.
     :param id_key: Under which key a reply names its job, if it does.
+    :param names_job: Whether replies usually have that key.
     :param wrap: Makes the reply of the part that describes the job.
     """
 
     words: Mapping[str, str]
     id_key: str | None = None
+    names_job: bool = True
     wrap: Callable[[dict[str, Any]], dict[str, Any]] = lambda job: job
 
     def word(self, word: str) -> str:
@@ -43,7 +45,7 @@ class Voice:
         :param job_id: Whose status it is; by default that of the job that was asked for.
         """
         job: dict[str, Any] = {}
-        if self.id_key is not None:
+        if self.id_key is not None and (self.names_job or job_id is not None):
             last = request.raw_path.partition("?")[0].rpartition("/")[2]
             asked: object = int(last) if last.isdigit() else last
             job[self.id_key] = asked if job_id is None else job_id
@@ -74,7 +76,10 @@ VOICES = {
             "done": "complete",
             "failed": "failed",
             "partial": "partialcomplete",
-        }
+        },
+        # Of a list's entries. No page has it in a status, but for a few jobs it may be there.
+        id_key="jobId",
+        names_job=False,
     ),
     "talkdesk": Voice(
         words={"running": "processing", "done": "done", "failed": "failed", "cancelled": "canceled"},

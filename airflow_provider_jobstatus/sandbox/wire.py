@@ -26,15 +26,40 @@ class End(Enum):
     DRIP = "drip"
 
 
-def head(*lines: str, status: str = "200 OK") -> bytes:
-    """Return the beginning of a reply after which the connection is not used again."""
-    all_lines = (f"HTTP/1.1 {status}", "Content-Type: application/json", "Connection: close", *lines, "", "")
+def head(*lines: str, status: str = "200 OK", kept: bool = False) -> bytes:
+    """Return the beginning of a reply.
+
+    :param kept: Whether the connection may be used again.
+    """
+    closing = () if kept else ("Connection: close",)
+    all_lines = (f"HTTP/1.1 {status}", "Content-Type: application/json", *closing, *lines, "", "")
     return "\r\n".join(all_lines).encode("latin-1")
 
 
-def framed(body: bytes, *lines: str, status: str = "200 OK") -> bytes:
+def framed(body: bytes, *lines: str, status: str = "200 OK", kept: bool = False) -> bytes:
     """Return a whole reply with its length."""
-    return head(*lines, f"Content-Length: {len(body)}", status=status) + body
+    return head(*lines, f"Content-Length: {len(body)}", status=status, kept=kept) + body
+
+
+class _Sent(web.StreamResponse):
+    """A response that was written to the connection already, which stays open."""
+
+    @property
+    def keep_alive(self) -> bool:
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+def send_kept(request: web.Request, data: bytes) -> web.StreamResponse:
+    """Write bytes to the connection at once, and leave it open for the next request."""
+    if request.transport is not None:
+        request.transport.write(data)
+    return _Sent()
 
 
 async def send_raw(request: web.Request, data: bytes, end: End = End.CLOSE) -> web.StreamResponse:

@@ -227,6 +227,17 @@ def test_a_line_of_text_is_no_table(file_format: str | None, content_type: str, 
 def test_a_header_alone_is_a_table_where_the_label_says_so() -> None:
     for content_type in ("text/csv", "application/vnd.ms-excel"):
         assert judged("csv", content_type, "id\n") is None
+        assert judged("csv", content_type, "Call Id\n") is None
+        assert judged("csv", content_type, "Date of call,Id of call\n") is None
+        assert judged("csv", content_type, "Date of call;Id of call\n") is None
+
+
+@pytest.mark.parametrize("file_format", ["csv", None])
+@pytest.mark.parametrize(
+    "body", ["Sorry, we are down\n", "Error: your report expired.", "Internal server error\r\n\r\n"]
+)
+def test_a_sentence_is_no_table_whatever_its_label(file_format: str | None, body: str) -> None:
+    assert judged(file_format, "text/csv", body) == Sent("a line of text")
 
 
 @pytest.mark.parametrize(

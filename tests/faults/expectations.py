@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from airflow_provider_jobstatus.sandbox.fault_script import instructions
 from airflow_provider_jobstatus.sandbox.faults import FAULTS, TARGETS
+from airflow_provider_jobstatus.sandbox.faults_of_ends import END_FAULTS, LURES
 
 VENDORS = ("ruler", "talkdesk", "aftercare", "questionpro")
 SENSOR_MODES = ("poke", "reschedule", "deferred")
@@ -19,6 +20,9 @@ ENTRIES = {
     "operator": ("status", "file"),
 }
 OPERATORS = ("ruler", "talkdesk")
+
+#: Those of any path.
+EVERY = FAULTS | END_FAULTS
 
 #: What a single question comes to: one of these errors, or a state.
 BROKEN = "no usable reply, or not what is documented"
@@ -38,6 +42,11 @@ ANSWERS: dict[str, str | dict[str, str]] = {
     "status:429": BUSY,
     "status:304": BROKEN,
     **{name: BUSY for name in FAULTS if name.startswith("retry-after-")},
+    "retry-after-202": "running",
+    "retry-after-401": DENIED,
+    "retry-after-403": DENIED,
+    "proxy-400": WRONG,
+    "proxy-421": WRONG,
     "licence-spent": {"questionpro": SPENT, "": BUSY},
     "maintenance": SERVER,
     "bad-gateway": SERVER,
@@ -50,8 +59,9 @@ ANSWERS: dict[str, str | dict[str, str]] = {
     "gzip": "succeeded",
     "deflate": "succeeded",
     "shouting": "succeeded",
-    # Its replies name no job.
-    "wrong-id": {"ruler": "succeeded", "": BROKEN},
+    "bom": "succeeded",
+    "json-csv": "succeeded",
+    "doubled-reply": "running",
     # Its vocabulary is open.
     "mystery": {"questionpro": "running", "": BROKEN},
     # Its reply may be too large to be parsed: the status is read, and what stands beside it is not.
@@ -61,17 +71,24 @@ ANSWERS: dict[str, str | dict[str, str]] = {
 SLOW = ("stall", "stall-body", "drip", "drip-headers", "gzip-bomb", "oversize")
 SHORT_TIMEOUT = 0.3
 CERTIFICATES = tuple(name for name in FAULTS if name.startswith("tls-"))
-REDIRECTS = tuple(f"redirect-{name}" for name in TARGETS)
+REDIRECTS = tuple(f"redirect-{name}" for name in (*TARGETS, *LURES))
 STATUSES = tuple(name for name in ANSWERS if name.startswith("status:"))
-USUAL = tuple(name for name in (*STATUSES, *FAULTS) if name not in SLOW and name not in CERTIFICATES)
+USUAL = tuple(name for name in (*STATUSES, *EVERY) if name not in SLOW and name not in CERTIFICATES)
 
-#: Whole replies, as HTTP goes: as rows of a CSV they may pass. Of a report in JSON it can be told that it is
-#: a job instead; but not of a list, nor of what is too large for a job.
-_BAD_JSON = "truncate junk bom utf-16 wrong-charset string null deep nan infinity huge-number duplicate-key"
-_BAD_STATUS = "wrong-id no-status null-status number-status list-status object-status mystery shouting nul"
-OF_JSON = {
-    "ruler": {*_BAD_JSON.split(), *_BAD_STATUS.split(), "surrogate", "gzip", "deflate", "array", "long-word"},
-    "talkdesk": {"array", "long-word"},
+#: What a download of a file comes to that is answered like this; what is not here is refused.
+FILES = {
+    "talkdesk": {
+        **dict.fromkeys(("report-csv", "report-json", "report-array", "report-lines"), "succeeded"),
+        # Rows, for all that can be told of an array; and more than a job's few words.
+        **dict.fromkeys(("array", "long-word"), "succeeded"),
+        # It is followed, and leads to nothing.
+        "redirect-login": "UnknownJob",
+    },
+}
+#: What at Talkdesk may be the report, or leads to a storage or nowhere: its file is asked for.
+OPEN = {
+    *("redirect-nowhere", "redirect-empty", "redirect-storage", "error-csv", "array"),
+    *("report-csv", "report-json", "report-array", "report-lines"),
 }
 
 #: Seconds that a reply asks to be left alone for.
@@ -82,6 +99,9 @@ WANTED = {
     "retry-after-huge": 3600.0,
     "retry-after-year-9999": 3600.0,
     "maintenance": 120.0,
+    "retry-after-202": 90.0,
+    "retry-after-401": 90.0,
+    "retry-after-403": 90.0,
 }
 
 #: What a wait comes to if every question is answered like this.
@@ -139,9 +159,10 @@ def answer(instruction: str, vendor: str) -> str:
 
 
 def _for_ever(instruction: str, vendor: str) -> str:
-    # A redirect to nowhere has Talkdesk's file asked for, and in time that is there.
-    if vendor == "talkdesk" and instruction in ("redirect-nowhere", "redirect-empty"):
-        return "succeeded"
+    if vendor == "talkdesk" and instruction in OPEN:
+        return "succeeded"  # in time the file is there
+    if instruction in ("retry-after-401", "retry-after-403"):
+        return "JobTimedOut"  # a limit
     return FOR_EVER[answer(instruction, vendor)]
 
 
@@ -152,7 +173,7 @@ def _passing(instruction: str, vendor: str) -> str:
 
 
 def _before_a_failure(instruction: str, vendor: str) -> str:
-    if instruction == "status:421":
+    if instruction == "status:421" or instruction.startswith("proxy-"):
         # Of a proxy, whatever stands in it: once is no end.
         return "JobFailed"
     met = answer(instruction, vendor)
@@ -223,11 +244,10 @@ def _operator_cases() -> Iterator[Case]:
             if vendor == "talkdesk" and expected == "succeeded":
                 expected = "UnknownJob"  # what the reply says is done has no file in the sandbox
             yield Case(vendor, "status", "operator", name, expected)
-            if name not in OF_JSON[vendor]:
-                met = answer(name, vendor)
-                known = (ABSENT, DENIED, WRONG)
-                expected = DOWNLOAD[met] if met in known else "DownloadIncomplete"
-                yield Case(vendor, "file", "operator", name, expected)
+            met = answer(name, vendor)
+            known = (ABSENT, DENIED, WRONG)
+            expected = DOWNLOAD[met] if met in known else "DownloadIncomplete"
+            yield Case(vendor, "file", "operator", name, FILES.get(vendor, {}).get(name, expected))
 
 
 def cases() -> list[Case]:
