@@ -45,6 +45,10 @@ class Chronicle:
         """Write what concerns no single job."""
         self._owner.log.warning(text)
 
+    def sign(self, text: str) -> None:
+        """Write that the wait goes on."""
+        self._owner.log.info(text)
+
     def ended(self) -> None:
         """Count a job that has ended; of many, each tenth of them makes a line."""
         before, self._ended = self._ended, self._ended + 1

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+
+#: The latest point in time that is shown: a deadline may be "never".
+LAST_TIME = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def steady_clock() -> Callable[[], float]:
@@ -20,3 +24,8 @@ def steady_clock() -> Callable[[], float]:
 def epoch_offset() -> float:
     """Return what to add now to the monotonic clock for epoch seconds."""
     return time.time() - time.monotonic()
+
+
+def in_utc(at: float, sep: str = "T") -> str:
+    """Return a point in time, in epoch seconds, as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(min(at, LAST_TIME), UTC).isoformat(sep=sep, timespec="seconds")

@@ -77,6 +77,9 @@ class JobPoller(Timetable):
 
     :ivar durations: as given; its owner may set it later.
     :ivar event: how the wait ended, or None while it goes on.
+    :ivar last_status: what the vendor said last, if it ever said something usable.
+    :ivar last_error: why the last poll brought nothing about the job; None if it did.
+    :ivar outage_began_at: since when there was no usable answer of any kind, or None.
     :ivar reconnect: whether to read the connection again before asking; the driver sets it back.
     """
 
@@ -84,15 +87,15 @@ class JobPoller(Timetable):
     __slots__ = (
         "_course",
         "_doubts",
-        "_last_error",
-        "_last_status",
-        "_outage_began_at",
         "_pace",
         "_told",
         "_words",
         "durations",
         "event",
         "job_id",
+        "last_error",
+        "last_status",
+        "outage_began_at",
         "reconnect",
     )
 
@@ -111,21 +114,16 @@ class JobPoller(Timetable):
         self.event: JobEvent | None = None
         self.reconnect = False
         self.durations = durations
-        self._last_status: JobStatus | None = None
-        self._last_error: VendorError | None = None
+        self.last_status: JobStatus | None = None
+        self.last_error: VendorError | None = None
         self._doubts = Doubts(memory)
         self._words = UnknownWords(memory.get("words"))
         with suppress(ValueError):  # of another version
-            self._last_status = JobStatus.from_dict(memory["status"]) if "status" in memory else None
+            self.last_status = JobStatus.from_dict(memory["status"]) if "status" in memory else None
         self._course = Course(memory.get("course"))
         self._pace = Pace(memory.get("pace")) if plan.adaptive else None
         self._told: int | None = memory.get("told")
-        self._outage_began_at = memory.get("outage_began_at")
-
-    @property
-    def last_status(self) -> JobStatus | None:
-        """What the vendor said last, if it ever said something usable."""
-        return self._last_status
+        self.outage_began_at = memory.get("outage_began_at")
 
     @property
     def refused(self) -> bool:
@@ -140,8 +138,8 @@ class JobPoller(Timetable):
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""
         known = {**self.timing(), **self._doubts.memory()}
-        if self._outage_began_at is not None:
-            known["outage_began_at"] = self._outage_began_at
+        if self.outage_began_at is not None:
+            known["outage_began_at"] = self.outage_began_at
         if self._words.shapes:
             known["words"] = self._words.shapes
         if self.plan.stalled_after is not None:
@@ -174,25 +172,31 @@ class JobPoller(Timetable):
         :return: for the log, if something changed that a person would want to know.
         """
         if isinstance(answer, JobStatus):
+            self.polled_at, self.errors = now, 0
             return self._saw(answer, now)
         if isinstance(answer, SettingsError):
             self._end(Outcome.BAD_SETTINGS, str(answer))
             return None
+        self.errors += 1
+        if answer.asked:
+            self.polled_at = now
         return self._missed(answer, now)
 
     def _saw(self, status: JobStatus, now: float) -> News | None:
-        recovered = self._last_error
+        recovered = self.last_error
         changed = self._course.see(status, now)
-        seen_running = self._last_status is not None
-        self._last_status = status if changed else status.or_fuller(self._last_status)
-        self._last_error = None
-        self._outage_began_at = None
+        seen_running = self.last_status is not None
+        self.last_status = status if changed else status.or_fuller(self.last_status)
+        self.last_error = None
+        self.outage_began_at = None
         self._doubts.clear()
         self._failures = 0
         self._heed(status.retry_after, now)
         if status.state.terminal:
             self.event = JobEvent(self.job_id, Outcome.FINISHED, status)
-            self._tell_duration(status, now, seen_running)
+            seconds = seconds_taken(status, self.plan.started_at, now, seen_running=seen_running)
+            if self.durations is not None and seconds is not None:
+                self.durations.add(seconds)
         elif now >= self.plan.deadline_at:
             self._time_out()
         elif self._pace is None:
@@ -211,18 +215,13 @@ class JobPoller(Timetable):
             return self._news("changed", f"{status.describe()}{self._course.estimate(now)}", warning=False)
         return None
 
-    def _tell_duration(self, status: JobStatus, now: float, seen_running: bool) -> None:
-        seconds = seconds_taken(status, self.plan.started_at, now, seen_running=seen_running)
-        if self.durations is not None and seconds is not None:
-            self.durations.add(seconds)
-
     def _stall(self, now: float) -> News | None:
         limit = self.plan.stalled_after
         stalled = self._course.stalled_for(now)
         # A point in time may be reached a hair too early: Airflow stores it in whole microseconds.
         if limit is None or stalled < limit - SAME_POINT:
             return None
-        text = f"nothing has changed for {stalled:.0f} s: {self._last_status.describe()}"  # type: ignore[union-attr]
+        text = f"nothing has changed for {stalled:.0f} s: {self.last_status.describe()}"  # type: ignore[union-attr]
         if self.plan.fail_stalled:
             self._end(Outcome.STALLED, f"{text}. The job may still run.")
             return None
@@ -231,10 +230,10 @@ class JobPoller(Timetable):
     def _missed(self, error: VendorError, now: float) -> News | None:
         news = None
         kind = f"{type(error).__name__} {error.status}"
-        known = self._last_error
+        known = self.last_error
         if known is None or (error.asked and known.asked and str(error) != str(known)):
             news = self._news(kind, f"{error}; the wait goes on")
-        self._last_error = error if error.asked else known or error
+        self.last_error = error if error.asked else known or error
         self._heed(error.retry_after, now)
         late = now >= self.plan.deadline_at
         match error:
@@ -250,15 +249,15 @@ class JobPoller(Timetable):
             case _ if late:
                 self._time_out()
             case NotFound() if now - self.plan.started_at < NOT_FOUND_GRACE:
-                self._outage_began_at = None
+                self.outage_began_at = None
                 self._ask_again_at(min(self.plan.next_point(now), self.plan.started_at + NOT_FOUND_GRACE))
             case NotFound() if self._doubts.is_final(error):
                 self._end(Outcome.UNKNOWN_JOB, f"{error}; {NOT_FOUND_GRACE:g} s after the wait began")
             case NotFound() | RequestRejected():
-                self._outage_began_at, self._doubts.stray = None, True
+                self.outage_began_at, self._doubts.stray = None, True
                 self._back_off(error, now)
             case RateLimited():
-                self._outage_began_at = None
+                self.outage_began_at = None
                 self._back_off(error, now)
                 if error.spent and (since := self._doubts.spent_since) is not None:
                     self._ask_again_at(max(self.next_poll_at, since + SPENT_CONFIRMED_AFTER))
@@ -269,7 +268,7 @@ class JobPoller(Timetable):
 
     def _was_refused(self, error: AccessDenied) -> bool:
         """Whether this very job was refused, not only left out because of others, or until a time."""
-        last = self._last_error
+        last = self.last_error
         return isinstance(last, AccessDenied) and last.asked and not error.retry_after
 
     def _refuse(self, error: AccessDenied, now: float) -> bool:
@@ -292,12 +291,12 @@ class JobPoller(Timetable):
         return News(self.job_id, kind, f"{self.job_id}: {text}", warning)
 
     def _outage(self, error: VendorError, now: float) -> None:
-        if self._outage_began_at is None:
-            self._outage_began_at = now
+        if self.outage_began_at is None:
+            self.outage_began_at = now
         if self.plan.max_outage is None:
             self._back_off(error, now)
             return
-        ends_at = self._outage_began_at + self.plan.max_outage
+        ends_at = self.outage_began_at + self.plan.max_outage
         if now >= ends_at - SAME_POINT:
             self._end(
                 Outcome.GAVE_UP,
@@ -309,8 +308,8 @@ class JobPoller(Timetable):
 
     def _time_out(self) -> None:
         waited = self.plan.deadline_at - self.plan.started_at
-        seen = self._last_status.describe() if self._last_status else "never seen"
-        trouble = f"; last error: {self._last_error}" if self._last_error else ""
+        seen = self.last_status.describe() if self.last_status else "never seen"
+        trouble = f"; last error: {self.last_error}" if self.last_error else ""
         self._end(
             Outcome.TIMED_OUT,
             f"not finished after {waited:g} s; last status: {seen}{trouble}. The job may still run.",
@@ -318,4 +317,4 @@ class JobPoller(Timetable):
 
     def _end(self, outcome: Outcome, message: str) -> None:
         text = clean(f"{self.job_id}: {message}", STORED_TEXT_LIMIT)
-        self.event = JobEvent(self.job_id, outcome, self._last_status, text)
+        self.event = JobEvent(self.job_id, outcome, self.last_status, text)

@@ -20,21 +20,24 @@ class Timetable:
 
     :param plan: when to ask, and for how long.
     :param now: epoch seconds. The first poll is due at the next point of the plan's grid.
-    :param memory: what :meth:`timing` of an earlier one returned.
+    :param memory: what :meth:`timing` of an earlier one returned; and ``"polled_at"``, if that is known.
     :param jitter: returns a random number from 0 to 1.
 
     :ivar next_poll_at: when to ask next, epoch seconds.
     :ivar not_before: the vendor asked not to be called before, epoch seconds.
+    :ivar polled_at: when the vendor was last asked, as far as is known, or None.
+    :ivar errors: how many polls in a row brought no answer about the job.
     """
 
-    __slots__ = ("_failures", "_jitter", "next_poll_at", "not_before", "plan")
+    __slots__ = ("_failures", "_jitter", "errors", "next_poll_at", "not_before", "plan", "polled_at")
 
     def __init__(
         self, plan: WaitPlan, now: float, memory: Mapping[str, Any], jitter: Callable[[], float]
     ) -> None:
         self.plan = plan
         self._jitter = jitter
-        self._failures = int(memory.get("failures", 0))
+        self.errors = self._failures = int(memory.get("failures", 0))
+        self.polled_at: float | None = memory.get("polled_at")
         self.not_before: float = memory.get("not_before", 0.0)
         self._ask_again_at(now if now == plan.first_poll_at else plan.next_point(now))
 

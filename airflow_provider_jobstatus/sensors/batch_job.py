@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from time import time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
@@ -188,13 +189,16 @@ class BatchJobSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take over from the triggerer."""
+        from airflow_provider_jobstatus.sensors.progress import show_final
         from airflow_provider_jobstatus.sensors.results import kept_results
         from airflow_provider_jobstatus.sensors.settle import read_event
         from airflow_provider_jobstatus.sensors.wait import with_details
 
         with kept_results(self, context) as results:
             try:
-                events = with_details(self.conn_id, *read_event(event, results.read_ids()))
+                events, again = read_event(event, results.read_ids())
+                show_final(context.get("ti"), events, time(), self.log)
+                events = with_details(self.conn_id, events, again)
             except BadTriggerEvent as error:
                 self._policy.fail(error)
             except SettingsError as error:

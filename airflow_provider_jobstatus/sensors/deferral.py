@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from airflow_provider_jobstatus.core.clock import in_utc
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.wait import WaitPlan
@@ -14,8 +14,6 @@ from airflow_provider_jobstatus.core.wait import WaitPlan
 #: What Airflow's column for a trigger's arguments holds on MySQL, in bytes; elsewhere it has no limit. A
 #: worker cannot know which database Airflow uses.
 MYSQL_BYTES = 65_535
-#: The latest point in time that is shown: a deadline may be "never".
-LAST_TIME = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 #: What Airflow may add to the arguments before they are encrypted.
 _WRAPPING = 64
 
@@ -70,10 +68,6 @@ def handover(asked: str, ids: Sequence[str], seen: JobStatus | None, first: str,
     state = seen.describe() if seen else "not seen yet"
     return (
         f"{asked}: waiting in the triggerer for {len(ids)} job{'s' * (len(ids) != 1)}. {first} is {state}; "
-        f"polled every {plan.poll_interval:g} s{grows}, next by {_time(plan.first_poll_at)}; "
-        f"deadline {_time(plan.deadline_at)}; an outage may last {outage}"
+        f"polled every {plan.poll_interval:g} s{grows}, next by {in_utc(plan.first_poll_at, ' ')}; "
+        f"deadline {in_utc(plan.deadline_at, ' ')}; an outage may last {outage}"
     )
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(min(at, LAST_TIME), UTC).isoformat(sep=" ", timespec="seconds")

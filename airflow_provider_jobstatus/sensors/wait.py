@@ -9,20 +9,19 @@ from http import HTTPStatus
 from time import sleep
 from typing import TYPE_CHECKING, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowException
-from airflow.sdk.exceptions import AirflowRuntimeError
-
-from airflow_provider_jobstatus._compat import AirflowRescheduleException, trigger_can_write
-from airflow_provider_jobstatus.core.chronicle import Chronicle
+from airflow_provider_jobstatus._compat import AirflowRescheduleException
+from airflow_provider_jobstatus.core.chronicle import FEW, Chronicle
 from airflow_provider_jobstatus.core.clock import steady_clock
 from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.forecast import FLOOR_SHARE
 from airflow_provider_jobstatus.core.goal import Goal, Queue
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.poller import RECONNECT_DELAY, JobPoller
-from airflow_provider_jobstatus.core.progress import KEY, summary
+from airflow_provider_jobstatus.core.progress import summary
 from airflow_provider_jobstatus.core.refusals import ASK_PAUSE, FORBIDDEN_ALIKE
+from airflow_provider_jobstatus.core.signs import Signs, sign, told_until
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan, digest
+from airflow_provider_jobstatus.sensors.progress import show
 from airflow_provider_jobstatus.sensors.worker import Memory, Vendor
 
 if TYPE_CHECKING:
@@ -86,6 +85,7 @@ class WorkerWait:
             if self._plan.started_at >= self._first_look:
                 self._warn(vendor.hook)
             memory = self._memory.of if self._memory else lambda job_id: None
+            self._signs = Signs(self._started_at, self._told_at())
             pollers = [JobPoller(job_id, self._plan, self._now(), memory(job_id)) for job_id in self._ids]
             self._pollers = pollers
             self._look_at_all(pollers, vendor)
@@ -100,15 +100,20 @@ class WorkerWait:
             if poller.may_ask(self._now()) and poller.not_before <= self._now():
                 self._look(poller, vendor)
             if poller.event is None and self._sensor.deferrable:
-                self._show(pollers)
+                # From then on the triggerer shows changes.
+                show(self._task, summary(pollers, self._now()), self._sensor.log)
                 self._defer(poller, vendor)
             if self._decided(poller, pollers):
                 return
         waiting = [poller for poller in pollers if poller.event is None]
+        if len(pollers) > FEW and waiting and self._plan.started_at >= self._first_look:
+            # Of a few, there is a line for each.
+            self._chronicle.sign(sign(pollers, self._now()))
         if self._memory is not None and waiting:
+            self._give_sign(pollers)
             # Where one job decides for all, the others' results say what was last known of them.
             statuses = self._matters(self._goal)
-            self._memory.keep(pollers if statuses else waiting, statuses, vendor)
+            self._memory.keep(pollers if statuses else waiting, statuses, vendor, self._signs.told_at)
             self._reschedule(waiting, vendor)
         queue = Queue(waiting)
         while queue:
@@ -120,6 +125,20 @@ class WorkerWait:
                 return
             if poller.event is None:
                 queue.push(poller)
+                self._give_sign(pollers)
+
+    def _told_at(self) -> float:
+        """Return up to when signs of life have been given."""
+        if self._memory is None or self._started_at >= self._first_look:
+            return self._started_at
+        if self._memory.lasts:
+            return self._memory.told_at or self._started_at
+        return told_until(self._started_at, self._first_look, self._plan.poll_interval)
+
+    def _give_sign(self, pollers: list[JobPoller]) -> None:
+        """Write that the wait goes on, if that is due."""
+        if self._signs.due(pollers, self._now()):
+            self._chronicle.sign(sign(pollers, self._now()))
 
     def _look(self, poller: JobPoller, vendor: Vendor) -> None:
         """Ask once; after a refusal once more, with settings read again."""
@@ -183,19 +202,6 @@ class WorkerWait:
             adaptive=sensor.adaptive,
             refusal_grace=hook.settings.refusal_grace,
         )
-
-    def _show(self, pollers: list[JobPoller]) -> None:
-        """Show on Airflow's page how far the jobs have come; from then on the triggerer shows changes."""
-        from airflow.providers.common.compat.sdk import XCom
-        from airflow.sdk.bases.xcom import BaseXCom
-
-        # A backend of somebody's own may raise anything, and no task is to fail by this.
-        if self._task is None or XCom is not BaseXCom or not trigger_can_write():
-            return
-        try:
-            self._task.xcom_push(KEY, summary(pollers))
-        except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
-            self._sensor.log.info("The progress cannot be shown now: %s", type(error).__name__)
 
     def _defer(self, poller: JobPoller, vendor: Vendor) -> NoReturn:
         from airflow_provider_jobstatus.hooks.configuration import max_trigger_bytes

@@ -150,6 +150,16 @@ class Memory:
         return str(self._kept.get("account", ""))
 
     @property
+    def lasts(self) -> bool:
+        """Whether Airflow keeps what is to be remembered."""
+        return self._store is not None
+
+    @property
+    def told_at(self) -> float:
+        """When the last sign of life was given; 0 if there was none."""
+        return float(self._kept.get("told_at", 0.0))
+
+    @property
     def refusals(self) -> object:
         """What is remembered of refused logins."""
         return self._kept.get("refusals")
@@ -158,11 +168,12 @@ class Memory:
         """Return what is remembered of one job."""
         return {**self._jobs.get(job_id, {}), "looked": bool(self._kept)}
 
-    def keep(self, pollers: list[JobPoller], statuses: bool, vendor: Vendor) -> None:
+    def keep(self, pollers: list[JobPoller], statuses: bool, vendor: Vendor, told_at: float) -> None:
         """
         Remember what later pokes need.
 
         :param statuses: whether they need to know what was seen last.
+        :param told_at: up to when signs of life have been given.
         """
         jobs = {}
         for poller in pollers:
@@ -174,6 +185,8 @@ class Memory:
         kept: dict[str, Any] = {"try": self._try, "jobs": jobs, "account": vendor.account}
         if (refusals := vendor.refusals.memory()) is not None:
             kept["refusals"] = refusals
+        if told_at > pollers[0].plan.started_at:
+            kept["told_at"] = told_at
         if self._store is not None and kept != self._kept:
             self._store.set(MEMORY_KEY, kept)
         if self._says_so:

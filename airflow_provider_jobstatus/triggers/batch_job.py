@@ -193,11 +193,13 @@ class BatchJobTrigger(BaseTrigger):
             return self._ends(Outcome.BAD_SETTINGS, message)
         # As it is now: a step of the wall clock during the wait neither shortens nor stretches the wait.
         offset = epoch_offset()
-        pollers = self._pollers(self.job_ids or [], offset + monotonic())
+        at = monotonic()
+        pollers = self._pollers(self.job_ids or [], offset + at)
         if pollers:
-            async with fleet(self.conn_id) as shared, Display(self, pollers) as display:
-                chronicle = Chronicle(self, len(pollers))
-                await shared.serve(Wait(pollers, self._goal, chronicle, display, offset, self.account))
+            chronicle = Chronicle(self, len(pollers))
+            wait = Wait(pollers, self._goal, chronicle, offset, at, self.account)
+            async with fleet(self.conn_id) as shared, Display(self, wait.progress) as wait.display:
+                await shared.serve(wait)
         return [poller.event for poller in pollers if poller.event is not None]
 
     def _pollers(self, job_ids: list[str], now: float) -> list[JobPoller]:
@@ -209,6 +211,7 @@ class BatchJobTrigger(BaseTrigger):
             "not_before": self.not_before,
             "told": self.told,
             "looked": True,
+            "polled_at": self.started_at,
             "words": self.words,
         }
         return [

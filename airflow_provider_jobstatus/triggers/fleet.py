@@ -23,6 +23,7 @@ from airflow_provider_jobstatus.triggers.jobs import Job, durations_of
 from airflow_provider_jobstatus.triggers.lists import Lists
 from airflow_provider_jobstatus.triggers.questions import Questions
 from airflow_provider_jobstatus.triggers.reading import ListReader
+from airflow_provider_jobstatus.triggers.rounds import join, leave
 from airflow_provider_jobstatus.triggers.schedule import TURN, Schedule
 from airflow_provider_jobstatus.triggers.wait import Wait
 
@@ -87,9 +88,12 @@ class Fleet:
             if (hook := self._access.hook) is not None:
                 self._lists.place(job, hook, at)
             self._put(job)
+        wait.listed = self._read_of
+        join(wait)
         try:
             await wait.over
         finally:
+            leave(wait)
             for job_id in {poller.job_id for poller in wait.pollers}:
                 if (known := self._jobs.get(job_id)) is not None:
                     known.leave(wait)
@@ -99,6 +103,13 @@ class Fleet:
     def busy(self) -> bool:
         """Whether an answer of the vendor or of Airflow is under way."""
         return self._questions.under_way > 0
+
+    def _read_of(self, job_id: str) -> tuple[float, float] | None:
+        """Return when the list that covers a job was read last, and is read next; None if none does."""
+        job = self._jobs.get(job_id)
+        if job is None or job.list is None or not job.covered:
+            return None
+        return job.list.read_at, job.list.due
 
     async def _close(self) -> None:
         """End what is under way and close the session."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -187,3 +188,71 @@ def test_of_many_jobs_each_tenth_end_is_told(jobs: int) -> None:
 
     assert len(log.lines) == (10 if jobs > FEW else 0)
     assert log.lines[-1:] == ([f"{jobs} of {jobs} jobs have ended"] if jobs > FEW else [])
+
+
+def signs(lines: list[Any]) -> list[str]:
+    """The lines that say that a wait goes on."""
+    return [line["event"] for line in lines if line["event"].startswith("Still waiting for ")]
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_wait_gives_a_sign_of_life_after_ten_minutes_and_then_hourly(
+    mode: str, store: bool, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=[at(1)] * 30 + ["complete"])
+
+    run(arguments(poke_interval=300), mode, fake_time, store=store)
+
+    assert len(signs(lines)) == 3
+    assert all("site/job: 'processing' (1 %" in line and "no errors" in line for line in signs(lines))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_outage_gives_a_sign_each_ten_minutes(
+    mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=[at(1)] * 3 + [DOWN])
+
+    with pytest.raises(PollingFailed):
+        run(arguments(max_outage=3600), mode, fake_time)
+
+    told = [line for line in signs(lines) if "no usable answer since" in line]
+    # A worker says so when it looks, which in an outage is each five minutes at last.
+    assert 4 <= len(told) <= 6
+    errors = [int(line.partition(" errors in a row")[0].rpartition(" ")[2]) for line in told]
+    assert errors == sorted(set(errors))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("jobs", [9, FEW + 1])
+def test_a_sign_of_many_jobs_is_one_line_also_where_a_list_is_read_for_them(
+    jobs: int, mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    ids = [f"site/job-{number}" for number in range(jobs)]
+    for job_id in ids:
+        # Far from its end for as long as the wait lasts.
+        sandbox.put_job("ruler", job_id, script=[at(1)])
+
+    with pytest.raises(JobTimedOut):
+        run(arguments(*ids, poke_interval=300, timeout=75 * 60), mode, fake_time)
+
+    # The first look of more than a few has a line, too; that of a deferred wait has another.
+    first = [line for line in signs(lines) if f"{jobs} of {jobs} jobs: 0 done, {jobs} running" in line]
+    assert len(first) == 2 + (jobs > FEW and mode != "deferred")
+
+
+def test_a_sign_says_when_the_list_was_read_last_that_polls_for_a_wait(
+    sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    ids = [f"site/job-{number}" for number in range(9)]
+    for job_id in ids:
+        sandbox.put_job("ruler", job_id, script=[at(1)])
+    began = fake_time.now
+
+    with pytest.raises(JobTimedOut):
+        run(arguments(*ids, timeout=20 * 60), "deferred", fake_time)
+
+    (line,) = signs(lines)
+    last = datetime.fromisoformat(line.partition("last poll ")[2].partition(";")[0]).timestamp()
+    assert began + 530 < last <= began + 670

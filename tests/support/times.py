@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from airflow_provider_jobstatus.operators import download
 from airflow_provider_jobstatus.sensors import wait as sensors
-from airflow_provider_jobstatus.triggers import access, alarm, fleet, questions, reading
+from airflow_provider_jobstatus.triggers import access, alarm, display, fleet, questions, reading, rounds
 from airflow_provider_jobstatus.triggers import batch_job as triggers
 
 #: Tasks in which triggers run: what a triggerer would cancel.
@@ -22,6 +23,19 @@ def even_first_polls(job_ids: list[str], started_at: float, latest: float, inter
     """The first poll of the last job comes exactly at ``latest``, those of the others evenly before."""
     early = min(max(latest - started_at - 5.0, 0.0), interval)
     return [latest - (1 - number / len(job_ids)) * early for number in range(1, len(job_ids) + 1)]
+
+
+@dataclass(order=True)
+class Timer:
+    """What rings at a point in time, unless it is cancelled."""
+
+    due: float
+    ring: Callable[[], None] = field(compare=False)
+    cancelled: bool = field(default=False, compare=False)
+
+    def cancel(self) -> None:
+        """Do not ring."""
+        self.cancelled = True
 
 
 class FakeTime:
@@ -40,15 +54,17 @@ class FakeTime:
         self.woken: list[float] = []
         self.limit: float | None = None
         self._on_advance = on_advance
+        self._timers: list[Timer] = []
 
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put this time in the place of the real one wherever our code waits."""
         monkeypatch.setattr(sensors, "steady_clock", lambda: lambda: self.now)
         monkeypatch.setattr(triggers, "epoch_offset", lambda: 0.0)
         monkeypatch.setattr(sensors, "sleep", self.sleep)
-        for module in (triggers, access, alarm, fleet, questions, reading):
+        for module in (triggers, access, alarm, display, fleet, questions, reading, rounds):
             monkeypatch.setattr(module, "monotonic", lambda: self.now)
         monkeypatch.setattr(alarm, "call_later", self.alarm)
+        monkeypatch.setattr(rounds, "call_later", self.timer)
         monkeypatch.setattr(triggers, "first_polls", even_first_polls)
         monkeypatch.setattr(download.time, "sleep", self.sleep)
 
@@ -66,6 +82,11 @@ class FakeTime:
     def alarm(self, seconds: float, ring: Callable[[], None], context: Any) -> asyncio.Task[None]:
         """Set an alarm in the triggerer."""
         return asyncio.get_running_loop().create_task(self._ring(seconds, ring))
+
+    def timer(self, seconds: float, ring: Callable[[], None], context: Any) -> Timer:
+        """Set a timer in the triggerer that rings on the way, and lets no time pass."""
+        self._timers.append(Timer(self.now + seconds, ring))
+        return self._timers[-1]
 
     async def _ring(self, seconds: float, ring: Callable[[], None]) -> None:
         """
@@ -85,6 +106,11 @@ class FakeTime:
             return
         if seconds:
             self.on_pause(seconds)
+            while timer := min((each for each in self._timers if each.due <= due), default=None):
+                self._timers.remove(timer)
+                self.advance_to(timer.due)
+                if not timer.cancelled:
+                    timer.ring()
             self.advance_to(due)
             self.woken.append(due)
         ring()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,13 +18,16 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.chronicle import FEW
+from airflow_provider_jobstatus.core.clock import in_utc
+from airflow_provider_jobstatus.core.errors import TransportError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.progress import KEY, summary
-from airflow_provider_jobstatus.core.wait import WaitPlan, digest
+from airflow_provider_jobstatus.core.progress import KEY, final_summary, summary
+from airflow_provider_jobstatus.core.wait import JobEvent, Outcome, WaitPlan, digest
+from airflow_provider_jobstatus.exceptions import JobFailed
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sensors import wait as sensors
+from airflow_provider_jobstatus.sensors import progress as sensors
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers import display as module
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
@@ -72,21 +76,18 @@ class Page:
                 self._under_way -= 1
 
 
-class Pauses:
-    """Sleeps of displays, which end when the test says so; those between two displays' writes at once."""
+class Clock:
+    """The monotonic clock of displays, which their pauses move on."""
 
     def __init__(self) -> None:
-        self.asked: list[float] = []
-        self._over = asyncio.Semaphore(0)
+        self.now = 1000.0
 
-    async def __call__(self, seconds: float) -> None:
-        if seconds == MIN_PAUSE_OF_ALL:
-            return
-        self.asked.append(seconds)
-        await self._over.acquire()
+    def __call__(self) -> float:
+        return self.now
 
-    def end(self) -> None:
-        self._over.release()
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -99,10 +100,11 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
-    pauses = Pauses()
-    monkeypatch.setattr(module, "sleep", pauses)
-    return pauses
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "monotonic", clock)
+    monkeypatch.setattr(module, "sleep", clock.sleep)
+    return clock
 
 
 def trigger(*job_ids: str, now: float = 0.0, with_task: bool = True, told: int = 0) -> BatchJobTrigger:
@@ -122,19 +124,28 @@ def saw(poller: JobPoller, progress: int, state: JobState = JobState.RUNNING) ->
     poller.observe(JobStatus(poller.job_id, "ruler", state, "processing", progress=progress), 60.0)
 
 
+def display_of(waiting: list[JobPoller]) -> Display:
+    return Display(trigger(*(poller.job_id for poller in waiting)), lambda at: summary(waiting, at))
+
+
 async def until(happened: Any) -> None:
     while not happened():  # noqa: ASYNC110 - also of what another thread does
         await asyncio.sleep(0.001)
 
 
-def test_it_writes_what_is_known_of_each_of_a_few_jobs(page: Page, pauses: Pauses) -> None:
+async def all_written() -> None:
+    """Wait until no display of this loop wants to write."""
+    await until(lambda: (queue := module._queues.get(asyncio.get_running_loop())) is None or not queue._task)
+
+
+def test_it_writes_what_is_known_of_each_of_a_few_jobs(page: Page, clock: Clock) -> None:
     waiting = pollers(2)
 
     async def show() -> None:
-        async with Display(trigger("job-0", "job-1"), waiting) as display:
+        async with display_of(waiting) as display:
             saw(waiting[0], 40)
-            display.changed()
-            await until(lambda: pauses.asked)
+            display.changed(clock.now)
+            await all_written()
 
     asyncio.run(show())
 
@@ -145,51 +156,113 @@ def test_it_writes_what_is_known_of_each_of_a_few_jobs(page: Page, pauses: Pause
     assert threading.main_thread() not in page.threads
 
 
-def test_of_many_jobs_it_writes_how_many_have_ended() -> None:
+def test_of_many_jobs_it_writes_how_many_have_ended_and_until_when_it_holds() -> None:
     waiting = pollers(FEW + 1)
     saw(waiting[0], 100, JobState.SUCCEEDED)
+    saw(waiting[1], 20)
+    waiting[2].observe(TransportError("away", vendor="ruler"), 60.0)
+    waiting[3].leave()
 
-    assert summary(waiting) == {"ended": 1, "jobs": FEW + 1}
+    assert summary(waiting, 61.0) == {
+        "jobs": FEW + 1,
+        "ended": 1,
+        "in_trouble": 1,
+        "as_of": "1970-01-01T00:01:01+00:00",
+        "next_poll_at": "1970-01-01T00:01:01+00:00",  # of those that are late
+        "deadline_at": "1970-01-01T02:00:00+00:00",
+    }
 
 
-def test_it_writes_only_a_change_and_pauses_after_each_look(page: Page, pauses: Pauses) -> None:
+def test_what_is_polled_by_a_list_is_polled_when_the_list_is_read() -> None:
+    waiting = pollers(2)
+
+    value = summary(waiting, 61.0, lambda poller: (30.0, 90.0 if poller is waiting[1] else 100.0))
+
+    assert value["next_poll_at"] == "1970-01-01T00:01:30+00:00"
+
+
+def test_of_a_wait_that_is_over_the_numbers_are_final() -> None:
+    events = [
+        JobEvent("a", Outcome.FINISHED, JobStatus("a", "ruler", JobState.FAILED, "failed")),
+        JobEvent("b", Outcome.TIMED_OUT, JobStatus("b", "ruler", JobState.RUNNING, "processing")),
+        JobEvent("c", Outcome.LEFT),
+    ]
+
+    value = final_summary(events, 7.0)
+
+    assert (value["ended"], value["jobs"], value["as_of"]) == (1, 3, "1970-01-01T00:00:07+00:00")
+    assert (value["next_poll_at"], value["deadline_at"], value["in_trouble"]) == (None, None, 0)
+    assert [status and status["state"] for status in value["status"].values()] == ["failed", "running", None]
+
+
+def test_it_writes_only_a_change_and_once_a_minute(page: Page, clock: Clock) -> None:
     (poller,) = waiting = pollers()
+    written = []
 
     async def show() -> None:
-        async with Display(trigger("job-0"), waiting) as display:
-            for look, progress in enumerate([1, 1, 2, 2, 3], 1):
+        async with display_of(waiting) as display:
+            for progress in [1, 1, 2, 3, 4]:
                 saw(poller, progress)
                 # However often something happens meanwhile.
                 for _ in range(20):
-                    display.changed()
-                await until(lambda: len(pauses.asked) == look)  # noqa: B023 - awaited here
-                pauses.end()
+                    display.changed(clock.now)
+                await all_written()
+                clock.now += MIN_PAUSE / 2
+                display.visit(clock.now, due=False)
+                await all_written()
+                written.append(len(page.written))
 
     asyncio.run(show())
 
-    assert [value["status"]["job-0"]["progress"] for value in page.written] == [1, 2, 3]
-    assert set(pauses.asked) == {MIN_PAUSE}
+    assert [value["status"]["job-0"]["progress"] for value in page.written] == [1, 3]
+    assert written == [1, 1, 1, 2, 2]
 
 
-def test_a_wait_writes_no_more_after_some_failures(page: Page, pauses: Pauses) -> None:
-    page.trouble = RuntimeError("the API server is away")
-    (poller,) = waiting = pollers()
+def test_with_a_sign_of_life_it_writes_though_nothing_has_changed(page: Page, clock: Clock) -> None:
+    waiting = pollers()
 
     async def show() -> None:
-        async with Display(trigger("job-0"), waiting) as display:
-            for look in range(1, MAX_FAILURES + 1):
-                saw(poller, look)
-                display.changed()
-                await until(lambda: len(pauses.asked) == look)  # noqa: B023 - awaited here
-                pauses.end()
-            page.trouble = None
-            saw(poller, 99)
-            display.changed()
-            await asyncio.sleep(0.01)
+        async with display_of(waiting) as display:
+            for due in (True, False, True):
+                clock.now += 3600
+                display.visit(clock.now, due)
+                await all_written()
 
     asyncio.run(show())
 
-    assert len(page.written) == MAX_FAILURES
+    assert [value["as_of"] for value in page.written] == [
+        "1970-01-01T01:16:40+00:00",
+        "1970-01-01T03:16:40+00:00",
+    ]
+
+
+def test_a_wait_writes_no_more_changes_after_some_failures_until_a_sign_of_life_is_written(
+    page: Page, clock: Clock
+) -> None:
+    page.trouble = RuntimeError("the API server is away")
+    (poller,) = waiting = pollers()
+    written = []
+
+    async def show() -> None:
+        async with display_of(waiting) as display:
+            for look in range(1, MAX_FAILURES + 3):
+                saw(poller, look)
+                display.changed(clock.now)
+                await all_written()
+                clock.now += MIN_PAUSE
+            written.append(len(page.written))
+            page.trouble = None
+            display.visit(clock.now, due=True)
+            await all_written()
+            clock.now += MIN_PAUSE
+            saw(poller, 99)
+            display.changed(clock.now)
+            await all_written()
+
+    asyncio.run(show())
+
+    assert written == [MAX_FAILURES]
+    assert len(page.written) == MAX_FAILURES + 2
 
 
 @pytest.mark.parametrize("trouble", [RuntimeError("away"), KeyError("a fault of somebody's")], ids=str)
@@ -224,19 +297,20 @@ def test_writes_that_hang_delay_no_wait_and_are_one_at_a_time(
     assert page.most == 1
 
 
-def test_no_wait_writes_after_its_end(page: Page, pauses: Pauses) -> None:
+def test_no_wait_writes_after_its_end_and_nothing_is_left_after_the_last(page: Page, clock: Clock) -> None:
     page.may_write.clear()
     shown, hidden = pollers(2)
 
     async def one_after_the_other() -> None:
-        async with Display(trigger("job-0"), [shown]) as display:
-            display.changed()
+        async with display_of([shown]) as display:
+            display.changed(clock.now)
             await until(page.reached.is_set)
-            async with Display(trigger("job-1"), [hidden]) as queued:
-                queued.changed()
+            async with display_of([hidden]) as queued:
+                queued.changed(clock.now)
                 await asyncio.sleep(0.01)
-            page.may_write.set()
-            await until(lambda: pauses.asked)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        page.may_write.set()
+        await until(lambda: page.written)
 
     asyncio.run(one_after_the_other())
 
@@ -279,23 +353,51 @@ def test_a_fault_of_an_xcom_backend_of_somebodys_own_fails_no_task(
     assert run_deferred(waits, {"ti": Foreign()}, fake_time)["state"] == "succeeded"
 
 
+class Recording(TaskInstance):
+    """Remembers every progress that is pushed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[Any] = []
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        super().xcom_push(key, value)
+        if key == KEY:
+            self.shown.append(self.xcoms[key])
+
+
+@pytest.mark.parametrize("end", ["complete", "failed"])
 @pytest.mark.parametrize("later_too", [True, False])
-def test_the_worker_shows_what_its_first_look_saw_if_the_trigger_can_go_on_with_it(
-    later_too: bool, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+def test_the_worker_shows_what_it_saw_first_and_the_end_if_the_trigger_can_go_on_with_it(
+    later_too: bool, end: str, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensors, "trigger_can_write", lambda: later_too)
-    sandbox.put_job("ruler", "site/job", script=["processing"] * 3 + ["complete"])
+    sandbox.put_job("ruler", "site/job", script=["processing"] * 3 + [end])
     seen = RulerHook("ruler_default").job_status("site/job")
-    context: Any = {"ti": TaskInstance()}
-
-    run_deferred(
-        BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id="site/job", deferrable=True),
-        context,
-        fake_time,
+    context: Any = {"ti": Recording()}
+    began = fake_time.now
+    waits = BatchJobSensor(
+        task_id="wait", conn_id="ruler_default", job_id="site/job", deferrable=True, timeout=7200
     )
 
-    shown = {"ended": 0, "jobs": 1, "status": {"site/job": seen.as_dict()}}
-    assert context["ti"].xcoms == ({KEY: shown} if later_too else {})
+    with nullcontext() if end == "complete" else pytest.raises(JobFailed):
+        run_deferred(waits, context, fake_time)
+
+    first, final = context["ti"].shown if later_too else ({}, {})
+    if later_too:
+        assert first == {
+            "jobs": 1,
+            "ended": 0,
+            "in_trouble": 0,
+            "as_of": in_utc(began),
+            "next_poll_at": in_utc(began + 60),
+            "deadline_at": in_utc(began + 7200),
+            "status": {"site/job": seen.as_dict()},
+        }
+        assert (final["ended"], final["status"]["site/job"]["vendor_status"]) == (1, end)
+        assert (final["next_poll_at"], final["deadline_at"]) == (None, None)
+    else:
+        assert context["ti"].shown == []
 
 
 @pytest.mark.parametrize(
@@ -340,31 +442,28 @@ def test_nothing_is_written_where_airflow_mixes_up_replies(
         _compat.trigger_can_write.cache_clear()
 
 
-def test_the_more_wait_the_more_seldom_each_writes(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    written, asleep = [], []
+def test_the_more_wait_the_more_seldom_each_writes_and_a_change_needs_not_wait_for_all_signs(
+    page: Page, clock: Clock
+) -> None:
+    waiting = pollers(40)
+    began = clock.now
 
-    async def sleep(seconds: float) -> None:
-        if seconds == MIN_PAUSE_OF_ALL:
-            written.append(len(page.written))
-            # Long enough for others to write, if they could.
-            for _ in range(20):
-                await asyncio.sleep(0)
-        else:
-            asleep.append(seconds)
-            await asyncio.sleep(3600)
-
-    monkeypatch.setattr(module, "sleep", sleep)
-
-    async def show(count: int) -> None:
-        displays = [Display(trigger(f"job-{number}"), pollers()) for number in range(count)]
-        for display in displays:
-            display.changed()
-        await until(lambda: len(asleep) == count)
+    async def show() -> None:
+        displays = [display_of([poller]) for poller in waiting]
+        for display in displays[:30]:
+            display.visit(clock.now, due=True)
+        for display in displays[30:]:
+            display.changed(clock.now)
+        await all_written()
         for display in displays:
             await display.__aexit__()
 
-    asyncio.run(show(40))
+    asyncio.run(show())
 
+    order = [int(next(iter(value["status"])).removeprefix("job-")) for value in page.written]
+    assert sorted(order) == list(range(40))
+    assert [number for number in order if number < 30] == list(range(30))
+    # By turns, for as long as there are some of both kinds.
+    assert sum(number >= 30 for number in order[:20]) == 10
     # After each write, and before the next, a pause of all.
-    assert written == list(range(1, 41))
-    assert asleep == [MIN_PAUSE] * 40
+    assert clock.now - began >= 39 * MIN_PAUSE_OF_ALL
