@@ -158,7 +158,7 @@ class JobPoller(Timetable):
 
         Ends the wait if the deadline comes while the vendor still wants to be left alone.
         """
-        if now >= self.plan.deadline_at and now < self.not_before:
+        if self.plan.deadline_at - SAME_POINT <= now < self.not_before:
             self._time_out()
             return False
         return True

@@ -265,7 +265,7 @@ class WorkerWait:
         if self._plan.adaptive and not self._matters(self._goal):
             # Each poke asks about all jobs, and the last of them to end is the one that matters.
             at = min(max(due), self._plan.next_point(self._now()))
-        at = max(at, max(poller.not_before for poller in waiting))
+        at = min(max(at, *(poller.not_before for poller in waiting)), self._plan.deadline_at)
         raise AirflowRescheduleException(datetime.fromtimestamp(at, UTC))  # type: ignore[no-untyped-call]
 
 

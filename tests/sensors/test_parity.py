@@ -173,6 +173,28 @@ def test_every_mode_ends_alike(
         assert end is wanted
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"http": 429, "headers": {"Retry-After": "3000"}},
+        {"http": 503, "headers": {"Retry-After": "900"}},
+        {"status": "processing", "headers": {"Retry-After": "700"}},
+    ],
+    ids=["429", "503", "200"],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_vendor_that_wants_to_be_left_alone_puts_off_no_deadline(
+    mode: str, answer: dict[str, Any], sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    sandbox.put_job("ruler", "site/job", script=["processing", answer])
+    began = fake_time.now
+
+    arguments = {"conn_id": "ruler_default", "job_id": "site/job", "poke_interval": 30, "timeout": 300}
+    assert outcome(lambda: run(arguments, mode, fake_time)) is JobTimedOut
+
+    assert fake_time.now - began == pytest.approx(300, abs=1)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_several_jobs_give_their_results_in_order(mode: str, sandbox: Sandbox, fake_time: FakeTime) -> None:
     for name, script in {"a": ["processing", "processing", "complete"], "b": ["partialcomplete"]}.items():
