@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from string import ascii_lowercase, ascii_uppercase
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from airflow_provider_jobstatus.core.text import MAX_INT, STORED_TEXT_LIMIT, cle
 
 #: Keys of :attr:`JobStatus.counts`.
 COUNT_KEYS = ("total", "processed", "succeeded", "failed")
+
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class JobState(StrEnum):
@@ -157,7 +160,8 @@ class Listing:
 
 class StatusTable:
     """
-    A vendor's words and what they mean. Words are compared without case and surrounding white space.
+    A vendor's words and what they mean. Words are compared without the case of ASCII letters and without
+    surrounding white space: what else Unicode takes for the same letter is another word.
 
     :param words: vendor word to state.
     """
@@ -175,7 +179,7 @@ class StatusTable:
 
     @staticmethod
     def _key(word: str) -> str:
-        return word.strip().casefold()
+        return word.strip().translate(_SMALL)
 
 
 def text_or_none(value: object) -> str | None:

@@ -16,6 +16,7 @@ Quirks
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -31,6 +32,9 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 _DATA_QUALITY = "data-quality/"
 #: Codes of the error for a job that does not exist, by status.
 _UNKNOWN = {400: "INVALID_REQUEST", 404: "NOT_FOUND"}
+#: What its errors consist of; and of what the message of that one tells, as any server has such a code.
+_ERROR_KEYS = frozenset({"code", "message", "details"})
+_ABOUT_A_JOB = re.compile(r"\b(?:batch|job|resource)", re.IGNORECASE)
 
 
 class AftercareHook(BatchJobHook):
@@ -89,12 +93,15 @@ class AftercareHook(BatchJobHook):
         request = self.request("GET", f"/coding/{uuid.UUID(int=0)}", outline=self._outline)
         response: Response = yield request
         error = json_object(response.body)
-        if error.get("code") == _UNKNOWN.get(response.status, ...) and isinstance(error.get("message"), str):
+        own = error.get("code") == _UNKNOWN.get(response.status, ...) and error.keys() <= _ERROR_KEYS
+        if own and _ABOUT_A_JOB.search(str(error.get("message"))):
             return "Aftercare accepts the key"
         raise self.foreign(
             request,
             response,
-            'Aftercare\'s error for an unknown job: 404 with {"code": "NOT_FOUND", "message": "..."}',
+            "Aftercare's error for an unknown job: 404 with "
+            '{"code": "NOT_FOUND", "message": "Batch job not found"} (if this is Aftercare with another '
+            "message, the key was accepted, and waits work)",
         )
 
     def is_own_error(self, response: Response) -> bool:

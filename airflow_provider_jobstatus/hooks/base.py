@@ -181,13 +181,16 @@ class BatchJobHook(CallingHook):
         """
         Return a reply's status word.
 
-        :raises UnexpectedResponse: there is none, or one that cannot be shown as it is: cleaned, it might
-            become a word that the vendor did not say.
+        :raises UnexpectedResponse: there is none, an empty one, or one that cannot be shown as it is:
+            cleaned, it might become a word that the vendor did not say.
         """
         if not isinstance(word, str):
             raise unexpected(request, "answered without a status word")
         if clean(word) != word.strip():
             raise unexpected(request, f"answered a status that is no word: {clean(word, 80)!r}")
+        if not word.strip():
+            empty = f"''; extra 'statuses' of connection {self.conn_id!r} cannot explain an empty one"
+            raise unexpected(request, f"answered the unknown status {empty}")
         return word.strip()
 
     def read_state(self, request: Request, word: object) -> tuple[str, JobState]:

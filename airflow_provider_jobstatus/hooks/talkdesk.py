@@ -20,7 +20,9 @@ Quirks
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -39,6 +41,10 @@ MAX_ADDRESSES = 2
 PAGE_SIZE = 200
 #: Pages of a list that are read; a longer one costs more than it saves.
 MAX_PAGES = 10
+
+#: What Talkdesk's errors consist of, and what their codes look like in practice.
+_ERROR_KEYS = frozenset({"code", "message", "description", "fields"})
+_CODE = re.compile(r"\d{7}", re.ASCII)
 
 
 class TalkdeskHook(TalkdeskStatus):
@@ -117,15 +123,15 @@ class TalkdeskHook(TalkdeskStatus):
         """
         request = self.request("GET", f"/data/reports/calls/jobs/{uuid.UUID(int=0)}")
         response: Response = yield request
-        error = json_object(response.body)
-        # One page leaves out the message, another the description.
-        told = error.get("message", error.get("description"))
-        if response.status in (400, 404) and isinstance(error.get("code"), str) and isinstance(told, str):
+        if response.status in (400, 404) and _is_full_error(json_object(response.body)):
             return "Talkdesk accepts the credentials"
         raise self.foreign(
             request,
             response,
-            'Talkdesk\'s error for a job that does not exist: 404 with {"code": "...", "message": "..."}',
+            "Talkdesk's error for a job that does not exist: 404 with "
+            '{"code": "...", "message": "...", "description": "...", "fields": []}, where a code of seven '
+            "digits and a message are enough (its codes are on no page: if this is Talkdesk all the same, "
+            "the credentials were accepted, and waits work)",
         )
 
     def is_own_error(self, response: Response) -> bool:
@@ -172,6 +178,18 @@ class TalkdeskHook(TalkdeskStatus):
             reason = f"gave {MAX_ADDRESSES} signed addresses, and the storage refused each"
             raise unexpected(request, f"{reason}, the last with {response.status}", response.status)
         return expect_file(stored, shown, self.auth.secrets)
+
+
+def _is_full_error(error: Mapping[str, object]) -> bool:
+    """
+    Return whether an error is Talkdesk's and not any server's with a ``code`` and a ``message``.
+
+    One page leaves out the message, another the description.
+    """
+    code, told = error.get("code"), error.get("message", error.get("description"))
+    if not isinstance(code, str) or not isinstance(told, str) or not error.keys() <= _ERROR_KEYS:
+        return False
+    return bool(_CODE.fullmatch(code)) or not error.keys() <= {"code", "message"}
 
 
 def _may_have_expired(response: Response) -> bool:

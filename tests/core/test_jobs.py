@@ -135,11 +135,18 @@ def test_a_status_is_described_in_one_line(facts: dict[str, Any], text: str) -> 
 
 
 def test_words_are_known_whatever_their_case_and_the_space_around_them() -> None:
-    table = StatusTable({"Complete": JobState.SUCCEEDED, "STRASSE": JobState.FAILED})
+    table = StatusTable({"Complete": JobState.SUCCEEDED, "Überfällig": JobState.FAILED})
     assert table.state(" COMPLETE\n") is JobState.SUCCEEDED
-    assert table.state("straße") is JobState.FAILED
+    assert table.state("ÜbERFäLLIG") is JobState.FAILED
     assert table.state("completed") is None
     assert table.state("") is None
+
+
+@pytest.mark.parametrize(
+    "word", ["pa\u017f\u017fed OK", "pa\u00dfed OK", "Passed O\u212a", "\uff30assed OK", "passed \u00f2k"]
+)
+def test_a_word_in_other_letters_is_another_word(word: str) -> None:
+    assert StatusTable({"Passed OK": JobState.SUCCEEDED}).state(word) is None
 
 
 def test_a_users_words_win_over_the_vendors_and_leave_its_table_alone() -> None:

@@ -40,6 +40,15 @@ OTHERS: dict[str, object] = {
     "JSON:API": {"errors": [{"status": "404", "code": "not_found", "title": "Not found"}]},
     "a code alone": {"code": "NOT_FOUND"},
     "codes that are none": {"code": None, "message": None, "description": None},
+    "WordPress": {"code": "rest_no_route", "message": "No route was found", "data": {"status": 404}},
+    "WooCommerce": {"code": "1234567", "message": "No route was found", "data": {"status": 404}},
+    "restify": {"code": "ResourceNotFound", "message": "/data/reports does not exist"},
+    "a Chinese gateway": {"code": "404", "message": "There is no api match"},
+    "Supabase": {"code": "NOT_FOUND", "message": "Requested function was not found"},
+    "Supabase for a 400": {"code": "INVALID_REQUEST", "message": "Malformed path"},
+    "Strapi": {"code": "NOT_FOUND", "message": "no such batch", "name": "NotFoundError"},
+    "a code in other digits": {"code": "\u0661\u0661\u0661\u0661\u0661\u0661\u0661", "message": "no"},
+    "a message that is none": {"code": "NOT_FOUND", "message": None},
     "an empty envelope": {"response": {}},
     "an empty error": {"response": {"error": {}}},
     "an error of another API": {"response": {"error": {"id": 7, "name": "X", "message": "no"}}},
@@ -90,19 +99,26 @@ def test_the_message_says_what_is_expected_and_asks_for_the_base_url(vendor: str
     assert str(caught.value).endswith(f"Is the base URL that of {made.hook_name}?")
 
 
-#: Aftercare's and Talkdesk's errors have the same form.
-OWN = {
-    "aftercare": {"code": "NOT_FOUND", "message": "no"},
-    "questionpro": {"response": {"error": {"id": "1040", "name": "NOT_FOUND", "message": "no"}}},
+OWN: dict[str, list[object]] = {
+    "aftercare": [
+        {"code": "NOT_FOUND", "message": "Batch job not found"},
+        {"code": "NOT_FOUND", "message": "Requested resource not found", "details": {"batchJobId": "?"}},
+    ],
+    "questionpro": [{"response": {"error": {"id": "1040", "name": "NOT_FOUND", "message": "no"}}}],
+    "talkdesk": [
+        {"code": "0540404", "message": "Job not found"},
+        {"code": "0540404", "description": "Job not found"},
+        {"code": "unknown_job", "message": "no", "description": "no such job", "fields": []},
+        {"code": "unknown_job", "message": "no", "fields": [{"name": "id", "description": "unknown"}]},
+    ],
 }
 
 
-@pytest.mark.parametrize(
-    ("vendor", "other"),
-    [("aftercare", "questionpro"), ("questionpro", "aftercare"), ("talkdesk", "questionpro")],
-)
-def test_one_vendors_error_is_not_anothers(vendor: str, other: str) -> None:
-    flow = hook(vendor).ping_flow()
-    next(flow)
-    with pytest.raises(VendorError):
-        flow.send(Response(404, {}, json.dumps(OWN[other]).encode()))
+@pytest.mark.parametrize("vendor", OWN)
+def test_a_vendors_own_error_is_green_for_it_and_red_for_the_others(vendor: str) -> None:
+    for other, errors in OWN.items():
+        for error in errors:
+            flow = hook(vendor).ping_flow()
+            next(flow)
+            with pytest.raises(StopIteration if vendor == other else VendorError):
+                flow.send(Response(404, {}, json.dumps(error).encode()))

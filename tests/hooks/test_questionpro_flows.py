@@ -119,6 +119,12 @@ def test_trap_a_number_is_a_status_of_another_kind_of_batch(word: Any) -> None:
         status_of({"response": {}})
 
 
+@pytest.mark.parametrize("word", ["", " ", "\n\t"])
+def test_an_empty_word_is_no_status_that_goes_on(word: str) -> None:
+    with pytest.raises(UnexpectedResponse, match="unknown status ''"):
+        status_of(batch(status=word))
+
+
 @pytest.mark.parametrize("body", [PAGE, b"", b" ", b"null", b"[]", b"7", b'{"response": NaN}', b"\xff"])
 def test_a_body_that_is_no_json_object_is_no_status(body: bytes) -> None:
     with pytest.raises(UnexpectedResponse) as caught:
