@@ -111,8 +111,12 @@ class Budget:
             f"is looked at every {jobs / self.rate.per_second:.0f} s instead of every {interval:g} s"
         )
 
-    def refusal(self, now: float) -> ApiError | None:
-        """Return what to tell those who want to ask while the vendor wants to be left alone, if it does."""
+    def refusal(self, now: float, conn_id: str) -> ApiError | None:
+        """
+        Return what to tell those who want to ask while the vendor wants to be left alone, if it does.
+
+        :param conn_id: of the connection that they wait on: others may hold the same key.
+        """
         if self._stopped_by is None or now >= self._stopped_until:
             return None
         error = self._stopped_by
@@ -123,7 +127,7 @@ class Budget:
         )
         refusal.retry_after = self._stopped_until - now
         refusal.asked = False
-        refusal.conn_id = error.conn_id
+        refusal.conn_id = conn_id
         if isinstance(refusal, RateLimited) and isinstance(error, RateLimited):
             refusal.spent = error.spent
         return refusal

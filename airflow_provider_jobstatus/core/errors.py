@@ -21,9 +21,10 @@ exception (which may hold the whole URL).
 
 from __future__ import annotations
 
+import copy
 import copyreg
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from airflow_provider_jobstatus.core.text import TEXT_LIMIT, clean
 
@@ -71,6 +72,16 @@ class VendorError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive a copy and the way to another process: an exception's own way calls the constructor."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+    def seen_by(self, conn_id: str) -> Self:
+        """
+        Return a copy for somebody else who meets the same error, of which what is told later is his own.
+
+        :param conn_id: of his connection; empty if that is not known yet.
+        """
+        other = copy.copy(self)
+        other.conn_id = conn_id
+        return other
 
     def redact(self, secrets: Iterable[str]) -> None:
         """Take our own secrets out of the text, should the vendor have echoed one."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from copy import copy
 from http import HTTPStatus
 from typing import Any
 
@@ -85,12 +84,16 @@ class Refusals:
         told = {name: getattr(error, name) for name in names}
         return {"logins": self._logins, "at": self._last_at, "error": told}
 
-    def hold(self, job_id: str, at: float) -> AccessDenied | None:
-        """Return what to tell of a job instead of asking, or None if it may be asked about."""
+    def hold(self, job_id: str, at: float, conn_id: str) -> AccessDenied | None:
+        """
+        Return what to tell of a job instead of asking, or None if it may be asked about.
+
+        :param conn_id: of the connection that is waited on: others may hold the same key.
+        """
         refused = self._key or self._jobs.get(job_id)
         if refused is None or (not refused.probing and at >= refused.again_at - _SAME):
             return None
-        held = copy(refused.error)
+        held = refused.error.seen_by(conn_id)
         held.asked, held.retry_after = False, None
         if refused.error.retry_after and at < refused.again_at < math.inf:
             held.retry_after = refused.again_at - at

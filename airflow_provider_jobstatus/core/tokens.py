@@ -73,11 +73,14 @@ class TokenSlot:
     def failed(self, error: VendorError) -> None:
         """Remember why an exchange failed, for those who queue."""
         self._failures += 1
-        self._last_error = error
+        # Whose flow it ended in adds its own to it.
+        self._last_error = error.seen_by("")
 
     def failed_since(self, failures: int) -> VendorError | None:
         """Return why an exchange failed while somebody queued, so that not each of them tries it again."""
-        return self._last_error if self._failures > failures else None
+        if self._last_error is None or self._failures <= failures:
+            return None
+        return self._last_error.seen_by("")
 
     @property
     def token(self) -> str | None:

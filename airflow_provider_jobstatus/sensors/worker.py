@@ -98,7 +98,7 @@ class Vendor:
         except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
             reason = f"connection {self._conn_id!r} cannot be read ({type(error).__name__})"
             return TransportError(reason, vendor="Airflow")
-        if (held := self.refusals.hold(job_id, self._clock())) is not None:
+        if (held := self.refusals.hold(job_id, self._clock(), self._conn_id)) is not None:
             return held
         self.refusals.asks(job_id)
         answer: JobStatus | VendorError | SettingsError | None = None

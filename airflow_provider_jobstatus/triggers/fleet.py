@@ -166,11 +166,11 @@ class Fleet:
             listed.hungry.append(job)
             return None
         budget = self._access.budget
-        if (refusal := budget.refusal(at)) is not None:
+        if (refusal := budget.refusal(at, self._access.conn_id)) is not None:
             self._tell(job, refusal, None, at)
             return None
         refusals = self._access.refusals
-        if (held := refusals.hold(job.job_id, at)) is not None:
+        if (held := refusals.hold(job.job_id, at, self._access.conn_id)) is not None:
             self._tell(job, held, None, at)
             return None
         if budget.full(at - job.due):

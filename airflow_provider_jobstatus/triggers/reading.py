@@ -52,7 +52,9 @@ class ListReader:
         budget = self._access.budget
         if listed.reading or not listed.covered:
             self._schedule.drop(listed)
-        elif not listed.usable(at) or budget.refusal(at) is not None or self._access.refusals.of_key:
+        elif (
+            not listed.usable(at) or budget.refusal(at, self._access.conn_id) or self._access.refusals.of_key
+        ):
             self.do_without(listed, at)
         elif budget.full(at - listed.due):
             return self._questions.wait_for_room()

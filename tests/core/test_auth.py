@@ -407,3 +407,27 @@ def test_the_secrets_of_a_login_are_its_own_and_the_token_last_used() -> None:
     assert auth.secrets == ("password", "private key")
     converse(authorized(ask(get()), auth, BASE), ["t1", GOOD])
     assert auth.secrets == ("password", "private key", "t1")
+
+
+def test_a_login_that_failed_for_several_connections_names_to_each_its_own() -> None:
+    slot = TokenSlot(Clock())
+    conn_ids = ("first", "second", "third")
+    flows = [authorized(ask(get()), exchanged(slot), BASE, conn_id=conn_id) for conn_id in conn_ids]
+    for flow in flows:
+        next(flow)
+    failure: Any = AccessDenied("no login", vendor="vendor", status=401)
+    failure.login = True
+    slot.failed(failure)
+    caught = []
+    for flow in flows:
+        with pytest.raises(AccessDenied) as raised:
+            flow.throw(failure)
+        # What the vendor's hook adds is for this wait, and once.
+        raised.value.add("a hint")
+        caught.append(raised.value)
+        failure = slot.failed_since(0)
+
+    assert [error.conn_id for error in caught] == list(conn_ids)
+    assert [str(error).count("a hint") for error in caught] == [1, 1, 1]
+    assert all(error.login for error in caught)
+    assert slot.failed_since(1) is None

@@ -91,45 +91,57 @@ def test_retry_after_stops_the_key_and_nobody_else_asks_why() -> None:
     budget = Budget(Rate())
     budget.observe(error(RateLimited, 30.0), NOW)
 
-    refusal = budget.refusal(NOW + 10)
+    refusal = budget.refusal(NOW + 10, "mine")
     assert isinstance(refusal, RateLimited)
     assert refusal.retry_after == 20.0
     assert "was not asked" in str(refusal)
     # The same words for as long as it lasts, so that a wait writes one line.
-    assert str(budget.refusal(NOW + 29)) == str(refusal)
-    assert budget.refusal(NOW + 30) is None
+    assert str(budget.refusal(NOW + 29, "mine")) == str(refusal)
+    assert budget.refusal(NOW + 30, "mine") is None
+
+
+def test_what_stops_a_key_names_the_connection_of_the_wait_that_is_told() -> None:
+    budget = Budget(Rate())
+    stopped_by = error(RateLimited, 30.0)
+    stopped_by.conn_id = "theirs"
+    budget.observe(stopped_by, NOW)
+
+    refusal = budget.refusal(NOW, "ours")
+
+    assert refusal is not None
+    assert (refusal.conn_id, stopped_by.conn_id) == ("ours", "theirs")
 
 
 def test_a_shorter_wish_does_not_end_a_longer_one() -> None:
     budget = Budget(Rate())
     budget.observe(error(RateLimited, 30.0), NOW)
     budget.observe(error(ServerError, 5.0), NOW + 1)
-    assert budget.refusal(NOW + 29) is not None
+    assert budget.refusal(NOW + 29, "mine") is not None
 
 
 def test_503_with_retry_after_stops_the_key_and_is_an_outage() -> None:
     budget = Budget(Rate())
     budget.observe(error(ServerError, 30.0), NOW)
-    assert isinstance(budget.refusal(NOW + 1), ServerError)
+    assert isinstance(budget.refusal(NOW + 1, "mine"), ServerError)
 
 
 def test_a_refusal_that_names_a_time_is_a_limit_and_stops_the_key() -> None:
     budget = Budget(Rate())
     budget.observe(error(AccessDenied, 40.0), NOW)
-    refusal = budget.refusal(NOW + 39)
+    refusal = budget.refusal(NOW + 39, "mine")
     assert isinstance(refusal, AccessDenied)
     assert (refusal.retry_after, refusal.asked) == (1.0, False)
-    assert budget.refusal(NOW + 40) is None
+    assert budget.refusal(NOW + 40, "mine") is None
 
 
 def test_a_spent_licence_stops_the_key_until_it_is_to_be_seen_again() -> None:
     budget = Budget(Rate())
     budget.observe(error(RateLimited, spent=True), NOW)
-    refusal = budget.refusal(NOW + 1)
+    refusal = budget.refusal(NOW + 1, "mine")
     assert isinstance(refusal, RateLimited)
     assert refusal.spent
     assert refusal.retry_after == SPENT_PAUSE - 1
-    assert budget.refusal(NOW + SPENT_PAUSE) is None
+    assert budget.refusal(NOW + SPENT_PAUSE, "mine") is None
 
 
 def test_429_without_a_time_stops_the_key_for_ever_longer() -> None:
@@ -137,7 +149,7 @@ def test_429_without_a_time_stops_the_key_for_ever_longer() -> None:
     now, pauses = NOW, []
     for _ in range(8):
         budget.observe(error(RateLimited), now)
-        refusal = budget.refusal(now)
+        refusal = budget.refusal(now, "mine")
         assert refusal is not None
         assert refusal.retry_after is not None
         pauses.append(refusal.retry_after)
@@ -153,7 +165,7 @@ def test_429_without_a_time_stops_the_key_for_ever_longer() -> None:
 def test_other_answers_stop_nobody(answer: VendorError | None) -> None:
     budget = Budget(Rate())
     budget.observe(answer, NOW)
-    assert budget.refusal(NOW) is None
+    assert budget.refusal(NOW, "mine") is None
     assert not budget.full(LONG_IN_LINE)
 
 

@@ -293,3 +293,46 @@ def test_a_secret_and_a_login_may_change_during_a_wait(mode: str, time: Timed) -
 def test_the_account_is_stored_as_a_digest_that_tells_nothing(time: Timed) -> None:
     trigger = deferred(time, "job", account="0123456789abcdef")
     assert trigger.serialize()[1]["account"] == "0123456789abcdef"
+
+
+def _limited(received: Received, connection: socket.socket) -> None:
+    connection.sendall(reply(429, b'{"message": "no"}', headers={"Retry-After": "90"}))
+
+
+def _denied(received: Received, connection: socket.socket) -> None:
+    connection.sendall(reply(401, b'{"message": "no"}'))
+
+
+def _away(received: Received, connection: socket.socket) -> None:
+    connection.sendall(reply(503, b'{"message": "no"}'))
+
+
+@pytest.mark.parametrize("login", [True, False], ids=["login", "key"])
+@pytest.mark.parametrize("answer", [_limited, _denied, _away], ids=["limited", "denied", "away"])
+def test_whatever_is_shared_names_the_connection_of_the_wait_that_shows_it(
+    answer: Any, login: bool, time: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("ruler_one", "ruler_two", "ruler_six")
+    with RawServer(answer) as server:
+        value: dict[str, Any] = {"conn_type": "ruler", "host": f"{server.url}/v1", "password": "first-key"}
+        if login:
+            value |= {"login": "me", "extra": {"auth_url": f"{server.url}/login"}}
+        for name in names:
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(value))
+        plan = {"started_at": time.now, "first_poll_at": time.now + 5, "deadline_at": time.now + 300}
+        triggers = [
+            stored_and_loaded(
+                BatchJobTrigger(name, [f"site/{name}-{number}" for number in range(4)], 20.0, **plan)
+            )
+            for name in names
+        ]
+
+        async def together() -> list[Any]:
+            return await asyncio.gather(*map(first_event, triggers))
+
+        events = asyncio.run(together())
+
+    for name, trigger, event in zip(names, triggers, events, strict=True):
+        for end in unpack(event.payload, trigger.job_ids)[0]:
+            assert f"(connection {name!r})" in end.message
+            assert not any(f"(connection {other!r})" in end.message for other in names if other != name)
