@@ -1,4 +1,4 @@
-"""What is said when a wait is handed to the triggerer, and what that costs Airflow's database."""
+"""What is said when a wait is handed to Airflow: to the triggerer, or to a later poke."""
 
 from __future__ import annotations
 
@@ -16,6 +16,22 @@ from airflow_provider_jobstatus.core.wait import WaitPlan
 MYSQL_BYTES = 65_535
 #: What Airflow may add to the arguments before they are encrypted.
 _WRAPPING = 64
+
+#: Seconds between two pokes in reschedule mode below which Airflow's scheduler failed tasks when that was
+#: measured (docs/waiting.md).
+SAFE_RESCHEDULE = 60.0
+
+
+def reschedule_warning(poll_interval: float) -> str | None:
+    """Return what a person should know of the distance between two pokes in reschedule mode, if anything."""
+    if poll_interval >= SAFE_RESCHEDULE:
+        return None
+    return (
+        f"poke_interval is {poll_interval:g} s in reschedule mode. Airflow's scheduler may fail such a task "
+        "without a line in its log, if the next poke is queued before the end of the one before has been seen: "
+        f"the busier Airflow is, the more often. deferrable=True has no such race; {SAFE_RESCHEDULE:g} s or "
+        "more make it rare."
+    )
 
 
 def stored_bytes(arguments: Mapping[str, Any]) -> int:

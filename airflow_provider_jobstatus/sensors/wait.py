@@ -21,6 +21,7 @@ from airflow_provider_jobstatus.core.progress import summary
 from airflow_provider_jobstatus.core.refusals import ASK_PAUSE, FORBIDDEN_ALIKE
 from airflow_provider_jobstatus.core.signs import Signs, sign, told_until
 from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitPlan, digest
+from airflow_provider_jobstatus.sensors.deferral import reschedule_warning
 from airflow_provider_jobstatus.sensors.progress import show
 from airflow_provider_jobstatus.sensors.worker import Memory, Vendor
 
@@ -176,7 +177,8 @@ class WorkerWait:
         """Write what a person should know before the wait."""
         calls = self._plan.most_polls() * len(self._ids)
         cost = hook.cost_caveat(calls * round(1 / FLOOR_SHARE) if self._plan.adaptive else calls)
-        for caveat in (*hook.caveats(), *([cost] if cost else ())):
+        race = reschedule_warning(self._plan.poll_interval) if self._memory is not None else None
+        for caveat in filter(None, (*hook.caveats(), cost, race)):
             self._sensor.log.warning(caveat)
 
     def _make_plan(self, hook: BatchJobHook) -> WaitPlan:

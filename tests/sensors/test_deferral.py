@@ -20,9 +20,16 @@ from airflow_provider_jobstatus.exceptions import BadSettings
 from airflow_provider_jobstatus.hooks.configuration import max_trigger_bytes
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.sensors.deferral import MYSQL_BYTES, handover, size_warning, stored_bytes
+from airflow_provider_jobstatus.sensors.deferral import (
+    MYSQL_BYTES,
+    SAFE_RESCHEDULE,
+    handover,
+    reschedule_warning,
+    size_warning,
+    stored_bytes,
+)
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from tests.support.modes import TaskInstance
+from tests.support.modes import TaskInstance, run
 from tests.support.times import FakeTime
 
 LIMIT = "AIRFLOW__JOBSTATUS__MAX_TRIGGER_BYTES"
@@ -148,3 +155,27 @@ def test_each_deferral_leaves_one_such_line(count: int, sandbox: Sandbox, fake_t
         f"ruler (connection 'ruler_default'): waiting in the triggerer for {count} job"
     )
     assert f"{many[0]} is 'processing'" in said["event"]
+
+
+def test_a_short_interval_in_reschedule_mode_is_warned_about() -> None:
+    warned = reschedule_warning(SAFE_RESCHEDULE - 1)
+
+    assert warned is not None
+    assert "deferrable=True" in warned
+    assert reschedule_warning(SAFE_RESCHEDULE) is None
+
+
+@pytest.mark.parametrize(("mode", "times"), [("reschedule", 1), ("poke", 0)])
+def test_only_the_first_poke_of_a_rescheduled_wait_says_so(
+    mode: str, times: int, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    sandbox.put_job("ruler", "site/job", script="status:200:running*3,status:200:done")
+
+    with capture_logs() as logs:
+        run(
+            {"conn_id": "ruler_default", "job_id": "site/job", "poke_interval": 5, "timeout": 600},
+            mode,
+            fake_time,
+        )
+
+    assert sum(entry["event"] == reschedule_warning(5.0) for entry in logs) == times
