@@ -6,7 +6,7 @@ import http.client
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
@@ -38,14 +38,15 @@ from airflow_provider_jobstatus.transports.watchdog import Watchdog, watched_poo
 
 T = TypeVar("T")
 
-#: A streamed body is read in pieces of this size ...
+#: Of a streamed body, each piece of this size ...
 CHUNK_BYTES = 256 * 1024
-#: ... and each piece must come within this time: 1 KiB a second.
+#: ... must come within this time, in however many chunks: 1 KiB a second.
 SECONDS_PER_CHUNK = 256.0
 
 #: The end of a connection, where a reply was to come.
 _GONE = (ConnectionError, ssl.SSLError)
-_CLIENT_ERRORS = (
+#: What ``requests`` and all below it raise.
+CLIENT_ERRORS = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
@@ -81,7 +82,7 @@ class BlockingClient:
         self._session.headers.clear()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter())
+            self._session.mount(scheme, WatchedAdapter())
 
     def __enter__(self) -> BlockingClient:
         return self
@@ -160,7 +161,7 @@ class BlockingClient:
                         if self._take_in(reader, chunk, watchdog):
                             break
                     body = reader.finish()
-        except _CLIENT_ERRORS as error:
+        except CLIENT_ERRORS as error:
             raise _transport_error(request, error, watchdog.expired, watchdog.connecting) from None
         finally:
             if not streamed:
@@ -205,18 +206,27 @@ class BlockingClient:
     def _chunks(
         request: Request, raw: urllib3.BaseHTTPResponse, coding: str, watchdog: Watchdog
     ) -> Iterator[bytes]:
-        watchdog.extend(SECONDS_PER_CHUNK)
         try:
-            for chunk in inflate(raw.stream(CHUNK_BYTES, decode_content=False), coding):
-                watchdog.extend(SECONDS_PER_CHUNK)
-                yield chunk
+            yield from inflate(_paced(raw.stream(CHUNK_BYTES, decode_content=False), watchdog), coding)
             if watchdog.expired:
                 raise TimeoutError
-        except _CLIENT_ERRORS as error:
+        except CLIENT_ERRORS as error:
             raise _transport_error(request, error, watchdog.expired) from None
         finally:
             watchdog.stop()
             raw.close()
+
+
+def _paced(chunks: Iterable[bytes], watchdog: Watchdog) -> Iterator[bytes]:
+    """Pass chunks on, and give each whole piece its time: a server may send a byte in each chunk."""
+    watchdog.extend(SECONDS_PER_CHUNK)
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size >= CHUNK_BYTES:
+            watchdog.extend(SECONDS_PER_CHUNK)
+            size = 0
+        yield chunk
 
 
 class _Session(requests.Session):
@@ -227,7 +237,7 @@ class _Session(requests.Session):
         """
 
 
-class _Adapter(HTTPAdapter):
+class WatchedAdapter(HTTPAdapter):
     """Opens connections that a watchdog can end."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

@@ -222,14 +222,26 @@ def test_a_body_that_goes_on_may_take_longer_than_a_call() -> None:
         assert body_of(response) == b"1234567890"
 
 
-@pytest.mark.parametrize("head", [b"Content-Length: 99999", b"X-No-Length: 1"])
-def test_a_drip_ends_when_a_piece_takes_too_long(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"Content-Length: 99999", b"x"),
+        (b"X-No-Length: 1", b"x"),
+        (b"Transfer-Encoding: chunked", b"1\r\nx\r\n"),
+        (b"Transfer-Encoding: chunked", b"2;why=not\r\nxy\r\n"),
+        (b"Transfer-Encoding: chunked\r\nContent-Encoding: gzip", b"1\r\n%b\r\n"),
+    ],
+)
+def test_a_drip_ends_when_a_piece_takes_too_long(
+    monkeypatch: pytest.MonkeyPatch, head: bytes, piece: bytes
+) -> None:
     monkeypatch.setattr(blocking, "SECONDS_PER_CHUNK", 0.2)
+    packed = iter(gzip.compress(bytes(range(256))))
 
     def drip(_: Received, connection: socket.socket) -> None:
         connection.sendall(begin(head))
         while not server.ended.wait(0.03):
-            connection.sendall(b"x")
+            connection.sendall(piece.replace(b"%b", bytes([next(packed)])))
 
     limits = CallLimits(total=0.15, connect=5.0, read=5.0)
     with (
@@ -239,6 +251,25 @@ def test_a_drip_ends_when_a_piece_takes_too_long(monkeypatch: pytest.MonkeyPatch
         pytest.raises(TransportError, match="too long as a whole"),
     ):
         body_of(response)
+
+
+def test_small_chunks_that_come_fast_enough_are_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocking, "SECONDS_PER_CHUNK", 0.5)
+    monkeypatch.setattr(blocking, "CHUNK_BYTES", 10)
+
+    def steady(_: Received, connection: socket.socket) -> None:
+        connection.sendall(begin(b"Transfer-Encoding: chunked"))
+        for _ in range(12):
+            server.ended.wait(0.05)
+            connection.sendall(b"5\r\nabcde\r\n")
+        connection.sendall(b"0\r\n\r\n")
+
+    with (
+        RawServer(steady) as server,
+        BlockingClient(CallLimits(total=5.0, connect=5.0, read=5.0)) as client,
+        client.open(stream(server.url)) as response,
+    ):
+        assert body_of(response) == b"abcde" * 12
 
 
 def test_a_silent_body_ends_after_the_read_timeout() -> None:
