@@ -38,8 +38,9 @@ class CallingHook(ConnectedHook):
         Return a ``requests.Session`` for calls of your own: ``session.get("/path")`` goes to the base URL.
 
         Only what goes to the connection's own origin carries its credential, also after redirects; a token is
-        exchanged and renewed. Connecting and reading have time-outs, certificates are checked, ``.netrc`` is
-        not read. Close it, or use it as a context manager.
+        exchanged and renewed. A call takes no longer than the connection's time-out, or than its own if that
+        is longer; of a streamed reply, only the head. Certificates are checked, ``.netrc`` is not read. Close
+        it, or use it as a context manager.
 
         :raises SettingsError: the connection cannot be used.
         """

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_jobstatus.core.auth import Auth, same_origin
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
-from airflow_provider_jobstatus.core.redirects import target_of
-from airflow_provider_jobstatus.core.replies import expect
-from airflow_provider_jobstatus.transports.blocking import BlockingClient
+from airflow_provider_jobstatus.core.redirects import Peers, target_of
+from airflow_provider_jobstatus.core.replies import expect, retry_after
+from airflow_provider_jobstatus.transports.blocking import CLIENT_ERRORS, BlockingClient, WatchedAdapter
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
     ca_file,
@@ -23,6 +24,7 @@ from airflow_provider_jobstatus.transports.environment import (
     proxy_for,
     reason,
 )
+from airflow_provider_jobstatus.transports.watchdog import Watchdog
 
 Reply = requests.Response
 
@@ -36,7 +38,8 @@ class BoundSession(requests.Session):
 
     :param vendor: for messages.
     :param client: drives logins; closed with the session.
-    :param limits: of connecting and reading, where a call names none.
+    :param limits: how long a call may take, redirects and body included, unless its own time-outs are longer;
+        a streamed body is read after that, and only the time-out of reading holds.
     :param ca: file of certificate authorities, or None for the environment's.
     """
 
@@ -58,6 +61,9 @@ class BoundSession(requests.Session):
         self._base_url = base_url
         self._auth = auth
         self._client = client
+        self._limits = limits
+        self._peers = Peers()
+        self._calls = threading.local()
         for scheme in ("http://", "https://"):
             self.mount(scheme, _BoundAdapter(base_url, auth, client, limits))
 
@@ -71,7 +77,53 @@ class BoundSession(requests.Session):
         url = str(request.url or "")
         if not _ABSOLUTE.match(url):
             request.url = self._base_url + (url if url[:1] in ("", "/", "?") else f"/{url}")
-        return super().prepare_request(request)
+        try:
+            prepared = super().prepare_request(request)
+        except (requests.RequestException, ValueError) as error:
+            raise _without_address(error, "no request can be made of this") from None
+        # Or a redirect would carry on what the reply before it has set.
+        prepared._cookies.set_policy(  # type: ignore[attr-defined]
+            DefaultCookiePolicy(allowed_domains=[])
+        )
+        return prepared
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> Reply:
+        """
+        Send a request, and follow its redirects.
+
+        :raises requests.RequestException: no usable reply; does not quote the address, which may be signed.
+        """
+        watchdog: Watchdog | None = getattr(self._calls, "watchdog", None)
+        if watchdog is not None:
+            # A redirect, within the call that is under way.
+            watchdog.check = self._check_of(request, kwargs, redirected=True)
+            return super().send(request, **kwargs)
+        seconds = _longest(self._limits.total, kwargs.get("timeout"))
+        self._calls.watchdog = watchdog = Watchdog(seconds, self._check_of(request, kwargs, redirected=False))
+        try:
+            with watchdog.guarding():
+                reply = super().send(request, **kwargs)
+                if watchdog.expired:
+                    raise TimeoutError
+                return reply
+        except CLIENT_ERRORS as error:
+            if watchdog.expired:
+                text = "no usable reply (the call took too long as a whole)"
+                raise requests.ReadTimeout(text, request=request) from None
+            raise _without_address(error, "no usable reply", request) from None
+        finally:
+            watchdog.stop()
+            self._calls.watchdog = None
+
+    def _check_of(
+        self, request: requests.PreparedRequest, options: dict[str, Any], redirected: bool
+    ) -> Callable[[str], None]:
+        """Return what looks at the address of a connection: as for flows, but a user may name any place."""
+        url = request.url or ""
+        own = same_origin(url, self._base_url)
+        if not (own or redirected) or options.get("proxies") or proxy_for(url):
+            return lambda _: None
+        return partial(self._peers.check, Request(self._vendor, request.method or "", url, anonymous=not own))
 
     def resolve_redirects(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Follow redirects; what is not to be followed is not prepared either."""
@@ -100,9 +152,8 @@ class BoundSession(requests.Session):
         try:
             reply = self.request(method, url, **kwargs)
         except requests.RequestException as error:
-            text = f"no usable reply ({reason(error)})"
             raise TransportError(
-                text, vendor=self._vendor, method=method, host=asked.host, path=asked.path
+                str(error), vendor=self._vendor, method=method, host=asked.host, path=asked.path
             ) from None
         asked.url = reply.url
         if check and reply.status_code >= 400:
@@ -115,7 +166,7 @@ class BoundSession(requests.Session):
         return reply
 
 
-class _BoundAdapter(HTTPAdapter):
+class _BoundAdapter(WatchedAdapter):
     """Sends one request, redirects included one by one: here alone a credential is added."""
 
     def __init__(self, base_url: str, auth: Auth, client: BlockingClient, limits: CallLimits) -> None:
@@ -137,7 +188,9 @@ class _BoundAdapter(HTTPAdapter):
             return super().send(request, *args, **kwargs)
         reply = self._send_with_credential(request, *args, **kwargs)
         repeatable = request.body is None or isinstance(request.body, (bytes, str))
-        if self._auth.renewable(Response(reply.status_code)) and repeatable:
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        answer = Response(reply.status_code, headers)
+        if self._auth.renewable(answer) and repeatable and not retry_after(answer):
             reply.close()
             reply = self._send_with_credential(request, *args, **kwargs)
         # Not the copy: a redirect is prepared from it, and somebody may log it.
@@ -150,3 +203,18 @@ class _BoundAdapter(HTTPAdapter):
         copy = request.copy()
         copy.headers.update(self._client.run(self._auth.headers()))
         return super().send(copy, *args, **kwargs)
+
+
+def _longest(usual: float, named: Any) -> float:
+    """Return the seconds that a call may take, of which a caller may have named time-outs of its own."""
+    parts = named if isinstance(named, tuple) else (named,)
+    return max(usual, sum(part for part in parts if isinstance(part, (int, float))))
+
+
+def _without_address(
+    error: Exception, text: str, request: requests.PreparedRequest | None = None
+) -> requests.RequestException:
+    """Return an error of the same kind that does not quote the address, which may be signed."""
+    kind = type(error) if isinstance(error, requests.RequestException) else requests.RequestException
+    response = getattr(error, "response", None)
+    return kind(f"{text} ({reason(error)})", request=request, response=response)

@@ -50,12 +50,13 @@ class Watchdog:
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
-        """Watch every connection that this thread uses meanwhile."""
+        """Watch every connection that this thread uses meanwhile; within another's, in its place."""
+        outer = getattr(_current, "watchdog", None)
         _current.watchdog = self
         try:
             yield
         finally:
-            _current.watchdog = None
+            _current.watchdog = outer
 
     def extend(self, seconds: float) -> None:
         """Move the end to ``seconds`` from now."""
