@@ -8,10 +8,12 @@ import random
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_jobstatus.core.content import JUDGED_BYTES, misfit
-from airflow_provider_jobstatus.core.encodings import is_binary
+from airflow_provider_jobstatus.core.encodings import is_binary, is_packed, peek
 from airflow_provider_jobstatus.core.errors import RateLimited, ServerError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.replies import MAX_RETRY_AFTER
@@ -19,6 +21,7 @@ from airflow_provider_jobstatus.core.rows import count_entries, count_json_rows
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete
 from airflow_provider_jobstatus.operators.destination import IfExists, writing
+from airflow_provider_jobstatus.operators.naming import file_name
 
 log = logging.getLogger(__name__)
 
@@ -35,40 +38,63 @@ Counter = Callable[[Iterable[bytes]], int | None]
 SHAPED: tuple[Counter, ...] = (count_entries, count_json_rows)
 
 
-def patiently(attempt: Callable[[], T]) -> T:
+class Patience:
     """
-    Call ``attempt``, again and again while what goes wrong may pass, for some two minutes in all.
-
-    A vendor's ``Retry-After`` is obeyed, whatever the status is that it comes with: for up to
-    :data:`PATIENCE` in all. A longer one ends the tries at once, because a task that sleeps for hours holds a
-    worker's slot; its error says how long the vendor wants to be left alone. A refused login is not repeated.
-
-    :raises VendorError: of the last try, or one that no further try can mend.
+    What a task has left of the time, :data:`PATIENCE`, for which it sleeps because a vendor asks for it.
     """
-    tries, patience = 0, PATIENCE
-    while True:
-        try:
-            return attempt()
-        except (VendorError, DownloadIncomplete) as error:
-            tries += 1
-            wanted: float | None = getattr(error, "retry_after", None)
-            passing = isinstance(error, (TransportError, ServerError, RateLimited, DownloadIncomplete))
-            if not passing and (wanted is None or getattr(error, "login", False)):
-                raise
-            if tries == MAX_TRIES or getattr(error, "spent", False):
-                raise
-            pause = min(2.0 ** (tries - 1), MAX_PAUSE) * (0.5 + 0.5 * random.random())  # noqa: S311 - jitter
-            if wanted is not None and wanted > pause:
-                pause = wanted
-                patience -= wanted
-            if patience < 0 and isinstance(error, VendorError):
-                least = "at least " if wanted == MAX_RETRY_AFTER else ""
-                error.add(
-                    f"it asks for a pause of {least}{wanted:.0f} s, and a task waits {PATIENCE:.0f} s here"
-                )
-                raise
-            log.warning("%s; try %d of %d in %.1f s", error, tries + 1, MAX_TRIES, pause)
-        time.sleep(pause)
+
+    def __init__(self) -> None:
+        self._left = PATIENCE
+
+    def try_out(self, attempt: Callable[[], T]) -> T:
+        """
+        Call ``attempt``, again and again while what goes wrong may pass, for some two minutes in all.
+
+        A vendor's ``Retry-After`` is obeyed, whatever the status is that it comes with, while there is
+        patience left. A longer one ends the tries at once, because a task that sleeps for hours holds a
+        worker's slot; its error says how long the vendor wants to be left alone. A refused login is not
+        repeated.
+
+        :raises VendorError: of the last try, or one that no further try can mend.
+        """
+        tries = 0
+        while True:
+            try:
+                return attempt()
+            except (VendorError, DownloadIncomplete) as error:
+                tries += 1
+                wanted: float | None = getattr(error, "retry_after", None)
+                passing = isinstance(error, (TransportError, ServerError, RateLimited, DownloadIncomplete))
+                if not passing and (wanted is None or getattr(error, "login", False)):
+                    raise
+                if tries == MAX_TRIES or getattr(error, "spent", False):
+                    raise
+                pause = min(2.0 ** (tries - 1), MAX_PAUSE) * (0.5 + 0.5 * random.random())  # noqa: S311 - jitter
+                if wanted is not None and wanted > pause:
+                    pause = wanted
+                    self._left -= wanted
+                if self._left < 0 and isinstance(error, VendorError):
+                    least = "at least " if wanted == MAX_RETRY_AFTER else ""
+                    wish = f"it asks for a pause of {least}{wanted:.0f} s"
+                    error.add(f"{wish}, and a task waits {PATIENCE:.0f} s here")
+                    raise
+                log.warning("%s; try %d of %d in %.1f s", error, tries + 1, MAX_TRIES, pause)
+            time.sleep(pause)
+
+
+def named(reply: Response, default: str) -> tuple[str, Response]:
+    """
+    Return the name that a reply gives its file, or else ``default``, and the reply to be read on.
+
+    What is a gzip by its name, and none any more as its content coding has been undone, is named as it is.
+    """
+    name = file_name(reply.headers.get("content-disposition", ""), default)
+    if name.lower().endswith(".gz") and reply.headers.get("content-encoding"):
+        head, chunks = peek(reply.chunks or ())
+        reply = replace(reply, chunks=chunks)
+        if not is_packed(head):
+            name = name[: -len(".gz")]
+    return name, reply
 
 
 def save(
@@ -182,8 +208,20 @@ def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
             found[name.replace("-", "")] = value.strip(":")
     digests = {}
     for name, value in found.items():
-        try:
-            digests[name] = b64decode(value, validate=True)
-        except ValueError:
+        if digest := _digest(value, hashlib.new(name, usedforsecurity=False).digest_size):
+            digests[name] = digest
+        else:
             log.warning("The reply announces a %s that is none", name)
     return digests
+
+
+def _digest(value: str, size: int) -> bytes | None:
+    """Return a digest of ``size`` bytes that is written in Base64, or in hex as some servers do."""
+    for read in (partial(b64decode, validate=True), bytes.fromhex):
+        try:
+            digest = read(value)
+        except ValueError:
+            continue
+        if len(digest) == size:
+            return digest
+    return None

@@ -46,21 +46,21 @@ def file_name(content_disposition: str, default: str) -> str:
     return safe
 
 
-def name_for_job(name: str, job_id: str, unique: bool = False) -> str:
+def name_for_job(name: str, job_id: str) -> str:
     """
-    Return ``<stem>-<job>.<ext>``, unless ``name`` ends in the job already: no two jobs have a name in common.
+    Return ``<stem>-<job>.<ext>``, unless ``name`` ends in an id that is long enough to be no other job's: no
+    two jobs have a name in common.
 
     An id that would not do so for sure gets its digest before it: one with capitals, which some disks do not
     tell from other letters, with what a file's name may not hold, or that is too long.
 
     :param name: made harmless already.
     :param job_id: the whole of it.
-    :param unique: whether no other job of the vendor has its last part. A long one is unique in any case.
     """
     stem, extension = _split(name)
     last = job_id.rpartition("/")[2]
-    carried = _key(last if unique or len(last) >= LONG_ID else job_id)
-    if stem == carried or stem.endswith((f"-{carried}", f"_{carried}")):
+    carried = _key(last)
+    if len(last) >= LONG_ID and (stem == carried or stem.endswith((f"-{carried}", f"_{carried}"))):
         return name
     key = _key(job_id)
     return f"{stem[: MAX_NAME - len(key) - len(extension) - 1].rstrip(' .')}-{key}{extension}"

@@ -81,7 +81,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""
-        from airflow_provider_jobstatus.operators.download import patiently
+        from airflow_provider_jobstatus.operators.download import Patience
         from airflow_provider_jobstatus.operators.locality import local_caveat
 
         arguments.destination(self.destination)
@@ -92,13 +92,14 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         try:
             job_id = single_job_id(self.job_id)
             hook = self.vendor_hook(RulerHook)
-            status = patiently(lambda: hook.job_status(job_id))
+            patience = Patience()
+            status = patience.try_out(lambda: hook.job_status(job_id))
             if status.state is JobState.RUNNING:
                 raise JobNotFinished(
                     f"{job_id} is still {status.describe()}; wait for it with BatchJobSensor"
                 )
             with self.at_work():
-                manifest = patiently(lambda: self._download(hook, status))
+                manifest = patience.try_out(lambda: self._download(hook, status))
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info(
@@ -113,13 +114,14 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
     def _download(self, hook: RulerHook, status: JobStatus) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
         from airflow_provider_jobstatus.operators.destination import resolve
-        from airflow_provider_jobstatus.operators.download import save
-        from airflow_provider_jobstatus.operators.naming import file_name, name_for_job
+        from airflow_provider_jobstatus.operators.download import named, save
+        from airflow_provider_jobstatus.operators.naming import name_for_job
 
         job = "/".join(hook.split_job_id(status.job_id))
 
-        def path(content_disposition: str = "") -> str:
-            name = file_name(content_disposition, f"failures.{self.file_format}")
+        default = f"failures.{self.file_format}"
+
+        def path(name: str = default) -> str:
             return resolve(self.destination, name_for_job(name, job))
 
         failed, relaxed = (status.counts or {}).get("failed"), not hook.checks_failure_count()
@@ -127,10 +129,11 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
             return self._no_rows(path())
         flow = hook.with_credentials(hook.failures_flow(status.job_id, self.file_format))
         try:
-            with hook.connect() as client, client.open(flow) as reply:
+            with hook.connect() as client, client.open(flow) as sent:
+                name, reply = named(sent, default)
                 return save(
                     reply,
-                    path(reply.headers.get("content-disposition", "")),
+                    path(name),
                     self.if_exists,
                     count_csv_rows if self.file_format == "csv" else count_json_rows,
                     failed,

@@ -26,6 +26,8 @@ from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_MEDIA_TYPES = {"text/csv": "csv", "application/json": "json"}
+
 
 class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
     """
@@ -38,8 +40,8 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
         the job.
     :param destination: (templated) local path, any URI of ``ObjectStoragePath``, or an object of either. A
         trailing slash means "into this folder, under the name that the storage gives the file", with the job
-        in it: ``report-<report_type>--<jobId>.csv``, or as it is if it ends in the job's id already. A local
-        file is readable by its owner only.
+        in it: ``report-<report_type>--<jobId>.csv``, or as it is if it ends in an id of 16 characters or
+        more. A local file is readable by its owner only.
     :param conn_id: (templated) connection of type ``talkdesk``, by default ``talkdesk_default``. One of
         ``default_args`` counts only if it is of that type.
     :param talkdesk_conn_id: (templated) the same, by its older name.
@@ -83,7 +85,7 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download its file, and return the manifest."""
-        from airflow_provider_jobstatus.operators.download import patiently
+        from airflow_provider_jobstatus.operators.download import Patience
         from airflow_provider_jobstatus.operators.locality import local_caveat
 
         arguments.destination(self.destination)
@@ -93,7 +95,8 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
         try:
             job_id = single_job_id(self.job_id)
             hook = self.vendor_hook(TalkdeskHook)
-            status = patiently(lambda: hook.job_status(job_id))
+            patience = Patience()
+            status = patience.try_out(lambda: hook.job_status(job_id))
             line = f"{job_id}: {status.describe()}"
             if status.state is JobState.RUNNING:
                 raise JobNotFinished(f"{line}; wait for it with BatchJobSensor")
@@ -102,7 +105,7 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
             if status.state is JobState.FAILED:
                 raise JobFailed(line, status.as_dict())
             with self.at_work():
-                manifest = patiently(lambda: self._download(hook, job_id))
+                manifest = patience.try_out(lambda: self._download(hook, job_id))
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info(
@@ -113,17 +116,17 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
     def _download(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries
         from airflow_provider_jobstatus.operators.destination import resolve
-        from airflow_provider_jobstatus.operators.download import save
-        from airflow_provider_jobstatus.operators.naming import file_name, name_for_job
+        from airflow_provider_jobstatus.operators.download import named, save
+        from airflow_provider_jobstatus.operators.naming import name_for_job
 
-        with hook.connect() as client, client.open(hook.with_credentials(hook.file_flow(job_id))) as reply:
-            kind, job = hook.split_job_id(job_id)
-            name = file_name(reply.headers.get("content-disposition", ""), job)
+        with hook.connect() as client, client.open(hook.with_credentials(hook.file_flow(job_id))) as sent:
+            kind = _MEDIA_TYPES.get(sent.content_type)
+            name, reply = named(sent, f"report.{kind}" if kind else "report")
             file_format = _format(name, reply.content_type)
             counters = {"csv": count_csv_rows, "json": count_entries, None: _drain}
             # An empty file of the storage is a report without rows, whatever its format.
             empty = reply.headers.get("content-length", "").strip() == "0"
-            path = resolve(self.destination, name_for_job(name, f"{kind}/{job}", unique=True))
+            path = resolve(self.destination, name_for_job(name, "/".join(hook.split_job_id(job_id))))
             manifest = save(
                 reply,
                 path,
@@ -137,11 +140,8 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
 
 
 def _format(name: str, content_type: str) -> str | None:
-    if content_type == "text/csv" or name.lower().endswith(".csv"):
-        return "csv"
-    if content_type == "application/json" or name.lower().endswith(".json"):
-        return "json"
-    return None
+    extension = name.lower().rpartition(".")[2]
+    return extension if extension in _MEDIA_TYPES.values() else _MEDIA_TYPES.get(content_type)
 
 
 def _no_rows(chunks: Iterable[bytes]) -> int:

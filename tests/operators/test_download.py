@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
 from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
-from airflow_provider_jobstatus.operators.download import MAX_PAUSE, MAX_TRIES, patiently, save
+from airflow_provider_jobstatus.operators.download import MAX_PAUSE, MAX_TRIES, Patience, named, save
 
 CSV = b"a,b\n1,2\n3,4\n"
 JSON = b'[{"a": 1}, {"a": 3}]'
@@ -83,6 +83,8 @@ def test_odd_bytes_are_saved_as_they_came(tmp_path: Path, body: bytes) -> None:
         ({"repr-digest": f"sha-512=:{digest('sha512')}:"}, "sha512"),
         ({"repr-digest": f"unixsum=:AA==:, sha-256=:{digest('sha256')}:"}, "sha256"),
         ({**LENGTH, "content-md5": f" {digest('md5')} "}, "md5, length"),
+        ({"content-md5": b64decode(digest("md5")).hex()}, "md5"),
+        ({"repr-digest": f"sha-256=:{b64decode(digest('sha256')).hex().upper()}:"}, "sha256"),
     ],
 )
 def test_each_proof_is_enough_and_is_named(tmp_path: Path, headers: dict[str, str], proof: str) -> None:
@@ -103,7 +105,7 @@ def test_a_wrong_digest_is_refused_whatever_else_fits(tmp_path: Path, headers: d
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("value", ["no base64!", "sha-256=:AA", "\u00fc\u00fc\u00fc\u00fc"])
+@pytest.mark.parametrize("value", ["no base64!", "sha-256=:AA", "\u00fc\u00fc", "", "AAAA", "0a" * 15])
 def test_a_digest_that_is_none_proves_nothing_and_refuses_nothing(tmp_path: Path, value: str) -> None:
     assert download(tmp_path, LENGTH | {"content-md5": value})["verified_by"] == "length, rows"
     announced = {"content-digest": f"sha-256=:{value}:"}
@@ -252,6 +254,26 @@ def test_a_protected_file_is_not_downloaded_over(tmp_path: Path) -> None:
     assert (tmp_path / "rows").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize(
+    ("given", "coding", "body", "name"),
+    [
+        ("agents.csv.gz", "gzip", CSV, "agents.csv"),
+        ("agents.CSV.GZ", "x-gzip", CSV, "agents.CSV"),
+        ("agents.csv.gz", "gzip", gzip.compress(CSV), "agents.csv.gz"),
+        ("agents.csv.gz", "", gzip.compress(CSV), "agents.csv.gz"),
+        ("agents.csv.gz", "", CSV, "agents.csv.gz"),
+        ("agents.csv", "gzip", CSV, "agents.csv"),
+    ],
+)
+def test_what_has_been_unpacked_on_the_way_is_not_named_as_packed(
+    given: str, coding: str, body: bytes, name: str
+) -> None:
+    headers = {"content-disposition": f"attachment; filename={given}", "content-encoding": coding}
+    found, reply = named(Response(200, headers, chunks=chunked(body)), "report")
+    assert found == name
+    assert b"".join(reply.chunks or ()) == body
+
+
 # Patience
 
 
@@ -282,7 +304,7 @@ def error(kind: type[VendorError], retry_after: float | None = None) -> VendorEr
 
 
 def test_what_works_at_once_makes_no_pause(pauses: list[float]) -> None:
-    assert patiently(failing()) == "done"
+    assert Patience().try_out(failing()) == "done"
     assert pauses == []
 
 
@@ -298,7 +320,7 @@ def test_what_works_at_once_makes_no_pause(pauses: list[float]) -> None:
     ids=lambda found: type(found).__name__,
 )
 def test_what_may_pass_is_tried_again(pauses: list[float], passing: Exception) -> None:
-    assert patiently(failing(passing, passing)) == "done"
+    assert Patience().try_out(failing(passing, passing)) == "done"
     assert len(pauses) == 2
 
 
@@ -309,7 +331,7 @@ def test_what_may_pass_is_tried_again(pauses: list[float], passing: Exception) -
 )
 def test_what_will_not_pass_is_not_tried_again(pauses: list[float], lasting: Exception) -> None:
     with pytest.raises(type(lasting)):
-        patiently(failing(lasting))
+        Patience().try_out(failing(lasting))
     assert pauses == []
 
 
@@ -317,14 +339,14 @@ def test_a_spent_licence_is_not_waited_for(pauses: list[float]) -> None:
     spent = error(RateLimited)
     spent.spent = True  # type: ignore[attr-defined]
     with pytest.raises(RateLimited):
-        patiently(failing(spent))
+        Patience().try_out(failing(spent))
     assert pauses == []
 
 
 def test_pauses_grow_to_a_bound_and_then_the_last_error_is_raised(pauses: list[float]) -> None:
     errors = [error(ServerError) for _ in range(MAX_TRIES + 3)]
     with pytest.raises(ServerError) as caught:
-        patiently(failing(*errors))
+        Patience().try_out(failing(*errors))
     assert caught.value is errors[MAX_TRIES - 1]
     assert len(pauses) == MAX_TRIES - 1
     for tries, pause in enumerate(pauses):
@@ -335,7 +357,7 @@ def test_pauses_grow_to_a_bound_and_then_the_last_error_is_raised(pauses: list[f
 
 @pytest.mark.parametrize("kind", [AccessDenied, NotFound, RequestRejected, UnexpectedResponse, RateLimited])
 def test_retry_after_is_obeyed_whatever_the_status(pauses: list[float], kind: type[VendorError]) -> None:
-    assert patiently(failing(error(kind, 90.0))) == "done"
+    assert Patience().try_out(failing(error(kind, 90.0))) == "done"
     assert pauses == [90.0]
 
 
@@ -343,7 +365,7 @@ def test_a_refused_login_is_not_repeated(pauses: list[float]) -> None:
     refused = error(AccessDenied, 1.0)
     refused.login = True  # type: ignore[attr-defined]
     with pytest.raises(AccessDenied):
-        patiently(failing(refused))
+        Patience().try_out(failing(refused))
     assert pauses == []
 
 
@@ -355,27 +377,35 @@ def test_a_wish_beyond_the_tasks_patience_is_named_and_not_slept(
     pauses: list[float], kind: type[VendorError], wish: float, named: str
 ) -> None:
     with pytest.raises(kind, match=f"it asks for a pause of {named}, and a task waits 300 s"):
-        patiently(failing(error(kind, wish)))
+        Patience().try_out(failing(error(kind, wish)))
     assert pauses == []
 
 
 def test_wishes_are_obeyed_only_until_the_patience_is_spent_in_all(pauses: list[float]) -> None:
     wishes = [error(kind, 120.0) for kind in (ServerError, NotFound, RateLimited, ServerError)]
     with pytest.raises(RateLimited, match="120 s"):
-        patiently(failing(*wishes))
+        Patience().try_out(failing(*wishes))
     assert pauses == [120.0, 120.0]
+
+
+def test_the_calls_of_a_task_share_its_patience(pauses: list[float]) -> None:
+    patience = Patience()
+    assert patience.try_out(failing(error(ServerError, 180.0))) == "done"
+    with pytest.raises(RateLimited, match="it asks for a pause of 150 s"):
+        patience.try_out(failing(error(RateLimited, 150.0)))
+    assert pauses == [180.0]
 
 
 def test_a_wish_is_named_whatever_the_reply_says_besides(pauses: list[float]) -> None:
     lengthy = ServerError("answered 503: " + "busy " * 300, vendor="toy", status=503)
     lengthy.retry_after = 900.0
     with pytest.raises(ServerError) as caught:
-        patiently(failing(lengthy))
+        Patience().try_out(failing(lengthy))
     assert "900 s" in str(caught.value)
     assert len(caught.value.reason) <= 500
 
 
 def test_retry_after_is_obeyed(pauses: list[float]) -> None:
-    assert patiently(failing(error(RateLimited, 300.0), error(ServerError, 0.0))) == "done"
+    assert Patience().try_out(failing(error(RateLimited, 300.0), error(ServerError, 0.0))) == "done"
     assert pauses[0] == 300.0
     assert 1.0 <= pauses[1] <= 2.0  # a vendor that asks for no pause gets ours

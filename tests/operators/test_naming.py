@@ -82,7 +82,7 @@ def test_no_name_leaves_the_folder_or_is_too_long(header: str) -> None:
         ("rejected.csv.gz", "north/7", "rejected-north--7.csv.gz"),
         ("rejected 2026.11.csv", "north/7", "rejected 2026.11-north--7.csv"),
         ("rejected", "north/7", "rejected-north--7"),
-        ("rejected-north--7.csv", "north/7", "rejected-north--7.csv"),
+        ("rejected-north--7.csv", "north/7", "rejected-north--7-north--7.csv"),
         ("rejected-7.csv", "north/7", "rejected-7-north--7.csv"),
         ("rejected-3f2a9c1b7d204e55.csv", "north/3f2a9c1b7d204e55", "rejected-3f2a9c1b7d204e55.csv"),
     ],
@@ -94,17 +94,22 @@ def test_a_name_is_told_from_another_jobs_by_its_job(name: str, job: str, expect
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("k7.csv", "k7.csv"),
-        ("agents_k7.csv", "agents_k7.csv"),
-        ("agents-k7.csv", "agents-k7.csv"),
-        ("agents-k77.csv", "agents-k77-calls--k7.csv"),
-        ("agents-xk7.csv", "agents-xk7-calls--k7.csv"),
-        ("k7-agents.csv", "k7-agents-calls--k7.csv"),
-        ("agents-K7.csv", "agents-K7-calls--k7.csv"),
+        ("0f9c41d7a2b84e63.csv", "0f9c41d7a2b84e63.csv"),
+        ("agents_0f9c41d7a2b84e63.csv", "agents_0f9c41d7a2b84e63.csv"),
+        ("agents-0f9c41d7a2b84e63.csv", "agents-0f9c41d7a2b84e63.csv"),
+        ("x0f9c41d7a2b84e63.csv", "x0f9c41d7a2b84e63-calls--0f9c41d7a2b84e63.csv"),
+        ("0f9c41d7a2b84e63-agents.csv", "0f9c41d7a2b84e63-agents-calls--0f9c41d7a2b84e63.csv"),
+        ("agents-0f9c.csv", "agents-0f9c-calls--0f9c41d7a2b84e63.csv"),
     ],
 )
-def test_a_name_that_ends_in_the_vendors_own_id_stays(name: str, expected: str) -> None:
-    assert name_for_job(name, "calls/k7", unique=True) == expected
+def test_a_name_that_ends_in_a_long_id_stays(name: str, expected: str) -> None:
+    assert name_for_job(name, "calls/0f9c41d7a2b84e63") == expected
+
+
+@pytest.mark.parametrize("name", ["7", "agents-7.csv", "agents_2026-02-07.csv", "x-north--7.csv"])
+def test_a_name_that_ends_in_a_short_id_may_be_another_jobs(name: str) -> None:
+    jobs = ["north/7", "south/7", "x-north/7", "north/07", "north/02-07", "north/2026-02-07"]
+    assert len({name_for_job(name, job) for job in jobs}) == len(jobs)
 
 
 ALIKE = [

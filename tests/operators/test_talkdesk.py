@@ -164,9 +164,9 @@ def test_a_newer_report_with_more_members_is_counted_too(sandbox: Sandbox, tmp_p
 def test_a_slash_at_the_end_means_into_this_folder_under_the_files_own_name(
     job: Sandbox, tmp_path: Path
 ) -> None:
-    assert run(f"{tmp_path}/new/")["path"] == f"{tmp_path}/new/0f9c.csv"
-    assert run(f"file://{tmp_path}/uri/")["path"] == f"file://{tmp_path}/uri/0f9c.csv"
-    assert everything(tmp_path) == ["new", "new/0f9c.csv", "uri", "uri/0f9c.csv"]
+    assert run(f"{tmp_path}/new/")["path"] == f"{tmp_path}/new/0f9c-calls--0f9c.csv"
+    assert run(f"file://{tmp_path}/uri/")["path"] == f"file://{tmp_path}/uri/0f9c-calls--0f9c.csv"
+    assert everything(tmp_path) == ["new", "new/0f9c-calls--0f9c.csv", "uri", "uri/0f9c-calls--0f9c.csv"]
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_a_slash_at_the_end_means_into_this_folder_under_the_files_own_name(
     [
         ('attachment; filename="../../evil.csv"', "evil-calls--0f9c.csv"),
         ('attachment; filename="..%2F..%2Fevil.csv"', "evil-calls--0f9c.csv"),
-        ('attachment; filename=".."', "0f9c"),
-        ("attachment", "0f9c"),
-        ("", "0f9c"),
+        ('attachment; filename=".."', "report-calls--0f9c.csv"),
+        ("attachment", "report-calls--0f9c.csv"),
+        ("", "report-calls--0f9c.csv"),
     ],
 )
 def test_a_hostile_or_missing_file_name_stays_in_the_folder(
@@ -186,6 +186,25 @@ def test_a_hostile_or_missing_file_name_stays_in_the_folder(
     folder = tmp_path / "a" / "b"
     assert run(f"{folder}/")["path"] == f"{folder}/{name}"
     assert everything(tmp_path) == ["a", "a/b", f"a/b/{name}"]
+
+
+def test_jobs_of_one_id_and_two_types_share_no_file(sandbox: Sandbox, tmp_path: Path) -> None:
+    put_job(sandbox, rows=4, disposition="")
+    sandbox.put_job("talkdesk", "contacts/0f9c", rows=2, disposition="", script=["done"])
+    manifests = [run(f"{tmp_path}/"), run(f"{tmp_path}/", job_id="contacts/0f9c")]
+    assert [manifest["rows"] for manifest in manifests] == [4, 2]
+    assert everything(tmp_path) == ["report-calls--0f9c.csv", "report-contacts--0f9c.csv"]
+
+
+def test_what_a_file_is_called_counts_before_how_it_is_labelled(job: Sandbox, tmp_path: Path) -> None:
+    labelled = {
+        "body": '{"entries": [{"a": 1}], "total": 1}',
+        "content_type": "text/csv",
+        "headers": {"Content-Disposition": 'attachment; filename="agents.JSON"'},
+    }
+    job.put_answers(STORED, [labelled])
+    manifest = run(f"{tmp_path}/")
+    assert (manifest["format"], manifest["rows"]) == ("json", 1)
 
 
 def test_a_retried_task_replaces_what_it_wrote_unless_told_not_to(job: Sandbox, tmp_path: Path) -> None:
@@ -198,8 +217,8 @@ def test_a_retried_task_replaces_what_it_wrote_unless_told_not_to(job: Sandbox, 
 def test_the_report_arrives_in_an_object_storage(sandbox: Sandbox) -> None:
     put_job(sandbox, format="json", file_text=text("report.json"))
     with attached(ObjectStorage(published_by="commit")) as lake:
-        assert run("s3://lake/2026/")["path"] == "s3://lake/2026/0f9c.json"
-        assert lake.objects == {"lake/2026/0f9c.json": (SAMPLES / "report.json").read_bytes()}
+        assert run("s3://lake/2026/")["path"] == "s3://lake/2026/0f9c-calls--0f9c.json"
+        assert lake.objects == {"lake/2026/0f9c-calls--0f9c.json": (SAMPLES / "report.json").read_bytes()}
 
 
 # The storage
@@ -573,7 +592,7 @@ def test_a_signed_address_appears_nowhere(
     broken = {"body": "id\n" * 1000, "content_type": "text/csv", "disconnect": True}
     for answers in (
         [broken] * MAX_TRIES,
-        [{"disconnect": True}] * MAX_TRIES,
+        [{"disconnect": True}] * 2 * MAX_TRIES,  # each try asks anew at once, as a connection may die idle
         [{"http": 500}] * MAX_TRIES,
         [{"http": 403}] * 2,
         [{"http": 404}] * 2,
