@@ -28,7 +28,7 @@ def reschedule_warning(poll_interval: float) -> str | None:
         return None
     return (
         f"poke_interval is {poll_interval:g} s in reschedule mode. Airflow's scheduler may fail such a task "
-        "without a line in its log, if the next poke is queued before the end of the one before has been seen: "
+        "without a line in its log, if the next poke is queued before the end of the one before was seen: "
         f"the busier Airflow is, the more often. deferrable=True has no such race; {SAFE_RESCHEDULE:g} s or "
         "more make it rare."
     )
