@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_jobstatus.core.wait import News
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.wait import JobEvent, News, Outcome
 
 #: More jobs than these are told of in sum: a line each would be ten thousand lines.
 FEW = 16
@@ -49,8 +50,17 @@ class Chronicle:
         """Write that the wait goes on."""
         self._owner.log.info(text)
 
-    def ended(self) -> None:
-        """Count a job that has ended; of many, each tenth of them makes a line."""
+    def ended(self, event: JobEvent) -> None:
+        """
+        Write that one of several jobs has ended; of many, each tenth end makes a line. What became of a
+        single job is the task's own end.
+        """
+        status = event.status if event.outcome is Outcome.FINISHED else None
+        well = status is not None and status.state not in (JobState.FAILED, JobState.CANCELLED)
+        if self._jobs > 1 and not (well and self._jobs > FEW):
+            text = f"{event.job_id}: ended {status.describe()}" if status else event.message
+            kind = f"ended {status.vendor_status}" if status else f"ended {event.outcome.value}"
+            self.tell(News(event.job_id, kind, text, warning=not well))
         before, self._ended = self._ended, self._ended + 1
         if self._jobs > FEW and before * 10 // self._jobs < self._ended * 10 // self._jobs:
             self._owner.log.info("%d of %d jobs have ended", self._ended, self._jobs)

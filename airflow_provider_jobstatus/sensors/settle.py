@@ -103,7 +103,7 @@ class Policy:
                     continue
                 if event.status.state is not JobState.SUCCEEDED:
                     log.warning("%s; %r is allowed", line, event.status.state.value)
-                else:
+                elif len(events) == 1:  # of several, each end was told when it was seen
                     log.info(line)
         results = [job_result(event.job_id, event.status) for event in events]
         if errors and not won:

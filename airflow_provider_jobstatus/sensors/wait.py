@@ -160,7 +160,7 @@ class WorkerWait:
     def _decided(self, poller: JobPoller, pollers: list[JobPoller]) -> bool:
         if poller.event is None:
             return False
-        self._chronicle.ended()
+        self._chronicle.ended(poller.event)
         if poller.event.outcome is Outcome.BAD_SETTINGS:
             return True
         return self._credentials_refused(poller, pollers) or self._goal.decided_by(poller.event)

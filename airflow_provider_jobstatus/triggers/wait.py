@@ -145,7 +145,7 @@ class Wait:
     def _ended(self, event: JobEvent, at: float) -> None:
         if self.over.done():
             return
-        self._chronicle.ended()
+        self._chronicle.ended(event)
         self._waiting -= 1
         if self._goal.decided_by(event):
             for other in self.pollers:

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from airflow_provider_jobstatus.core import budget
 from airflow_provider_jobstatus.core.chronicle import FEW, Chronicle
-from airflow_provider_jobstatus.core.wait import News
-from airflow_provider_jobstatus.exceptions import JobTimedOut, PollingFailed
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.wait import JobEvent, News, Outcome
+from airflow_provider_jobstatus.exceptions import JobFailed, JobTimedOut, PollingFailed
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
@@ -148,11 +149,18 @@ class Log:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.warnings: list[str] = []
 
     def info(self, text: str, *values: object) -> None:
         self.lines.append(text % values if values else text)
 
-    warning = info
+    def warning(self, text: str, *values: object) -> None:
+        self.info(text, *values)
+        self.warnings.append(self.lines[-1])
+
+
+def ended(job_id: str, state: JobState) -> JobEvent:
+    return JobEvent(job_id, Outcome.FINISHED, JobStatus(job_id, "ruler", state, state.value))
 
 
 def test_of_many_jobs_only_warnings_are_told_and_those_alike_ever_more_seldom() -> None:
@@ -183,11 +191,60 @@ def test_of_many_jobs_each_tenth_end_is_told(jobs: int) -> None:
     log = Log()
     chronicle = Chronicle(SimpleNamespace(log=log), jobs)
 
-    for _ in range(jobs):
-        chronicle.ended()
+    for number in range(jobs):
+        chronicle.ended(ended(f"job-{number}", JobState.SUCCEEDED))
 
-    assert len(log.lines) == (10 if jobs > FEW else 0)
-    assert log.lines[-1:] == ([f"{jobs} of {jobs} jobs have ended"] if jobs > FEW else [])
+    assert len(log.lines) == (10 if jobs > FEW else jobs if jobs > 1 else 0)
+    if jobs > FEW:
+        assert log.lines[-1] == f"{jobs} of {jobs} jobs have ended"
+
+
+@pytest.mark.parametrize("jobs", [2, FEW])
+def test_of_a_few_jobs_each_end_is_told_when_it_is_seen_and_a_bad_one_as_a_warning(jobs: int) -> None:
+    log = Log()
+    chronicle = Chronicle(SimpleNamespace(log=log), jobs)
+
+    chronicle.ended(ended("a", JobState.SUCCEEDED))
+    chronicle.ended(ended("b", JobState.FAILED))
+    chronicle.ended(JobEvent("c", Outcome.UNKNOWN_JOB, None, "c: nobody knows it"))
+    chronicle.ended(ended("d", JobState.PARTIAL))
+
+    assert log.lines == [
+        "a: ended 'succeeded'",
+        "b: ended 'failed'",
+        "c: nobody knows it",
+        "d: ended 'partial'",
+    ]
+    assert log.warnings == log.lines[1:3]
+
+
+def test_of_many_jobs_bad_ends_are_told_ever_more_seldom() -> None:
+    log = Log()
+    chronicle = Chronicle(SimpleNamespace(log=log), 1000)
+
+    for number in range(40):
+        chronicle.ended(ended(f"job-{number}", JobState.CANCELLED))
+        chronicle.ended(JobEvent(f"other-{number}", Outcome.REFUSED, None, f"other-{number}: refused"))
+
+    numbers = (1, 2, 4, 8, 16, 32)
+    assert [line.split(":")[0] for line in log.warnings] == [
+        f"{word}-{number - 1}" for number in numbers for word in ("job", "other")
+    ]
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+def test_a_job_that_fails_long_before_the_others_end_is_told_at_once(
+    mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
+) -> None:
+    sandbox.put_job("ruler", "site/bad", script=[at(1), "failed"])
+    sandbox.put_job("ruler", "site/late", script=[at(1)] * 20 + ["complete"])
+
+    with pytest.raises(JobFailed):
+        run(arguments("site/bad", "site/late"), mode, fake_time)
+
+    told = [(line["log_level"], line["event"][:15]) for line in lines]
+    assert told.count(("warning", "site/bad: ended")) == 1
+    assert told.index(("warning", "site/bad: ended")) < told.index(("info", "site/late: ende"))
 
 
 def signs(lines: list[Any]) -> list[str]:
