@@ -49,6 +49,13 @@ ASSERTION_LIFE = 300
 CLOCK_TOLERANCE = 60.0
 
 
+def is_login_host(url: str) -> bool:
+    """Return whether an address is of a login host of Talkdesk's, whichever account's and region's."""
+    host = origin(url)[1].rstrip(".")
+    domains = {region.login_domain for region in REGIONS.values()} - {None}
+    return any(f".{host}".endswith(f".{domain}") for domain in domains)
+
+
 class TalkdeskLogin(BatchJobHook):
     """The part of Talkdesk's hook that logs in."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_jobstatus.core.auth import origin
 from airflow_provider_jobstatus.core.body import SMALL_BYTES
@@ -30,11 +31,24 @@ _FILE_TYPES = frozenset(
     {"application/octet-stream", "binary/octet-stream", "application/zip", "application/gzip"}
 )
 
-#: Query parameters by which a storage's address is signed, in lower case; ...
-_SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "signature", "sig"})
+#: Query parameters by which a storage's address is signed, in small letters and without ``-`` and ``_``; ...
+_SIGNATURES = frozenset({"xamzsignature", "xgoogsignature", "signature", "sig"})
+#: ... those that S3, Google, CloudFront and Azure have beside it; ...
+_OF_A_STORAGE = frozenset(
+    {"xamzcredential", "awsaccesskeyid", "xgoogcredential", "googleaccessid", "keypairid", "se"}
+)
 #: ... and those of a login, which may be signed as well: SAML has a ``Signature``, Discourse a ``sig``.
-_OF_A_LOGIN = frozenset(
-    {"samlrequest", "samlresponse", "sigalg", "relaystate", "sso", "redirect_uri", "client_id", "returnto"}
+_OF_A_LOGIN = re.compile(
+    r"(?:saml|relaystate|sso|sigalg|login|redirect|return|continu|forward|target|dest|success)\w*"
+    r"|wa|wreply|wctx|wtrealm|next|nexturl|goto|service|serviceurl|url|uri|fromuri|back\w*|callback\w*"
+    r"|ref|referer|referrer|origin\w*|clientid|responsetype|scope|state|nonce|error\w*|code"
+)
+#: Parts of a host's name and of a path that name a login, or a page for everything.
+_LOGIN_PLACE = re.compile(
+    r"(?:log|sign)[-_]?(?:in|on|out)|sso|saml2?|cas|adfs|oauth2?|oidc|openid|auth[nz]?|authori[sz]e"
+    r"|authenticat(?:e|ion)|id|idp|identity|accounts|session|password|consent|maintenance|unavailable"
+    r"|error|captive|portal",
+    re.IGNORECASE,
 )
 
 
@@ -66,20 +80,35 @@ def _is_lines(body: bytes, kind: str) -> bool:
     return isinstance(row, dict) and "job" not in row and not (row and row.keys() <= OF_AN_ERROR)
 
 
-def is_storage(url: str, base_url: str) -> bool:
+def is_storage(url: str, *own_urls: str) -> bool:
     """
-    Return whether an address is one of a storage: https, of another host than the API's, and signed.
+    Return whether an address is one of a storage: https, of another host than ours, signed, and no login's.
 
     On one's own machine, where a sandbox has no TLS, another port is enough.
+
+    :param own_urls: of the API and of its login.
     """
-    scheme, host, port = origin(url)
-    _, own_host, own_port = origin(base_url)
+    values = [
+        (re.sub("[-_]", "", name.lower()), value)
+        for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    ]
+    names = {name for name, value in values if value}
+    if not names & _SIGNATURES or any(_OF_A_LOGIN.fullmatch(name) for name, _ in values):
+        return False
+    if not all(_is_elsewhere(url, own_url) for own_url in own_urls):
+        return False
+    if names & _OF_A_STORAGE:
+        return True
+    segments = [segment.partition(".")[0] for segment in unquote(urlsplit(url).path).split("/")]
+    return not any(map(_LOGIN_PLACE.fullmatch, [*origin(url)[1].split("."), *segments]))
+
+
+def _is_elsewhere(url: str, own_url: str) -> bool:
+    (scheme, host, port), (_, own_host, own_port) = origin(url), origin(own_url)
+    host, own_host = host.rstrip("."), own_host.rstrip(".")
     if is_loopback(host) and is_loopback(own_host):
-        elsewhere = port != own_port
-    else:
-        elsewhere = scheme == "https" and bool(host) and host != own_host
-    names = {name.lower() for name, value in parse_qsl(urlsplit(url).query) if value}
-    return elsewhere and bool(names & _SIGNATURES) and not names & _OF_A_LOGIN
+        return port != own_port
+    return scheme == "https" and bool(host) and host != own_host
 
 
 class ReplyOutline(JsonOutline):
@@ -136,5 +165,11 @@ class FileOutline(ReplyOutline):
 
 
 def error_in(*places: Mapping[str, Any]) -> object:
-    """Return the error that one of some JSON objects holds, or None."""
-    return next((place[key] for place in places for key in ERROR_KEYS if place.get(key)), None)
+    """Return the error that one of some JSON objects holds, in any form, or is in Talkdesk's; or None."""
+    for place in places:
+        for key in ERROR_KEYS:
+            if place.get(key):
+                return place[key]
+        if place.get("code") and (told := place.get("message") or place.get("description")):
+            return told
+    return None

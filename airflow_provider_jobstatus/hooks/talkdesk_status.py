@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, location_of, place_of
 from airflow_provider_jobstatus.core.replies import expect, expect_json, load_json, unexpected
 from airflow_provider_jobstatus.core.text import clean
-from airflow_provider_jobstatus.hooks.talkdesk_login import TalkdeskLogin
+from airflow_provider_jobstatus.hooks.talkdesk_login import TalkdeskLogin, is_login_host
 from airflow_provider_jobstatus.hooks.talkdesk_replies import (
     ID_KEYS,
     OF_AN_ERROR,
@@ -190,7 +190,7 @@ class TalkdeskStatus(TalkdeskLogin):
         except UnexpectedResponse:
             return _Target.ELSEWHERE
         base = self.settings.base_url
-        if is_storage(url, base):
+        if is_storage(url, base, self._token_url()) and not is_login_host(url):
             return _Target.STORAGE
         # A vendor behind a gateway does not know the gateway's path.
         files = [f"{root}/data/reports/{kind}/files/{job}" for root in ("", urlsplit(base).path)]

@@ -101,6 +101,23 @@ ASTRAY = {
     "a login of its own signature": "https://forum.example/session/sso?sso=canary&sig=canary",
     "a login with a way back": "https://id.example/authorize?redirect_uri=https%3A%2F%2Fs3%3Fsig%3Dcanary",
     "a login with our path behind it": f"https://id.example{FILE}?next=canary",
+    "the connection's own login": "https://acme.talkdeskid.eu/r/7e?sig=canary",
+    "another region's login": "https://talkdeskid.com./r/7e?X-Amz-Signature=canary&X-Amz-Credential=k",
+    "the API's name with a dot": "https://api.talkdeskapp.eu./r/7e?sig=canary",
+    "a login that continues": "https://www.corp.example/a?continue=%2Fdata&Signature=canary",
+    "a login that goes on to nothing": "https://www.corp.example/a?next=&Signature=canary",
+    "a login that returns": "https://www.corp.example/a?return-url=%2Fdata&sig=canary",
+    "a login that goes back": "https://www.corp.example/a?Return_To=%2Fdata&sig=canary",
+    "a login of WS-Federation": "https://www.corp.example/a?wa=wsignin1.0&wreply=x&sig=canary",
+    "a login that redirects": "https://www.corp.example/a?redirectUrl=x&sig=canary",
+    "a login of CAS": "https://www.corp.example/a?service=x&sig=canary",
+    "a login of OpenAM": "https://www.corp.example/a?goto=x&sig=canary",
+    "an error": "https://www.corp.example/a?error=AccessDenied&sig=canary",
+    "a path of a login": "https://www.corp.example/users/sign_in?sig=canary",
+    "a page of a login": "https://www.corp.example/Login.aspx?sig=canary",
+    "a path that is quoted": "https://www.corp.example/%6cogin?sig=canary",
+    "a page for everything": "https://www.corp.example/maintenance.html?sig=canary",
+    "a name of a login": "https://sso.corp.example/?sig=canary",
     "maintenance": "/maintenance.html",
     "a captive portal": "http://captive.hotel.lan/?sig=canary",
     "a captive portal that looks signed": "http://captive.hotel.lan/?X-Amz-Signature=canary",
@@ -147,6 +164,10 @@ STORED = {
     "S3": S3,
     "S3 of old": "https://lake.s3.amazonaws.com/r/7e?AWSAccessKeyId=k&Expires=1&Signature=canary%3D",
     "Google": "https://storage.googleapis.com/lake/7e?X-Goog-Expires=60&X-Goog-Signature=canary",
+    "S3 of a bucket of that name": "https://login.s3.amazonaws.com/auth/7e?X-Amz-Credential=k&X-Amz-Signature=s",
+    "S3 behind CloudFront": "https://d1.cloudfront.net/sso/7e?Expires=1&Signature=canary&Key-Pair-Id=K",
+    "nothing but a signature": "https://lake.example/7e.csv?sig=canary",
+    "a sibling of the API": "https://files.talkdeskapp.eu/7e?Signature=canary",
     "Azure": "https://lake.blob.core.windows.net/r/7e?sv=2024-11-04&se=2026-12-01&sig=canary",
     "in small letters": "https://lake.example/7e?x-amz-signature=canary",
 }
@@ -162,6 +183,15 @@ def test_a_storages_address_has_the_file_asked_for(name: str) -> None:
         with pytest.raises(StopIteration) as stopped:
             flow.send(redirect(STORED[name], status=303))  # and the storage is not called
         assert stopped.value.value == DONE
+
+
+def test_the_host_that_a_connection_logs_in_at_is_no_storage() -> None:
+    for location in ("https://id.example/7e?sig=canary", "https://ID.example.:443/7e?X-Amz-Signature=s"):
+        with pytest.raises(UnexpectedResponse, match="not the job's file"):
+            told(redirect(location), host="https://gw.example")
+    assert not is_storage(
+        "http://127.0.0.1:8002/7e?sig=s", "http://127.0.0.1:8001", "http://127.0.0.1:8002/t"
+    )
 
 
 def test_on_ones_own_machine_a_storage_is_another_port() -> None:
@@ -197,6 +227,7 @@ def test_on_ones_own_machine_a_storage_is_another_port() -> None:
         {"error": "login_required"},
         {"code": "unauthorized", "message": "Who are you?"},
         {"job": {"id": "7e.d1", "status": "done"}, "error": "not stored"},
+        {"job": {"id": "7e.d1", "status": "done"}, "code": "0540009", "message": "not stored"},
     ],
     ids=str,
 )
@@ -277,6 +308,9 @@ NO_REPORTS: dict[str, Response] = {
     "two jobs": reply(b'{"job": {"status": "created"}}\n{"job": {"status": "done"}}', content_type=JSON),
     "a success beside an error": reply({"job": {"id": "7e.d1", "status": "done"}, "error": "not stored"}),
     "a success with an error": reply({"job": {"id": "7e.d1", "status": "done", "errors": ["x"]}}),
+    "a success with an error's code": reply({"job": {"status": "done", "code": "1", "message": "no"}}),
+    "a success beside an error's code": reply({"job": {"status": "done"}, "code": 1, "description": "no"}),
+    "an error that says done": reply({"id": "7e.d1", "status": "done", "code": "0540009", "message": "x"}),
     "a success beside another word": reply({"job": {"status": "done"}, "status": "failed"}),
     "another kind of success": reply({"entries": []}, 202),
 }  # fmt: skip
