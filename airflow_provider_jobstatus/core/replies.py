@@ -126,9 +126,12 @@ def _expect_kind(kind: type[K], name: str, request: Request, response: Response)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body, or an empty one if it holds anything else."""
+    """
+    Return the JSON object of an error's body, or an empty one if it holds anything else. An error is short:
+    one of more than :data:`FREE_BYTES` is no vendor's, and is not read.
+    """
     try:
-        value = load_json(body)
+        value = load_json(body) if len(body) <= FREE_BYTES else None
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

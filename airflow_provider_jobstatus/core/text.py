@@ -18,6 +18,8 @@ from typing import Any
 TEXT_LIMIT = 500
 #: Longest text that is stored with an event or a result.
 STORED_TEXT_LIMIT = 2000
+#: Most values and characters that a container may hold to be shown.
+CONTAINER_LIMIT = 10_000
 #: Largest whole number that every JSON reader holds exactly.
 MAX_INT = 2**53
 
@@ -28,18 +30,39 @@ def clean(text: object, limit: int = TEXT_LIMIT) -> str:
     """
     Return ``text`` on one line, without control, bidirectional or surrogate characters, cut to ``limit``.
 
-    :param text: anything; what is not a string is shown as its ``str``.
+    :param text: anything; what is not a string is shown as its ``str``, and of a container of more than
+        :data:`CONTAINER_LIMIT` only the type.
     :param limit: the most characters to return; a cut text ends in ``...``.
     """
     if isinstance(text, str) and len(text) <= limit and text.isascii() and text.isprintable():
         return text.strip()
     # Cut before the regular expression runs, so that a huge text costs nothing. str() of a huge int raises.
     try:
+        if not _is_small(text):
+            raise ValueError
         raw = hex(text) if isinstance(text, int) and abs(text) > MAX_INT else str(text)
     except (ValueError, RecursionError):
         raw = f"<{type(text).__name__}>"
     line = _UNSAFE.sub(" ", raw[: limit * 4]).strip()
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def _is_small(value: object) -> bool:
+    """Return whether the ``str`` of what JSON holds costs little; of a string or a number it does."""
+    left, containers = CONTAINER_LIMIT, [value]
+    while containers:
+        container = containers.pop()
+        if not isinstance(container, (dict, list, tuple)):
+            continue
+        left -= len(container)
+        if left < 0:
+            return False
+        for item in (*container.items(),) if isinstance(container, dict) else container:
+            if isinstance(item, str):
+                left -= len(item)
+            else:
+                containers.append(item)
+    return left >= 0
 
 
 def storable(value: Any, depth: int = 6) -> Any:

@@ -46,7 +46,12 @@ LICENCE_SPENT = "1013"
 def _is_own(error: Mapping[str, Any]) -> bool:
     # All ids of both pages have four digits; they stand as texts on one, as numbers on the other.
     texts = isinstance(error.get("name"), str) and isinstance(error.get("message"), str)
-    return texts and re.fullmatch("1[0-9]{3}", str(error.get("id"))) is not None
+    return texts and re.fullmatch("1[0-9]{3}", _id_of(error)) is not None
+
+
+def _id_of(error: Mapping[str, Any]) -> str:
+    told = error.get("id")
+    return str(told) if isinstance(told, (str, int)) else ""
 
 
 class QuestionProHook(BatchJobHook):
@@ -178,6 +183,6 @@ def _refusal(request: Request, response: Response, error: Mapping[str, Any] | No
         expect(request, response)
     except VendorError as refusal:
         if isinstance(refusal, RateLimited):
-            refusal.spent = error is not None and str(error.get("id")) == LICENCE_SPENT
+            refusal.spent = error is not None and _id_of(error) == LICENCE_SPENT
         return refusal
     return unexpected(request, "answered with an error", response.status)

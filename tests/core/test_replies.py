@@ -220,6 +220,8 @@ MANY = 2 * 1024 * 1024
         b"[" + b'{ "" : 0 },' * (MANY // 11) + b"0]",
         b"[" + b"1," * (MANY // 2) + b"0]",
         b"[" + (b"7" * 4299 + b",") * (MANY // 4300) + b"0]",
+        b"[" + b"1.7976931348623157e+308," * (MANY // 24) + b"0]",
+        b"[" + b"4e-324," * 60_000 + b"0]",
         b'{"a":' * (MANY // 5),
         b"{" + b",".join(b'"%d":0' % number for number in range(MANY // 11)) + b"}",
     ],
@@ -233,7 +235,7 @@ def test_what_an_event_loop_has_no_time_to_parse_is_refused_before_it_is_parsed(
 def test_a_list_of_thousands_of_jobs_and_a_long_text_are_parsed() -> None:
     reason = "12 of 40 rows: 'Label' is empty; see 10:15:30"
     job = {"jobId": "8f14e45f", "jobType": "revenue", "status": "complete", "failureReason": reason}
-    jobs = [job | {"percentageProgress": number % 101} for number in range(9000)]
+    jobs = [job | {"percentageProgress": number / 90, "rate": 0.5, "speed": 12.25} for number in range(9000)]
     for value in (
         jobs,
         {"status": "failed", "failureReason": "why? [so], for what was sent; " * 40_000},

@@ -391,6 +391,17 @@ def test_the_status_of_another_mailing_is_refused(answered: Any) -> None:
         status_of(batch(id=answered))
 
 
+def test_of_a_huge_thing_in_place_of_an_id_no_more_than_its_type_is_shown() -> None:
+    with pytest.raises(UnexpectedResponse, match="answered for the job '<list>'"):
+        status_of(batch(id=[[]] * 30_000))
+
+
+def test_an_error_that_no_server_would_write_is_not_read() -> None:
+    filling = {"response": {"error": {"id": "1040", "name": "x", "message": "y", "more": [[]] * 40_000}}}
+    assert questionpro().is_own_error(reply({"response": {"error": {"id": "1040"}}}, 404))
+    assert not questionpro().is_own_error(reply(filling, 404))
+
+
 def test_trap_the_id_of_the_survey_is_not_taken_for_the_id_of_the_mailing() -> None:
     assert str(json.loads(sample("batch.json"))["response"]["surveyID"]) == SURVEY
     with pytest.raises(UnexpectedResponse, match=f"answered for the job '{JOB}'"):

@@ -34,6 +34,7 @@ HOSTILE = {
     "deep objects": filled(b'{"a":{"b":{}}},', 8 * MIB),
     "members": filled(b'{"a":1,"b":2},', 8 * MIB),
     "numbers": filled(b"1,", 8 * MIB),
+    "fractions": filled(b"2.2250738585072011e-308,", 8 * MIB),
     "long numbers": filled(b"7" * 4299 + b",", 8 * MIB),
     "short texts": filled(b'"a\\n",', 8 * MIB),
     "texts without commas": filled(b'"a"', 8 * MIB),
@@ -94,7 +95,7 @@ def test_a_hostile_reply_takes_no_turn_for_long(ask: Any, compressed: bool, body
 
 
 @pytest.mark.parametrize(
-    "unit", [b"{},", b'{"jobId":"a","status":"b"},', b'["\\n"],', b'{ "" : 0 },', b"1.5,"]
+    "unit", [b"{},", b'{"jobId":"a","status":"b"},', b'["\\n"],', b'{ "" : 0 },', b"1.5,", b"3e-324,"]
 )
 def test_a_hostile_list_takes_no_turn_for_long(unit: bytes) -> None:
     for size in (2 * MIB, MIB, MIB // 2, MIB // 4, MIB // 8):
