@@ -255,7 +255,7 @@ def _forms(secret: str) -> _Forms | None:
         _by_head(encoded if long else encoded | escaped),
         _by_head(lower),
         _by_head(bare if long else bare | {_bare(secret)}),
-        _by_head({raw.hex(), _lower(_bare(secret))} if long else {raw.hex()}, SHORTEST_IN_ANY_CASE),
+        _by_head({raw.hex(), *([_lower(_bare(secret))] if long else [])}),
     )
 
 

@@ -145,6 +145,16 @@ def test_a_short_secret_is_found_behind_escapes_in_its_own_case_only(secret: str
     assert redact(f"<{secret.swapcase()}>", [secret]) == f"<{secret.swapcase()}>"
 
 
+@pytest.mark.parametrize("secret", ["p@ss-w0rd!", "aB3$xY7!", "--Q1w2e3r--"])
+@pytest.mark.parametrize("between", ["\u200b", "\n", " ", "\u00ad", "-"])
+def test_a_secret_of_few_letters_and_digits_is_found_with_something_in_between(
+    between: str, secret: str
+) -> None:
+    for form in (f"{secret[:4]}{between}{secret[4:]}", between.join(secret), between.join(secret.upper())):
+        shown = redact(f"no such key: {form} (refused)", [secret])
+        assert re.sub(r"[\W_]", "", shown) == "nosuchkeyrefused"
+
+
 @pytest.mark.parametrize(
     "text",
     [
