@@ -101,6 +101,13 @@ def expect_file(request: Request, response: Response, secrets: Iterable[str] = (
     return response
 
 
+def framing(headers: Mapping[str, str]) -> list[str]:
+    """Return what of the reply's framing shows its end; the transport has raised if it was not reached."""
+    if "content-length" in headers:
+        return ["length"]
+    return ["chunks"] if "chunked" in headers.get("transfer-encoding", "").lower() else []
+
+
 def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool) -> Sent | None:
     """
     Return what was sent if it is no file, or None if it may be one.

@@ -22,14 +22,20 @@ MAX_LINE = 2 * MAX_CELL
 _QUOTED_CELLS = re.compile(rb'"(?<![^,\r\n]")[^"]*+(?:"(?:"|,")[^"]*+)*+(?:"|\Z)')
 
 
-def csv_rows(chunks: Iterable[bytes]) -> Iterator[list[str]]:
+_OPEN_QUOTE = "the rows end within a quoted cell"
+_OPEN_ROW = "the last row has no line end, and nothing else shows that it is whole"
+
+
+def csv_rows(chunks: Iterable[bytes], to_line_end: bool = False) -> Iterator[list[str]]:
     """
     Yield the rows of a CSV, the header among them, as lists: cells may hold line breaks, rows may be ragged,
     and a header may name a column twice. Blank lines are no rows. UTF-16 and UTF-32 are read as well; bytes
     that are no text become U+FFFD.
 
     :param chunks: pulled as rows are.
-    :raises csv.Error: a cell is longer than :data:`MAX_CELL`, or the file is compressed.
+    :param to_line_end: whether a last row without a line end is no row: nothing else shows that it is whole.
+    :raises csv.Error: a cell is longer than :data:`MAX_CELL`, the file is compressed, or it ends within a
+        quoted cell or, with ``to_line_end``, within a row.
     """
     head, chunks = peek(chunks)
     if is_packed(head):
@@ -40,29 +46,46 @@ def csv_rows(chunks: Iterable[bytes]) -> Iterator[list[str]]:
         errors="replace",
         newline="",
     )
+    ended = False
+
+    def all_lines() -> Iterator[str]:
+        nonlocal ended
+        yield from _lines(lines, to_line_end)
+        ended = True
+        # A blank line is no row, but goes on with one whose quote is still open.
+        yield "\n"
+
     try:
-        yield from filter(None, _csv.reader(_lines(lines)))
+        for row in filter(None, _csv.reader(all_lines())):
+            if ended:
+                raise csv.Error(_OPEN_QUOTE)
+            yield row
     except _csv.Error as error:
         raise csv.Error(*error.args) from None
 
 
-def _lines(file: io.TextIOWrapper) -> Iterator[str]:
+def _lines(file: io.TextIOWrapper, to_line_end: bool) -> Iterator[str]:
     while line := file.readline(MAX_LINE):
         if len(line) == MAX_LINE:
             raise csv.Error("a line is too long")
+        if to_line_end and not line.endswith(("\n", "\r")):
+            raise csv.Error(_OPEN_ROW)
         yield line
 
 
-def count_csv_rows(chunks: Iterable[bytes]) -> int | None:
+def count_csv_rows(chunks: Iterable[bytes], to_line_end: bool = False) -> int | None:
     """
     Pull all of ``chunks`` and return the rows below the header: as many as :func:`csv_rows` yields, at some
     five times its pace. None if they cannot be counted: the file is compressed or otherwise no text; it holds
     a NUL, so that its encoding is most likely another one; or a quoted cell is longer than :data:`MAX_CELL`,
     so that its quote is most likely none.
+
+    :param to_line_end: as of :func:`csv_rows`.
+    :raises ValueError: the file ends within a quoted cell or, with ``to_line_end``, within a row.
     """
     pulled = iter(chunks)
     try:
-        rows = _counted(pulled)
+        rows = _counted(pulled, to_line_end)
     except NotText:
         rows = None
     for _ in pulled:
@@ -70,12 +93,13 @@ def count_csv_rows(chunks: Iterable[bytes]) -> int | None:
     return rows
 
 
-def _counted(chunks: Iterator[bytes]) -> int | None:
+def _counted(chunks: Iterator[bytes], to_line_end: bool) -> int | None:
     """Return the rows below the header, or None at the first thing for which they cannot be counted."""
     head, chunks = peek(chunks)
     if is_binary(head):
         return None
     rows = 0
+    last = b""
     quoted_bytes = 0
     # What of the row that is being read matters to what follows it: nothing at the start of a row, ',' at the
     # start of a cell, '"' within a quoted cell, '""' after its last quote, which may be half of a doubled
@@ -85,6 +109,7 @@ def _counted(chunks: Iterator[bytes]) -> int | None:
         quoted_bytes = quoted_bytes + len(chunk) if row == b'"' and b'"' not in chunk else 0
         if quoted_bytes > MAX_CELL or b"\0" in chunk:
             return None
+        last = (last + chunk)[-1:]
         text = row + chunk
         plain = _QUOTED_CELLS.sub(b"x", text) if b'"' in text else text
         lines = plain.splitlines()
@@ -97,6 +122,11 @@ def _counted(chunks: Iterator[bytes]) -> int | None:
                 row = b'"'
             elif row != b",":
                 row = b'""' if text.endswith(b'"') and row != b'"' else b"x"
+    if row == b'"':
+        raise ValueError(_OPEN_QUOTE)
+    # Half a line end, if the header's has a second half.
+    if to_line_end and (row or (last == b"\r" and b"\n" in head)):
+        raise ValueError(_OPEN_ROW)
     return max(rows + bool(row) - 1, 0)
 
 

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey
-from airflow_provider_jobstatus.core.content import JUDGED_BYTES, expect_file, misfit
+from airflow_provider_jobstatus.core.content import JUDGED_BYTES, expect_file, framing, misfit
 from airflow_provider_jobstatus.core.encodings import peek
 from airflow_provider_jobstatus.core.errors import (
     SettingsError,
@@ -223,7 +223,9 @@ class RulerHook(BatchJobHook):
         Yield the rejected rows of a finished job as Ruler's CSV has them: first the header, then the rows.
 
         Rows are lists because the header may repeat ``Label``, and may be shorter or longer than the header.
-        They hold personal data. They are streamed: memory does not grow with their number.
+        They hold personal data. They are streamed: memory does not grow with their number. They are not
+        compared with ``failureCount``, so that a reply without length or chunks whose end is lost between two
+        rows is not noticed: the download operator notices it.
 
         :param job_id: of a job that ended ``partialcomplete`` or ``failed``.
         :raises VendorError: no usable answer, or one that ends early.
@@ -235,7 +237,7 @@ class RulerHook(BatchJobHook):
                 reason = f"sent {sent.describe(self.auth.secrets)} instead of rows"
                 raise UnexpectedResponse(reason, vendor=self.conn_type)
             try:
-                yield from csv_rows(chunks)
+                yield from csv_rows(chunks, to_line_end=not framing(reply.headers))
             except csv.Error as error:
                 raise UnexpectedResponse(
                     f"sent rows that are no CSV: {error}", vendor=self.conn_type

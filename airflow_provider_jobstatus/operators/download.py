@@ -12,12 +12,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from airflow_provider_jobstatus.core.content import JUDGED_BYTES, misfit
+from airflow_provider_jobstatus.core.content import JUDGED_BYTES, framing, misfit
 from airflow_provider_jobstatus.core.encodings import is_binary, is_packed, peek
 from airflow_provider_jobstatus.core.errors import RateLimited, ServerError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.replies import MAX_RETRY_AFTER
-from airflow_provider_jobstatus.core.rows import count_entries, count_json_rows
+from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries, count_json_rows
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete
 from airflow_provider_jobstatus.operators.destination import IfExists, writing
@@ -113,7 +113,8 @@ def save(
     """
     Write a streamed reply to ``path`` byte by byte, verify it, and publish it.
 
-    A body whose length nobody announced and that simply ended proves nothing: then its number of rows must.
+    A body whose length nobody announced and that simply ended proves nothing: then its number of rows must,
+    the last with the end of its line.
 
     :param count_rows: pulls the chunks and counts; raises ValueError for a shape that is not whole.
     :param expected_rows: how many rows the vendor says there are, if it does.
@@ -131,7 +132,7 @@ def save(
     announced = _announced_digests(reply.headers)
     digests |= {name: hashlib.new(name, usedforsecurity=False) for name in announced if name not in digests}
     size, head = 0, bytearray()
-    proofs = [*announced, *_framing(reply.headers)]
+    proofs = [*announced, *framing(reply.headers)]
     with writing(path, if_exists) as file:
 
         def written_through() -> Iterator[bytes]:
@@ -146,7 +147,10 @@ def save(
 
         rows, broken = None, ""
         try:
-            rows = count_rows(written_through())
+            if count_rows is count_csv_rows and not proofs:
+                rows = count_csv_rows(written_through(), to_line_end=True)
+            else:
+                rows = count_rows(written_through())
         except ValueError as error:
             broken = str(error)
         about = f"{clean(reply.content_type, 80) or 'no media type'}, {size} bytes"
@@ -185,13 +189,6 @@ def save(
         "sha256": digests["sha256"].hexdigest(),
         "verified_by": ", ".join(proofs),
     }
-
-
-def _framing(headers: Mapping[str, str]) -> list[str]:
-    """Return what of the reply's framing shows its end; the transport has raised if it was not reached."""
-    if "content-length" in headers:
-        return ["length"]
-    return ["chunks"] if "chunked" in headers.get("transfer-encoding", "").lower() else []
 
 
 def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:

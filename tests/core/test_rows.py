@@ -10,7 +10,7 @@ import itertools
 import json
 import lzma
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -41,9 +41,30 @@ def written(rows: list[list[str]], end: str = "\r\n") -> bytes:
     return text.getvalue().encode()
 
 
-def by_csv(body: bytes) -> list[list[str]]:
+def by_csv(body: bytes) -> list[list[str]] | None:
+    """Return the rows of the module, or None if they end within a quoted cell: more goes on with it."""
     text = body.decode("utf-8-sig", "replace")
+    if list(csv.reader(io.StringIO(f"{text}\nx", newline="")))[-1] != ["x"]:
+        return None
     return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+
+
+def counted(chunks: Iterable[bytes], to_line_end: bool = False) -> int | str | None:
+    try:
+        return count_csv_rows(chunks, to_line_end)
+    except ValueError as error:
+        return str(error)
+
+
+def read(chunks: Iterable[bytes], to_line_end: bool = False) -> list[list[str]] | str:
+    try:
+        return list(csv_rows(chunks, to_line_end))
+    except csv.Error as error:
+        return str(error)
+
+
+OPEN_QUOTE = "the rows end within a quoted cell"
+OPEN_ROW = "the last row has no line end, and nothing else shows that it is whole"
 
 
 @given(st.data(), tables, st.sampled_from(["\r\n", "\n"]))
@@ -62,8 +83,9 @@ def test_rows_are_those_that_were_written_however_they_are_cut(
 def test_rows_of_anything_are_those_of_the_csv_module(data: st.DataObject, parts: list[bytes]) -> None:
     body = b"".join(parts)
     expected = by_csv(body)
-    assert list(csv_rows(data.draw(chunks_of(body)))) == expected
-    assert count_csv_rows(data.draw(chunks_of(body))) == max(len(expected) - 1, 0)
+    rows, count = (OPEN_QUOTE, OPEN_QUOTE) if expected is None else (expected, max(len(expected) - 1, 0))
+    assert read(data.draw(chunks_of(body))) == rows
+    assert counted(data.draw(chunks_of(body))) == count
 
 
 @pytest.mark.parametrize("length", range(7))
@@ -72,10 +94,31 @@ def test_every_text_of_a_few_signs_has_the_rows_of_the_csv_module_in_one_piece_a
 ) -> None:
     for signs in itertools.product('a",\r\n', repeat=length):
         text = "".join(signs)
-        expected = max(sum(map(bool, csv.reader(io.StringIO(text, newline="")))) - 1, 0)
         body = text.encode()
-        assert count_csv_rows([body]) == expected, text
-        assert count_csv_rows(body[at : at + 1] for at in range(length)) == expected, text
+        rows = by_csv(body)
+        expected = OPEN_QUOTE if rows is None else max(len(rows) - 1, 0)
+        assert counted([body]) == expected, text
+        assert counted(body[at : at + 1] for at in range(length)) == expected, text
+
+
+ROWS = 'Row,Why\r\n1,"not\r\na number"\r\n\r\n2,"a ""quote""\n"\r\n3,plain\r\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
+def test_a_row_that_is_cut_anywhere_is_no_row_where_only_its_line_end_shows_the_end(encoding: str) -> None:
+    for cut in range(2, len(ROWS) + 1):
+        body = ROWS[:cut].encode(encoding)
+        whole = by_csv(ROWS[:cut].encode())
+        if whole is None:
+            assert read([body], True) in (OPEN_QUOTE, OPEN_ROW)
+            assert counted([body], True) == counted([body]) == read([body]) == OPEN_QUOTE
+        elif ROWS[cut - 1] in "\r\n":
+            assert read([body], True) == whole
+            half = ROWS[cut - 1] == "\r" and "\n" in ROWS[:cut]
+            assert counted([body], True) == (OPEN_ROW if half else len(whole) - 1)
+        else:
+            assert read([body], True) == counted([body], True) == OPEN_ROW
+            assert counted([body]) == len(whole) - 1
 
 
 def test_rows_are_the_same_when_cut_at_every_offset() -> None:
@@ -105,6 +148,7 @@ def test_a_text_in_another_encoding_has_the_same_rows(encoding: str, marked: boo
     body = (("\ufeff" if marked else "") + TEXT * 50).encode(encoding)
     chunks = [body[at : at + size] for at in range(0, len(body), size)]
     rows = by_csv((TEXT * 50).encode())
+    assert rows is not None
     assert count_csv_rows(iter(chunks)) == len(rows) - 1
     assert list(csv_rows(iter(chunks))) == rows
 

@@ -128,6 +128,23 @@ def test_a_body_that_simply_ends_with_other_rows_is_refused(tmp_path: Path, body
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_number_of_rows_proves_nothing_of_the_last_without_the_end_of_its_line(tmp_path: Path) -> None:
+    for body in (CSV[:-1], CSV[:-2], CSV[:-1] + b'""'):
+        with pytest.raises(DownloadIncomplete, match="the last row has no line end, and nothing else shows"):
+            download(tmp_path, {}, body)
+        length = {"content-length": str(len(body))}
+        assert download(tmp_path, length, body, if_exists="replace")["verified_by"] == "length, rows"
+        (tmp_path / "rows").unlink()
+
+
+def test_rows_that_end_within_a_quote_are_never_whole(tmp_path: Path) -> None:
+    body = b'a,b\n1,2\n3,"4\n'
+    for headers in ({}, {"content-length": str(len(body))}, {"content-md5": digest("md5", body)}):
+        with pytest.raises(DownloadIncomplete, match="the rows end within a quoted cell"):
+            download(tmp_path, headers, body)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_proves_a_body_that_simply_ends_when_nobody_knows_its_rows(tmp_path: Path) -> None:
     with pytest.raises(DownloadIncomplete, match="nothing proves that the download is whole"):
         download(tmp_path, {}, expected_rows=None)
