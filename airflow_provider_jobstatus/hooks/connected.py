@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -21,10 +22,9 @@ from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized, or
 from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.configuration import configured_rate
 from airflow_provider_jobstatus.hooks.connections import read_connection
-from airflow_provider_jobstatus.hooks.fields import without_scheme
+from airflow_provider_jobstatus.hooks.fields import misread_key
 from airflow_provider_jobstatus.hooks.settings import COMMON_FIELDS, Settings
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.environment import CallLimits
 
 T = TypeVar("T")
+
+#: A field's name as somebody would write it; a key has digits in it, or is longer.
+_NAME = re.compile(r"[A-Za-z]{1,16}(?:[_ -][A-Za-z]{1,16}){0,3}")
 
 
 def _digest(*parts: object) -> str:
@@ -165,16 +168,18 @@ class ConnectedHook(BaseHook):
         password, in_header = self.settings.password or "", False
         with suppress(SettingsError):  # is raised where the credential is needed
             in_header = isinstance(self.auth, HeaderKey)
-        if in_header and without_scheme(password) != password:
-            yield (
-                f"connection {self.conn_id!r}: password begins with 'Bearer', which is no part of a key and "
-                "is left out; store the key alone"
-            )
+        problem = misread_key(password) if in_header else None
+        if problem is None and len(password) > 1 and password[0] == password[-1] and password[0] in "\"'`":
+            problem = "stands in quotes, which are sent as part of it"
+        if problem:
+            yield f"connection {self.conn_id!r}: password {problem}; store it alone"
         if self.extra_fields is not None:
             known = self.extra_fields | COMMON_FIELDS
             for stray in sorted(set(self.settings.extra) - known):
+                # In a URI, the rest of a password after a question mark that was not quoted.
+                shown = repr(stray) if _NAME.fullmatch(stray) else "with a name that is none (not shown)"
                 yield (
-                    f"connection {self.conn_id!r}: extra {clean(stray, 40)!r} is unknown and has no effect; "
+                    f"connection {self.conn_id!r}: extra {shown} is unknown and has no effect; "
                     f"there are {', '.join(sorted(known))}"
                 )
 
@@ -250,6 +255,9 @@ class ConnectedHook(BaseHook):
 
     def _ca_file(self) -> str | None:
         path = self.settings.ca_file
-        if path is not None and not Path(path).is_file():
+        found = path is None
+        with suppress(OSError, ValueError):  # such as a name that is too long
+            found = found or Path(path or "").is_file()
+        if not found:
             raise self.settings.error("extra 'verify'", "names a file that is not here", "give a CA file")
         return path

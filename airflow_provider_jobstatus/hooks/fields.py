@@ -15,6 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9._:-]+")
 # As it stands in a header, or with the header's name before it.
 _BEARER = re.compile(r"(?:authorization\s*:\s*)?bearer(?:\s+|$)", re.IGNORECASE)
+_QUOTES = ('"', "'", "`")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -37,6 +38,20 @@ def credential_text(conn_id: str, name: str, value: str | None) -> str | None:
     return text or None
 
 
+def misread_key(credential: str) -> str | None:
+    """Return what is odd about a key, as the end of a sentence that does not show it; None for nothing."""
+    if without_scheme(credential) != credential.strip():
+        return "begins with 'Bearer', which is no part of a key and is left out"
+    key = credential.strip()
+    if key[:1] in _QUOTES or key[-1:] in _QUOTES:
+        return "stands in quotes, which are sent as part of it"
+    if re.match(r"[\w-]+\s*:\s|(?:authorization|[\w-]*(?:key|token))\s*[:=]\s*[^=\s]", key, re.IGNORECASE):
+        return "begins with a name, as of a header, which is sent as part of the key"
+    if re.search(r"\s", key):
+        return "has white space in it, as behind a word such as 'Token', which is sent as part of the key"
+    return None
+
+
 def without_scheme(credential: str) -> str:
     """Return a credential without the ``Bearer`` that was copied with it."""
     stripped = credential.strip()
@@ -55,14 +70,14 @@ def with_port(url: str, port: object) -> str:
     if text in ("", "0"):
         return url
     if not (text.isascii() and text.isdigit() and int(text) < 65536):
-        raise ValueError(f"is {text!r}, and no number from 1 to 65535")
+        raise ValueError("is no number from 1 to 65535")
     try:
         parts = urlsplit(url.strip())
         own = parts.port
     except ValueError:
         return url  # is refused, whatever the port
     if own is not None and own != int(text):
-        raise ValueError(f"is {text}, and the host names the port {own}")
+        raise ValueError("is another than the one that the host names")
     if own is not None or int(text) == _DEFAULT_PORTS.get(parts.scheme):
         return url
     return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{int(text)}"))
@@ -87,7 +102,7 @@ def checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
     if parts.username is not None or parts.password is not None:
         raise error("holds a user or password", "put them into login and password")
     if parts.scheme not in ("http", "https"):
-        raise error(f"begins with {clean(parts.scheme, 20)!r}", "begin with https://")
+        raise error("begins with another scheme than https", "begin with https://")
     # Clients disagree on where such a host ends, and the credential goes to it.
     if not _HOST.fullmatch(host) or re.search(r"[\s\x00-\x1f\x7f]", url.strip()):
         raise error("is no address", "give one such as https://api.example.com")

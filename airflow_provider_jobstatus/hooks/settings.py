@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.replies import load_json
-from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.fields import (
     checked_url,
     credential_text,
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 N = TypeVar("N", int, float)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 #: Fields of the extra that every vendor's connection has.
 COMMON_FIELDS = frozenset(
@@ -215,6 +216,12 @@ class _Reader:
                 "would switch certificate checks off, which is not offered",
                 "give the path of a CA file",
             )
+        if "-----BEGIN" in value or _CONTROL.search(value.strip()):
+            raise self.error(
+                "extra 'verify'",
+                "holds a certificate or a control character, and no path",
+                "store the certificate in a file, and give its path",
+            )
         return value.strip()
 
     def timeout(self) -> float:
@@ -235,11 +242,13 @@ class _Reader:
         host = (self._connection.host or "").strip()
         scheme = (self._connection.schema or "").strip().lower()
         if scheme not in ("", "http", "https"):
-            # A URI without a scheme for its host: what is meant as path arrives as schema.
+            # A URI without a scheme for its host: what is meant as path arrives as schema. So does the rest
+            # of a password behind a slash that was not quoted: no value is shown here.
             raise self.error(
                 "schema",
-                f"(in a URI, its path) is {clean(scheme, 40)!r}, and neither http nor https",
-                "give the whole address as host; in a URI, quoted: https%3A%2F%2Fapi.example.com%2Fv1",
+                "(in a URI, its path) is neither http nor https",
+                "give the whole address as host; in a URI, quoted: https%3A%2F%2Fapi.example.com%2Fv1, and a"
+                " slash in a password as %2F",
             )
         if host and "://" not in host:
             host = f"{scheme or 'https'}://{host}"

@@ -462,3 +462,45 @@ def test_a_vendors_own_404_is_told_from_a_missing_job() -> None:
     with pytest.raises(NotFound) as caught:
         answer(toy(), b"", status=404)
     assert (caught.value.vendor, caught.value.status, caught.value.path) == ("toy", 404, "/v1/jobs/7")
+
+
+@pytest.mark.parametrize(
+    ("password", "login", "said"),
+    [
+        ('"abc-def"', None, "stands in quotes"),
+        ("abc-def'", None, "stands in quotes"),
+        ("Token abc-def", None, "has white space in it"),
+        ("X-Aftercare-Key: abc-def", None, "begins with a name"),
+        ("x-aftercare-key:abc-def", None, "begins with a name"),
+        ("API_KEY=abc-def", None, "begins with a name"),
+        ("Authorization: Basic abc-def", None, "begins with a name"),
+        ("'abc-def'", "me", "stands in quotes"),
+        ("abc def", "me", None),
+        ("abc-def'", "me", None),
+        ("YWJjZGVmkey=", None, None),
+        ("abc:def", None, None),
+    ],
+)
+def test_a_key_that_was_pasted_with_more_than_itself_is_warned_about_and_not_shown(
+    password: str, login: str | None, said: str | None
+) -> None:
+    connection = Connection(conn_id="my_ruler", conn_type="ruler", password=password, login=login)
+    caveats = list(RulerHook.from_connection(connection).caveats())
+    assert [f"password {said}" in caveat for caveat in caveats] == [True] * (said is not None)
+    assert not any("abc" in caveat for caveat in caveats)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("siteid", True), ("Site-Id", True), ("q8Zt1Lx@host", False), ("x" * 40, False)]
+)
+def test_an_unknown_extra_is_shown_unless_it_may_be_the_rest_of_a_secret(name: str, shown: bool) -> None:
+    connection = Connection(conn_id="my_ruler", conn_type="ruler", password="p", extra=json.dumps({name: 1}))
+    [caveat] = RulerHook.from_connection(connection).caveats()
+    assert "is unknown and has no effect" in caveat
+    assert (name in caveat) == shown
+
+
+@pytest.mark.parametrize("verify", ["x" * 5000, "/" + "y/" * 3000])
+def test_a_ca_file_with_a_name_that_no_file_has_is_not_here(verify: str) -> None:
+    with pytest.raises(SettingsError, match="'verify' names a file that is not here"):
+        toy(extra={"verify": verify}).job_status("7")

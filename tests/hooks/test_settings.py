@@ -123,7 +123,7 @@ def test_a_host_may_be_a_full_url_or_be_combined_with_schema_and_port(
         ({"host": "https://" + "a" * 64 + ".example"}, "is no address"),
         ({"host": "https://toy%2eexample"}, "is no address"),
         ({"host": "https://toy.example\\elsewhere.example"}, "is no address"),
-        ({"host": "ftp://toy.example"}, "begins with 'ftp'"),
+        ({"host": "ftp://toy.example"}, "begins with another scheme than https"),
         ({"host": "http://toy.example"}, "is plain http"),
         ({"host": "http://toy.example", "extra": {"allow_http": False}}, "is plain http"),
         ({"host": "http://toy.example", "extra": {"allow_http": "false"}}, "is plain http"),
@@ -139,12 +139,12 @@ def test_a_host_that_is_unsafe_or_no_address_is_refused(fields: dict[str, Any], 
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"host": "toy.example:1", "port": 8443}, "is 8443, and the host names the port 1"),
-        ({"host": "https://toy.example:444/v1", "port": 443}, "is 443, and the host names the port 444"),
-        ({"host": "https://toy.example", "port": -1}, "is '-1', and no number from 1 to 65535"),
-        ({"host": "https://toy.example", "port": 65536}, "is '65536', and no number"),
-        ({"host": "toy.example", "port": 10**5000}, "and no number"),
-        ({"host": "toy.example", "port": "https"}, "is 'https', and no number"),
+        ({"host": "toy.example:1", "port": 8443}, "is another than the one that the host names"),
+        ({"host": "https://toy.example:444/v1", "port": 443}, "is another than the one that the host names"),
+        ({"host": "https://toy.example", "port": -1}, "is no number from 1 to 65535"),
+        ({"host": "https://toy.example", "port": 65536}, "is no number"),
+        ({"host": "toy.example", "port": 10**5000}, "is no number"),
+        ({"host": "toy.example", "port": "https"}, "is no number"),
     ],
 )
 def test_a_port_that_is_none_or_another_than_the_hosts_is_refused(
@@ -170,7 +170,7 @@ def test_the_path_of_a_connections_uri_is_named_as_such(uri: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC)
     message = checked(str(caught.value))
-    assert message.startswith("connection 'my_toy': schema (in a URI, its path) is '")
+    assert message.startswith("connection 'my_toy': schema (in a URI, its path) is neither")
     assert "give the whole address as host" in message
 
 
@@ -388,3 +388,35 @@ def test_the_repr_of_settings_shows_no_secret() -> None:
     assert settings.extra["private_key"] == SECRET
     assert SECRET not in repr(settings)
     assert "my_toy" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "toy://:48151/qRsT77uVw@gw.toy.example",
+        "toy://key/qRsT77uVw@gw.toy.example",
+        "toy://:key@gw.toy.example:48151/qRsT77uVw",
+        "toy://:key@qRsT77uVw%3A%2F%2Fgw.toy.example",
+        "toy://:key@https%3A%2F%2Fgw.toy.example%3A48151:48152",
+    ],
+)
+def test_what_may_be_the_rest_of_a_secret_is_not_quoted(uri: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC)
+    shown = str(caught.value).lower()
+    assert "qrst77uvw" not in shown
+    assert "4815" not in shown
+
+
+@pytest.mark.parametrize(
+    "verify",
+    [
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE----- MIIB -----END CERTIFICATE-----",
+        "/etc/ca\0.pem",
+    ],
+)
+def test_a_certificate_itself_is_no_ca_file(verify: str) -> None:
+    message = refusal(extra={"verify": verify})
+    assert "extra 'verify' holds a certificate or a control character" in message
+    assert "MIIB" not in message
