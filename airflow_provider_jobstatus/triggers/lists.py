@@ -99,8 +99,11 @@ class SharedList:
             if entry is None:
                 continue
             before = self._seen.get(job)
-            same = before is not None and before[0] == entry
-            seen[job] = before if same and before else (entry, hook.listed_status(job.job_id, entry))
+            if before is not None and before[0] == entry:
+                seen[job] = before
+            elif hook.known_state(entry.word) is not None:
+                # A word that is not known counts for nothing here, and is nowhere shown.
+                seen[job] = entry, hook.listed_status(job.job_id, entry)
         self._seen, self.read_at = seen, at
         useful = sum(status.known for _, status in seen.values())
         if useful < WORTH_FROM or len(listing.jobs) > WORTH_RATIO * useful:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -11,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from airflow.sdk import Connection
 
 from airflow_provider_jobstatus.core.budget import FIRST_CALLS
 from airflow_provider_jobstatus.core.event import unpack
@@ -286,6 +288,23 @@ def test_a_list_that_stays_too_large_is_not_read_for_each_who_joins() -> None:
 
     # As soon as it may pay, and then with twice as many each time.
     assert read_with == [WORTH_FROM, 200, 400, 800, 1600]
+
+
+def test_a_list_of_long_words_that_are_none_takes_no_time() -> None:
+    key = "KEY-of-ruler-0123456789"
+    hook = RulerHook.from_connection(Connection(conn_id="r", conn_type="ruler", password=key))
+    word = rf"%25u0041&amp;#37;\\u0025{key[:12]} " * 40
+    listed, jobs = SharedList("list"), [Job(f"site/job-{number}") for number in range(400)]
+    for job in jobs:
+        listed.add(job, job.job_id[5:])
+    words = ["complete" if number % 2 else word for number in range(400)]
+    began = time.thread_time()
+    listed.take(
+        Listing({job.job_id[5:]: Listed(said) for job, said in zip(jobs, words, strict=True)}), hook, 0.0
+    )
+
+    assert time.thread_time() - began < 0.1
+    assert list(listed.ended()) == jobs[1::2]
 
 
 def test_what_changes_in_a_list_is_told_to_the_waits(
