@@ -29,6 +29,7 @@ SHOWN = 200
 _A_PAGE = "a page of HTML"
 _PAGES = ("text/html", "application/xhtml+xml")
 _TABLES = ("text/csv", "application/csv", "text/comma-separated-values", "application/vnd.ms-excel")
+_OBJECTS = ("application/json", "text/json", "application/problem+json")
 _LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 # Never text, whatever a server does not know about its files.
 _FOREIGN = re.compile(r"(?:image|audio|video|font)/|application/pdf\Z")
@@ -47,11 +48,16 @@ _SAYS_ERROR = frozenset({"error", "errors", "error_description", "errormessage",
 _TELLING = _SAYS_ERROR | {
     *("code", "description", "detail", "details", "error_code", "errorcode", "message", "msg", "reason"),
     *("status", "status_code", "statuscode", "success", "title", "type"),
+    *("exceptionmessage", "exceptiontype", "faultstring", "stacktrace"),
 }
 _BESIDE = _TELLING | {
     *("_links", "created_at", "fields", "format", "id", "instance", "job", "links", "name", "path"),
     *("request_id", "requestid", "timespan", "timestamp", "timezone", "trace_id", "traceid"),
+    *("correlationid", "correlation_id", "data", "meta", "progress", "resource", "result", "trace"),
 }
+
+# What a row may not consist of alone. An `errorMessage` is a column of Ruler's.
+_OF_AN_ERROR = _TELLING - {"errormessage"} | {"fields", "instance", "timestamp", "path"}
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,8 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
     :param head: up to :data:`JUDGED_BYTES` of the body.
     :param whole: whether that is all of the body.
     """
-    text = text_of(head).strip()
+    raw = text_of(head)
+    text = raw.strip()
     if content_type in _PAGES or _PAGE.match(text, _end_of_prologue(text)):
         return Sent(_A_PAGE, text)
     if is_packed(head) or not text:
@@ -129,8 +136,15 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
     value = _json_value(text) if whole else None
     if isinstance(value, Mapping) and _is_error(value, content_type in _LINES):
         return Sent("an error in JSON", json.dumps(_telling(value), ensure_ascii=False))
+    if isinstance(value, list) and value and all(map(is_bare_error, value)):
+        return Sent("errors in JSON", json.dumps(_telling(value[0]), ensure_ascii=False))
     if file_format == "csv" and _is_json(text, content_type, whole, value):
         return Sent(f"JSON with {len(value)} items" if isinstance(value, list) else "JSON")
+    is_line = raw.endswith("\n") and "\n" not in text
+    if _is_without_rows(text, content_type, value, whole=whole, is_line=is_line):
+        return Sent("JSON without rows")
+    if whole and _is_prose(text):
+        return Sent("lines of text")
     if (
         file_format != "json"
         and (content_type not in _TABLES or _SENTENCE.fullmatch(text))
@@ -141,6 +155,46 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
     ):
         return Sent("a line of text")
     return None
+
+
+def is_bare_error(value: object) -> bool:
+    """Return whether a value is an object of nothing but what errors tell, and so no row of a file."""
+    return isinstance(value, Mapping) and bool(value) and {name.lower() for name in value} <= _OF_AN_ERROR
+
+
+def _is_without_rows(text: str, content_type: str, value: Any, *, whole: bool, is_line: bool) -> bool:
+    """
+    Return whether a text is a single JSON object without ``entries``, and no row of a file by lines.
+
+    :param is_line: whether it is one line with its end, as a file of one row is.
+    """
+    if not whole:
+        if not _JSON.match(text) or not text.startswith("{"):
+            return False
+        try:
+            first, _ = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError):
+            return '"entries"' not in text
+        return is_bare_error(first)
+    if not isinstance(value, Mapping) or isinstance(value.get("entries"), list) or content_type in _LINES:
+        return False
+    return _is_wrapped(value) or (content_type in _OBJECTS and not is_line)
+
+
+def _is_wrapped(value: Mapping[str, Any]) -> bool:
+    """Return whether an object holds a job or an error as a member."""
+    return any(isinstance(value.get(name), Mapping) for name in ("job", "data", "meta", "result", "response"))
+
+
+def _is_prose(text: str) -> bool:
+    """Return whether a text is a few sentences."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (
+        1 < len(lines) <= 5
+        and all(map(_SENTENCE.fullmatch, lines))
+        and any(line.endswith((".", "!", "?")) for line in lines)
+        and not _SEPARATOR.search(text)
+    )
 
 
 def _end_of_prologue(text: str) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_jobstatus.core.auth import origin
 from airflow_provider_jobstatus.core.body import SMALL_BYTES
+from airflow_provider_jobstatus.core.content import is_bare_error, misfit
+from airflow_provider_jobstatus.core.encodings import is_packed, text_of
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.outline import AGREED_BYTES, JsonOutline
 from airflow_provider_jobstatus.core.replies import load_json
@@ -52,32 +53,49 @@ _LOGIN_PLACE = re.compile(
 )
 
 
-def is_report(response: Response) -> bool:
-    """Return whether a 200 may be a report, as text in columns, JSON by lines or an array of JSON."""
-    body, kind = response.body.removeprefix(BOM_UTF8).lstrip(), response.content_type
-    if body[:1] == b"[":
+def is_report(response: Response, job: str, *, confirms: bool) -> bool:
+    """
+    Return whether a 200 may be a report: text in columns, JSON by lines or an array of JSON.
+
+    :param job: the job's id: what tells of the job itself is no report.
+    :param confirms: whether it is the file that shows a report to be there: then an empty one is none.
+    """
+    kind, whole = response.content_type, len(response.body) <= SMALL_BYTES
+    text = text_of(response.body).strip()
+    if text[:1] == "[":
         try:
-            return isinstance(load_json(body), list)
+            value = load_json(text)
         except ValueError:
             return False
-    if body[:1] == b"{":
-        return _is_lines(body, kind)
-    if kind in _TEXT_TYPES | _LINE_TYPES:
-        return body[:1] != b"<"
+        # Of a long array an outline is left, without its items.
+        return isinstance(value, list) and all(item is None or _is_row(item, job) for item in value)
+    if text[:1] == "{":
+        return _is_lines(text, kind, job)
+    # A line of text is no report, whatever it is labelled as: those of Talkdesk have many columns.
+    if any(misfit(None, label, response.body, whole) for label in {kind, ""}):
+        return False
+    if not text:
+        return kind in _TEXT_TYPES and not confirms
     attached = response.headers.get("content-disposition", "").lower().startswith("attachment")
-    return (kind in _FILE_TYPES or attached) and body[:1] not in (b"", b"<")
+    return kind in _TEXT_TYPES | _FILE_TYPES or (kind in _LINE_TYPES and is_packed(response.body)) or attached
 
 
-def _is_lines(body: bytes, kind: str) -> bool:
+def _is_lines(text: str, kind: str, job: str) -> bool:
     """Return whether a text is one JSON object a line, by its type or by its second line."""
-    line, _, rest = body.partition(b"\n")
-    if kind not in _LINE_TYPES and not rest.lstrip().startswith(b"{"):
+    line, _, rest = text.partition("\n")
+    if kind not in _LINE_TYPES and not rest.lstrip().startswith("{"):
         return False
     try:
-        row = load_json(line)
+        return _is_row(load_json(line), job)
     except ValueError:
         return kind in _LINE_TYPES and len(line) >= SMALL_BYTES  # a row that was cut
-    return isinstance(row, dict) and "job" not in row and not (row and row.keys() <= OF_AN_ERROR)
+
+
+def _is_row(value: object, job: str) -> bool:
+    """Return whether a value may be the row of a report, rather than an error or the job itself."""
+    if not isinstance(value, dict) or "job" in value or is_bare_error(value):
+        return False
+    return "status" not in value or not any(str(value.get(key)) == job for key in ID_KEYS)
 
 
 def is_storage(url: str, *own_urls: str) -> bool:

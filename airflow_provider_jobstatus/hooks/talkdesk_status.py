@@ -81,7 +81,7 @@ class TalkdeskStatus(TalkdeskLogin):
             if word is None and target is _Target.ELSEWHERE:
                 raise _astray(request, response, "which is not the job's file")
         else:
-            word = self._word_of_reply(request, response, job)
+            word = self._word_of_reply(request, response, job, confirms=False)
         if word is None:
             yield from self._find_file(kind, job)
             word = DONE
@@ -105,7 +105,7 @@ class TalkdeskStatus(TalkdeskLogin):
                 raise _astray(request, response, "which is no storage of files")
         else:
             try:
-                word = self._word_of_reply(request, response, job)
+                word = self._word_of_reply(request, response, job, confirms=True)
             except (NotFound, RequestRejected) as error:
                 reason = f"{error.args[0]}; without its file the job is not taken for done"
                 missing = unexpected(request, reason, error.status)
@@ -114,10 +114,10 @@ class TalkdeskStatus(TalkdeskLogin):
         if word is not None and self.known_state(word) is not JobState.SUCCEEDED:
             raise unexpected(request, f"answered {word!r} in place of the job's file", response.status)
 
-    def _word_of_reply(self, request: Request, response: Response, job: str) -> str | None:
+    def _word_of_reply(self, request: Request, response: Response, job: str, *, confirms: bool) -> str | None:
         """Return the word of a reply that is no redirect, or None if it may be the report itself."""
         expect(request, response)
-        if response.status == 200 and is_report(response):
+        if response.status == 200 and is_report(response, unquote(job), confirms=confirms):
             return None
         reply = expect_json(request, response)
         if "job" in reply or "status" in reply:

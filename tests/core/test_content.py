@@ -110,6 +110,21 @@ def test_an_empty_file_is_not_judged() -> None:
     assert judged("json", "application/json", "\n") is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '[{"title": "x", "call_id": 1}]',
+        '[{"error": "x"}, {"error": "y", "call_id": 1}]',
+        '{"version": 2, "entries": [' + '{"call_id": 1},' * 9000 + "{}]}",
+        '{"error": "none", "call_id": 1}\n' * 9000,
+    ],
+    ids=lambda body: body[:24],
+)
+def test_rows_that_tell_of_errors_pass(body: str) -> None:
+    for content_type in ("application/json", OCTETS):
+        assert judged(None, content_type, body) is None
+
+
 # What does not
 
 PAGES = [
@@ -210,6 +225,46 @@ def test_json_is_no_csv_and_nothing_of_it_is_shown(content_type: str, body: str)
     assert sent is not None
     assert sent.what.startswith("JSON")
     assert sent.describe() == sent.what
+
+
+@pytest.mark.parametrize("file_format", ["json", None])
+@pytest.mark.parametrize("content_type", ["application/json", OCTETS, "text/plain", ""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": False, "message": "no", "data": None},
+        {"type": "about:blank", "title": "x", "status": 500, "detail": "d", "correlationId": "c"},
+        {"Message": "x", "ExceptionMessage": "y", "ExceptionType": "z", "StackTrace": "at a"},
+        {"message": "x", "resource": "y"},
+        {"id": "j", "status": "created", "progress": 7},
+        {"data": {"id": "j", "status": "processing"}},
+        {"result": {"id": "j"}, "took": 3},
+        {"job": {"id": "j"}, "meta": 1},
+        {"error": "x", "stack": "y" * JUDGED_BYTES},
+        [{"error": "down"}],
+        [{"code": 5, "message": "down"}, {"Detail": "x"}],
+    ],
+    ids=lambda body: str(body)[:24],
+)
+def test_what_tells_of_an_error_or_a_job_has_no_rows(
+    file_format: str | None, content_type: str, body: object
+) -> None:
+    assert judged(file_format, content_type, json.dumps(body)) is not None
+    assert judged(file_format, content_type, json.dumps(body) + "\n") is not None
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/json", "application/problem+json"])
+def test_an_object_without_entries_is_no_report(content_type: str) -> None:
+    assert judged(None, content_type, '{"status": "queued", "eta": 5}') == Sent("JSON without rows")
+    assert judged(None, content_type, '{\n "call_id": 5\n}\n') == Sent("JSON without rows")
+
+
+def test_a_few_sentences_are_no_table() -> None:
+    for content_type in ("text/csv", "text/plain", OCTETS):
+        text = "The report is not there.\nPlease try again later.\n"
+        assert judged("csv", content_type, text) == Sent("lines of text")
+        assert judged("csv", content_type, "What they said\nIt is good\n") is None
+        assert judged("csv", content_type, "What,they said\nIt is so.,x\n") is None
 
 
 @pytest.mark.parametrize("body", ['"busy"', "null", "17", "true"])

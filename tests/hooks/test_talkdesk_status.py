@@ -266,11 +266,13 @@ REPORTS: dict[str, Response] = {
     "CSV in quotes": reply(b'"id","agent"\n"1","Ana"\n', content_type="text/csv"),
     "CSV with a mark": reply(b"\xef\xbb\xbfid,agent\n", content_type="text/csv"),
     "CSV in UTF-16": reply("id,agent\n".encode("utf-16"), content_type="text/csv"),
-    "CSV without rows": reply(b"", content_type="text/csv"),
     "compressed CSV": reply(gzip.compress(b"id,agent\n" * 99), content_type="text/csv"),
     "a file": reply(b"id,agent\n", content_type="binary/octet-stream"),
     "an attachment": reply(b"id,agent\n", content_type="text/plain", content_disposition="attachment"),
     "lines": reply(b'{"id": "1", "status": "failed"}\n{"id": "2"}\n', content_type=LINES),
+    "lines in UTF-16": reply('{"id": "1"}\n{"id": "2"}\n'.encode("utf-16"), content_type=LINES),
+    "long CSV": reply(b"id,agent\n" + b"1,Ana\n" * 20_000, content_type="text/csv"),
+    "a long array": reply([{"id": "1", "status": "failed"}] * 5000, content_type=JSON),
     "one line": reply(b'{"id": "1", "status": "failed"}\n', content_type=LINES),
     "lines without a type": reply(b'{"id": "1", "status": "failed"}\n{"id": "2"}', content_type=JSON),
     "a row of messages": reply(b'{"code": 1, "message": "hi", "to": "x"}\n', content_type=LINES),
@@ -298,6 +300,25 @@ NO_REPORTS: dict[str, Response] = {
     "an error beside entries": reply({"entries": [], "total": 0, "error": "no report 7e.d1"}),
     "errors beside entries": reply({"entries": [], "errors": [{"code": 1}]}),
     "a message beside entries": reply({"entries": [], "code": "not_found", "message": "no"}),
+    "a word that calls itself a file": reply(b"OK\n", content_type="application/octet-stream"),
+    "a word that calls itself CSV": reply(b"Unavailable", content_type="text/csv"),
+    "a sentence that is attached": reply(b"Down for now.", content_disposition="attachment"),
+    "two sentences": reply(b"We are down for now.\nPlease come again later.\n", content_type="text/csv"),
+    "a value that calls itself lines": reply(b"null", content_type=LINES),
+    "an array of an error": reply([{"error": "down"}], content_type=JSON),
+    "an array of Talkdesk's error": reply([{"code": "0540009", "message": "down"}], content_type=JSON),
+    "an array of another error": reply([{"Status": 503, "title": "Down", "detail": "x"}], content_type=JSON),
+    "an array of words": reply(["error", "down"], content_type=JSON),
+    "an array of the job": reply([{"id": "7e.d1", "status": "created"}], content_type=JSON),
+    "an array of a wrapped job": reply([{"job": {"status": "done"}}], content_type=JSON),
+    "the job twice": reply(b'{"ID": "7e.d1", "status": "done"}\n' * 2, content_type=JSON),
+    "lines of errors": reply(b'{"Message": "Forbidden"}\n{"a": 1}\n', content_type=LINES),
+    "a page in UTF-16": reply("<html>Sign in".encode("utf-16"), content_type="text/csv"),
+    "an error in UTF-16": reply('{"error": "x"}'.encode("utf-16"), content_type="text/csv"),
+    "the job in UTF-32": reply('{"id": "7e.d1", "status": "done"}'.encode("utf-32"), content_type=LINES),
+    "paper": reply(b"%PDF-1.7 a,b\nc,d\n", content_type="application/octet-stream"),
+    "a picture": reply(b"\x89PNG\r\n\x1a\n,\n", content_type="text/csv"),
+    "a zero and a page": reply(b"\0<html>", content_type="application/zip"),
     "entries that are none": reply({"entries": 0}),
     "text": reply(b"Service unavailable, come again", content_type="text/plain"),
     "text without a type": reply(b"OK"),
@@ -323,6 +344,22 @@ def test_what_is_no_report_is_no_success_at_either_address(name: str, pieces: in
         told(NO_REPORTS[name], pieces=pieces)
     with pytest.raises((UnexpectedResponse, ValueError)):
         told(REPORTS["CSV"], NO_REPORTS[name], pieces=pieces)
+
+
+def test_a_line_of_the_job_itself_is_its_status_and_no_row() -> None:
+    line = reply(b'{"id": "7e.d1", "status": "failed"}\n', content_type=LINES)
+    assert told(line).state is JobState.FAILED
+    with pytest.raises(UnexpectedResponse, match="answered 'failed' in place of the job's file"):
+        told(REPORTS["CSV"], line)
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n", b"\xef\xbb\xbf"])
+def test_an_empty_reply_is_confirmed_by_a_file_and_confirms_none(body: bytes) -> None:
+    empty = reply(body, content_type="text/csv")
+    assert told(empty, redirect(S3)) == DONE
+    for first in (empty, redirect(S3), REPORTS["entries"]):
+        with pytest.raises(UnexpectedResponse):
+            told(first, empty)
 
 
 @pytest.mark.parametrize("name", ASTRAY)
