@@ -13,6 +13,11 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://")
 #: Schemes of files of this machine; none is a path.
 LOCAL_SCHEMES = ("", "file", "local")
 _VARIABLE = re.compile(r"\$[A-Za-z_]\w*|\$\{[^}]*\}|%[A-Z][A-Z_]+%")
+_TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}")
+#: Of a folder that is really called so, the path is ./None.
+_NOTHING = re.compile(r"(?:none|null|nan|undefined)(?:/|$)", re.IGNORECASE)
+_QUOTES = ('"', "'", "`")
+_OTHER_SYSTEM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -26,7 +31,8 @@ def destination_text(destination: object) -> str | None:
         destination = os.fspath(destination)
     elif isinstance(getattr(destination, "protocol", None), str):
         return str(destination)
-    return destination if isinstance(destination, str) else None
+    # White space around it is a slip, and would make a path of a URI.
+    return destination.strip() if isinstance(destination, str) else None
 
 
 def scheme_of(destination: str) -> str:
@@ -42,7 +48,8 @@ def local_path(destination: str) -> str | None:
     A URI is read as ``ObjectStoragePath`` reads it, for which ``%20`` is three characters; but ``localhost``,
     which that takes for a folder, is this machine. A ``~`` is still there.
 
-    :raises SettingsError: a shell's variable, which would become a folder of that name, or another machine.
+    :raises SettingsError: a shell's variable, which would become a folder of that name, another machine, or
+        what cannot be meant as a path: nothing that was rendered, a template, quotes, another system's path.
     """
     scheme = scheme_of(destination)
     path = destination
@@ -59,13 +66,36 @@ def local_path(destination: str) -> str | None:
                 f"give '{scheme}:///' and the path from the root"
             )
     elif scheme:
+        if _TEMPLATE.search(destination):
+            raise _no_path(destination, "holds a template that was not rendered")
         return None
+    if problem := _slip(path):
+        raise _no_path(destination, problem)
     if variable := _VARIABLE.search(path):
         raise SettingsError(
             f"destination {clean(destination, 80)!r} has {clean(variable[0], 80)!r}, which no shell replaces "
             "here; give the path itself, or a template"
         )
     return path
+
+
+def _slip(path: str) -> str | None:
+    """Return what shows that a text is not meant as a path here, as the end of a sentence."""
+    if _TEMPLATE.search(path):
+        return "holds a template that was not rendered"
+    if _NOTHING.match(path):
+        return "begins with what a template makes of nothing"
+    if path[:1] in _QUOTES or path[-1:] in _QUOTES:
+        return "stands in quotes"
+    if "\\" in path:
+        return "has a backslash in it, as on Windows"
+    if _OTHER_SYSTEM.match(path):
+        return "begins with a word and a colon, as of another system's files"
+    return None
+
+
+def _no_path(destination: str, problem: str) -> SettingsError:
+    return SettingsError(f"destination {clean(destination, 80)!r} {problem}; give a path or a URI")
 
 
 def uri_caveat(destination: str) -> str | None:
