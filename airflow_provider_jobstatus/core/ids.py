@@ -30,6 +30,9 @@ _REPR = re.compile(
     r"|(?:\w*set|o?dict_\w+|deque|range|array|map|filter|zip|Lazy\w+)\(.*\)",
     re.DOTALL,
 )
+# What Python and JSON read without quotes as it is written, and one text in quotes.
+_WHOLE = re.compile(r"0|[1-9][0-9]*")
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
 def job_id_text(value: object) -> str:
@@ -45,6 +48,11 @@ def job_id_text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         if _undefined(value):
             raise SettingsError("job_id is undefined: its template names what is not there; correct the name")
+        if isinstance(value, _Misread):
+            raise SettingsError(
+                f"job_id: {clean(value.spelling, 80)!r} in a list or dict would be read as another id; put"
+                " each id in quotes of its own, as in \"['{{ params.a }}', '{{ params.b }}']\""
+            )
         raise SettingsError(f"job_id is a {type(value).__name__}; give a text such as '1234'")
     if not isinstance(value, str) and abs(value) >= 10**MAX_ID_LENGTH:
         raise SettingsError(f"job_id is a number of more than {MAX_ID_LENGTH} digits, which no job id has")
@@ -172,13 +180,52 @@ def _undefined(value: object) -> bool:
     return any(kind.__module__.partition(".")[0] == "jinja2" for kind in type(value).__mro__)
 
 
+class _Misread:
+    """What stands in the text of a list or dict and means something else than its spelling."""
+
+    def __init__(self, spelling: str) -> None:
+        self.spelling = spelling
+
+
+class _Spellings(ast.NodeTransformer):
+    """Leaves what is read as it is spelled: ``12_34``, ``0x10``, ``-1``, ``True`` and ``'a' 'b'`` are not."""
+
+    def __init__(self, line: str) -> None:
+        # Python counts bytes.
+        self._line = line.encode("utf-8", "surrogatepass")
+
+    def _misread(self, node: ast.expr) -> ast.expr:
+        return ast.Constant(_Misread(self._spelling(node)))  # type: ignore[arg-type]
+
+    visit_UnaryOp = visit_BinOp = _misread
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        spelling = self._spelling(node)
+        same = _WHOLE.fullmatch(spelling) or _QUOTED.fullmatch(spelling) or node.value is None
+        return node if same else self._misread(node)
+
+    def _spelling(self, node: ast.expr) -> str:
+        return self._line[node.col_offset : node.end_col_offset].decode("utf-8", "replace")
+
+
+def _python(text: str) -> object:
+    line = re.sub(r"[\r\n\f]", " ", text)
+    return ast.literal_eval(_Spellings(line).visit(ast.parse(line, mode="eval")))
+
+
+def _json(text: str) -> object:
+    return json.loads(text, parse_int=lambda number: int(number) if number.isdigit() else _Misread(number))
+
+
 def _literal(text: str) -> object:
     # Python's form is what a template renders to; JSON's is what other systems send.
-    for parse in (ast.literal_eval, json.loads):
+    for parse in (_python, _json):
         try:
             return parse(text)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     if text.startswith("{{"):
         return job_id_text(text)
-    raise SettingsError(f"job_id looks like a list or dict, but is none: {clean(text, 80)!r}")
+    raise SettingsError(
+        f"job_id looks like a list or dict, but is none: {clean(text, 80)!r}; each id in it needs quotes"
+    )

@@ -239,6 +239,49 @@ def test_an_id_that_passes_travels_as_it_is(text: str) -> None:
     assert json.loads(json.dumps(ids)) == ids
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        *(
+            "7_700",
+            "0xff",
+            "0o17",
+            "0b101",
+            "1e4",
+            "2.0",
+            "-9",
+            "+9",
+            "- 9",
+            "--9",
+            "00",
+            "True",
+            "8j",
+            "1+2j",
+        ),
+        *("1+2j", "'a' 'b'", "b'a'", "r'a'"),
+    ],
+)
+@pytest.mark.parametrize("form", ["[{}]", "['ü', {}]", "[5, \n{} ,\n]", "{{'job_id': {}, 'rows': -1}}"])
+def test_what_a_list_without_quotes_would_make_another_id_of_is_refused(spelled: str, form: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(f"{spelled!r} in a list or dict would be read as")):
+        job_ids(form.format(spelled))
+
+
+@pytest.mark.parametrize("text", ["[007]", "[ab]", "[12 ab, 3]", "['a', b]"])
+def test_the_text_of_a_list_that_needs_quotes_says_so(text: str) -> None:
+    with pytest.raises(SettingsError, match="each id in it needs quotes"):
+        job_ids(text)
+
+
+def test_numbers_in_a_list_that_are_what_is_written_need_no_quotes() -> None:
+    ids = ["0", "5", "1200", "9" * 40]
+    assert job_ids(f"[{', '.join(ids)}]") == (ids, True)
+    assert job_ids('{"job_id": 12, "progress": 0.5, "rows": -1, "seen": true}') == (["12"], False)
+    assert job_ids("{'job_id': 12, 'progress': 1e-05, 'rows': -1, 'seen': True}") == (["12"], False)
+    with pytest.raises(SettingsError, match="'-0' in a list"):
+        job_ids('{"job_id": -0, "seen": true}')
+
+
 def test_lists_in_lists_are_refused_however_deep_they_are() -> None:
     nested: list[Any] = ["a"]
     for _ in range(100_000):
