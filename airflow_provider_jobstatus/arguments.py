@@ -18,6 +18,9 @@ from airflow_provider_jobstatus.core.jobs import TERMINAL_STATES, JobState
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import BadSettings
 
+#: What any longer duration counts as, in seconds: there is no date for its end in some databases.
+LONGEST = timedelta(days=3650).total_seconds()
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # "s3:/lake" and "s3//lake" would be folders of the worker.
 _MISTYPED_SCHEME = re.compile(
@@ -27,19 +30,14 @@ _MISTYPED_SCHEME = re.compile(
 
 def seconds(name: str, value: object) -> float:
     """
-    Return a duration in seconds.
+    Return a duration in seconds, :data:`LONGEST` at most.
 
     :raises BadSettings: it is neither a timedelta nor a number of seconds, or negative.
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if (
-        isinstance(number, bool)
-        or not isinstance(number, (int, float))
-        or not math.isfinite(number)
-        or number < 0
-    ):
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
         raise BadSettings(f"{name} is {_shown(value)}; give a timedelta, or seconds that are not negative")
-    return float(number)
+    return float(min(number, LONGEST))
 
 
 def terminal_states(name: str, values: Any) -> list[str]:

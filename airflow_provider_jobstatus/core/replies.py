@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -34,6 +35,10 @@ MAX_RETRY_AFTER = 3600.0
 
 #: Statuses of a reply that somebody on the way has changed, or that is a part of one.
 _NOT_AS_SENT = frozenset({203, 206})
+#: So many times a header is read that was sent more than once.
+MAX_JOINED = 8
+# Not the comma of a date: "Wed, 04 Mar 2026", "Wednesday, 04-Mar-26".
+_JOINED = re.compile(r",(?!\s*\d+[ -][A-Za-z])")
 
 
 def expect(request: Request, response: Response, *statuses: int) -> Response:
@@ -164,9 +169,15 @@ def retry_after(response: Response) -> float | None:
     Return the seconds that ``Retry-After`` asks for, within 0 and :data:`MAX_RETRY_AFTER`, or None.
 
     A date is read against the reply's own ``Date``, so that a wrong clock on either side does no harm.
-    What is neither a whole number of seconds nor a date is ignored (RFC 9110, section 10.2.3).
+    What is neither a whole number of seconds nor a date is ignored (RFC 9110, section 10.2.3). Of a header
+    that was sent several times, and joined by commas, the longest counts.
     """
-    text = response.headers.get("retry-after", "").strip()
+    joined = response.headers.get("retry-after", "")
+    waits = (_seconds_asked(text.strip(), response) for text in _JOINED.split(joined, maxsplit=MAX_JOINED))
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _seconds_asked(text: str, response: Response) -> float | None:
     if text.isascii() and text.isdigit():
         # More digits than any sensible number of seconds: int() refuses some thousands of them.
         return min(float(text.lstrip("0")[:12] or 0), MAX_RETRY_AFTER)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, RequestRejected, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
@@ -19,6 +20,15 @@ from airflow_provider_jobstatus.core.replies import expect_json, retry_after, un
 
 #: Life of a token, in seconds, whose answer does not say.
 DEFAULT_TOKEN_LIFE = 300.0
+#: Words of OAuth by which a login is refused, whatever the status of the reply.
+REFUSALS = frozenset(
+    {
+        *("access_denied", "invalid_client", "invalid_grant", "invalid_request", "invalid_scope"),
+        *("invalid_token", "insufficient_scope", "unauthorized", "unauthorized_client"),
+        *("unsupported_grant_type", "unsupported_response_type"),
+    }
+)
+_REASONS = ("error_description", "message")
 #: Bounds of a life that an answer does say.
 TOKEN_LIFE_BOUNDS = (5.0, 86_400.0)
 #: A token is renewed this many seconds before its end, or after 80 % of its life, whichever is later.
@@ -145,13 +155,26 @@ def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -
     Return the token that a login brought.
 
     :param secrets: of the login, to be taken out of an error.
-    :raises AccessDenied: 400, 401 or 403: none of them can be mended by sending the same login again.
+    :raises AccessDenied: 400, 401 or 403, or one of :data:`REFUSALS` in place of a token: none of them can be
+        mended by sending the same login again.
     """
     try:
         reply = expect_json(request, response)
-    except RequestRejected as error:
-        error.redact(secrets)
-        denied = AccessDenied(
+    except VendorError as error:
+        raise _of_login(error, isinstance(error, RequestRejected), response, secrets) from None
+    token = reply.get("access_token")
+    if not isinstance(token, str) or not token or not token.isprintable():
+        words, refused = _said_instead(reply)
+        useless = unexpected(request, f"answered a login without an access_token{words}", response.status)
+        raise _of_login(useless, refused, response, secrets)
+    return Token(token, token_life(reply.get("expires_in")))
+
+
+def _of_login(error: VendorError, refused: bool, response: Response, secrets: tuple[str, ...]) -> VendorError:
+    """Return what a login failed with, without its secrets; if it was refused, as that."""
+    error.redact(secrets)
+    if refused:
+        error = AccessDenied(
             error.reason,
             vendor=error.vendor,
             method=error.method,
@@ -159,17 +182,17 @@ def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -
             status=error.status,
             host=error.host,
         )
-        denied.retry_after, denied.login = error.retry_after, True
-        raise denied from None
-    except VendorError as error:
-        error.redact(secrets)
-        error.retry_after = retry_after(response)
-        if isinstance(error, AccessDenied):
-            error.login = True
-        raise
-    token = reply.get("access_token")
-    if not isinstance(token, str) or not token or not token.isprintable():
-        useless = unexpected(request, "answered a login without an access_token")
-        useless.retry_after = retry_after(response)
-        raise useless
-    return Token(token, token_life(reply.get("expires_in")))
+    error.retry_after = retry_after(response)
+    if isinstance(error, AccessDenied):
+        error.login = True
+    return error
+
+
+def _said_instead(reply: dict[str, Any]) -> tuple[str, bool]:
+    """Return what a reply without a token says of the reason, and whether it is one of :data:`REFUSALS`."""
+    error = reply.get("error")
+    words = list(error.values()) if isinstance(error, dict) else [error]
+    said = [word.strip() for word in words if isinstance(word, str)]
+    refused = any(word.lower() in REFUSALS for word in said)
+    said += [text.strip() for key in _REASONS if isinstance(text := reply.get(key), str)]
+    return "".join(f": {text[:1000]}" for text in said if text), refused

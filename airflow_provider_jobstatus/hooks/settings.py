@@ -208,9 +208,10 @@ class _Reader:
 
     def ca_file(self) -> str | None:
         value = self.extra.get("verify")
-        if value is None or value == "" or value is True:
+        word = "" if value is None else str(value).strip().lower()
+        if word in ("", "true", "1", "yes", "on"):
             return None
-        if not isinstance(value, str) or value.strip().lower() in ("false", "0", "no", "off"):
+        if not isinstance(value, str) or word in ("false", "0", "no", "off"):
             raise self.error(
                 "extra 'verify'",
                 "would switch certificate checks off, which is not offered",

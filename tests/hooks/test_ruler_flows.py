@@ -531,6 +531,48 @@ def test_a_login_without_a_token_is_unexpected(body: dict[str, Any]) -> None:
         login(reply(body))
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": "invalid_client"}, "invalid_client"),
+        ({"error": "INVALID_GRANT ", "error_description": "user is locked"}, "INVALID_GRANT: user is locked"),
+        (
+            {"error": {"code": "unauthorized_client", "message": "no"}, "access_token": ""},
+            "unauthorized_client: no",
+        ),
+        ({"error": "invalid_scope", "error_description": f"for {PASSWORD}"}, "invalid_scope: for ***"),
+    ],
+)
+def test_a_login_that_is_refused_with_a_200_is_denied_and_says_why(body: dict[str, Any], said: str) -> None:
+    with pytest.raises(AccessDenied) as caught:
+        login(reply(body))
+    assert caught.value.login
+    assert caught.value.status == 200
+    assert caught.value.reason == f"answered a login without an access_token: {said}"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": "temporarily_unavailable"}, ": temporarily_unavailable"),
+        ({"error": "slow_down", "error_description": "wait"}, ": slow_down: wait"),
+        ({"message": f"no session for {PASSWORD}"}, ": no session for ***"),
+        ({"error": None, "error_description": 5}, ""),
+        ({"error": ["invalid_client"]}, ""),
+    ],
+)
+def test_a_login_without_a_token_for_another_reason_may_succeed_later(
+    body: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UnexpectedResponse) as caught:
+        login(reply(body))
+    assert caught.value.reason == f"answered a login without an access_token{said}"
+
+
+def test_a_token_counts_whatever_stands_beside_it() -> None:
+    assert login(reply({"access_token": "t", "error": "invalid_client"})).value == "t"
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 422])
 def test_a_refused_login_is_denied_and_shows_no_password(status: int) -> None:
     form = next(by_login().login_flow("https://a.example", "jo@example.org", PASSWORD)).body or b""

@@ -312,7 +312,12 @@ def test_certificate_checks_cannot_be_switched_off(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "path"), [(None, None), ("", None), (True, None), (" /etc/ca.pem ", "/etc/ca.pem")]
+    ("value", "path"),
+    [
+        *((word, None) for word in (None, "", " ", True, 1, "true", " True", "TRUE", "1", "yes", "On")),
+        (" /etc/ca.pem ", "/etc/ca.pem"),
+        ("yes.pem", "yes.pem"),
+    ],
 )
 def test_verify_is_a_ca_file_or_nothing(value: Any, path: str | None) -> None:
     assert read(extra={"verify": value}).ca_file == path

@@ -248,6 +248,21 @@ def test_a_malformed_id_fails_at_once_and_sends_nothing(
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "value", [timedelta.max, 10**13, 9e299, 10**500], ids=["timedelta", "int", "float", "huge"]
+)
+def test_a_duration_beyond_any_date_is_as_good_as_a_long_one(
+    mode: str, value: Any, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    sandbox.put_job("ruler", "site/a", script=["processing", {"http": 503}, "processing", "complete"])
+    durations = dict.fromkeys(("timeout", "max_outage", "stalled_after"), value)
+    arguments = {"conn_id": "ruler_default", "job_id": "site/a", **durations}
+    backoff = {"exponential_backoff": True, "max_wait": value}
+
+    assert run({**arguments, **backoff}, mode, fake_time)["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_an_undefined_connection_fails_at_once(mode: str, fake_time: FakeTime) -> None:
     with pytest.raises(BadSettings, match="'nowhere' is not defined"):
         run({"conn_id": "nowhere", "job_id": "site/job"}, mode, fake_time)
