@@ -79,7 +79,10 @@ class JobNotFinished(JobStatusError):
 
 
 class PollingFailed(JobStatusError):
-    """No usable answer for ``max_outage``: what became of the job is unknown. A retry only asks again."""
+    """
+    No usable answer for ``max_outage``, or no connection to ask with at the first look: what became of the
+    job is unknown. A retry only asks again.
+    """
 
 
 class VendorRefused(JobStatusError):

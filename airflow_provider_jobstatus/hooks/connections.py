@@ -6,9 +6,10 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook
+from airflow.sdk.exceptions import AirflowRuntimeError
 
-from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -22,14 +23,47 @@ def read_connection(conn_id: str) -> Connection:
     Return a connection, on a worker.
 
     :raises SettingsError: it is not defined.
+    :raises TransportError: a secrets backend or Airflow's API server is away, and with it perhaps the
+        connection.
     """
     # Airflow says "not defined" also if its API server did not answer, after tries and pauses of its own. So
     # a repetition costs next to nothing if it is not defined, and bridges a restart if it is.
     for _ in range(LOOKUPS):
         # Airflow 3.1.0 has nobody to ask outside a task, and says so by failing to import it.
-        with suppress(AirflowNotFoundException, ImportError):
-            return BaseHook.get_connection(conn_id)
+        try:
+            with suppress(AirflowNotFoundException, ImportError):
+                return BaseHook.get_connection(conn_id)
+        except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
+            raise unreadable(conn_id, type(error).__name__) from None
+    if trouble := _trouble(conn_id):
+        raise unreadable(conn_id, trouble)
     raise _not_defined(conn_id)
+
+
+def unreadable(conn_id: str, reason: str) -> TransportError:
+    """Return the error for a connection that another try may read."""
+    return TransportError(f"connection {conn_id!r} cannot be read ({reason})", vendor="Airflow")
+
+
+def _trouble(conn_id: str) -> str | None:
+    """Return what kept Airflow from knowing whether a connection is defined; None if nothing did."""
+    # Airflow takes a backend that raises, and an API server that is away, for one that knows no connection.
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time import comms, supervisor, task_runner
+
+    try:
+        for backend in supervisor.ensure_secrets_backend_loaded():
+            backend.get_connection(conn_id=conn_id)
+        supervised = getattr(task_runner, "SUPERVISOR_COMMS", None)
+        answer = supervised.send(comms.GetConnection(conn_id=conn_id)) if supervised is not None else None
+    except (ImportError, ValueError):
+        # The latter is a connection that is there and cannot be parsed: no try mends it.
+        return None
+    except Exception as error:  # noqa: BLE001 - a backend may raise anything
+        return f"a secrets backend failed with {type(error).__name__}"
+    if isinstance(answer, comms.ErrorResponse) and answer.error is not ErrorType.CONNECTION_NOT_FOUND:
+        return f"Airflow's API server said {answer.error.value}"
+    return None
 
 
 async def aread_connection(conn_id: str) -> Connection:

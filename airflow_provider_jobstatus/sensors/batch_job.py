@@ -13,10 +13,16 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 
 from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus._compat import TaskDeferralError, TaskDeferralTimeout
-from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.wait import JobEvent, WaitFor
-from airflow_provider_jobstatus.exceptions import BadSettings, BadTriggerEvent, JobStatusError, JobTimedOut
+from airflow_provider_jobstatus.exceptions import (
+    BadSettings,
+    BadTriggerEvent,
+    JobStatusError,
+    JobTimedOut,
+    PollingFailed,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -182,6 +188,8 @@ class BatchJobSensor(BaseSensorOperator):
                     events = wait.run()
             except SettingsError as error:
                 self._policy.fail(BadSettings(str(error)), error)
+            except VendorError as error:
+                self._policy.fail(PollingFailed(str(error)), error)
             if not results.ids:
                 self.log.info("job_id is an empty list: there is nothing to wait for")
             self._policy.settle(events, self.log, causes)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from airflow_provider_jobstatus._compat import AirflowRescheduleException
 from airflow_provider_jobstatus.core.chronicle import FEW, Chronicle
 from airflow_provider_jobstatus.core.clock import steady_clock
-from airflow_provider_jobstatus.core.errors import AccessDenied
+from airflow_provider_jobstatus.core.errors import AccessDenied, VendorError
 from airflow_provider_jobstatus.core.forecast import FLOOR_SHARE
 from airflow_provider_jobstatus.core.goal import Goal, Queue
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
@@ -75,16 +75,25 @@ class WorkerWait:
 
         :return: how the wait for each job ended.
         :raises SettingsError: the connection or an id cannot be used; nothing was sent.
+        :raises VendorError: the connection cannot be read at the first look.
         """
         kept = self._memory
         account, refusals = (kept.account, kept.refusals) if kept else ("", None)
-        with Vendor(self._sensor.conn_id, self._now, account, refusals) as vendor:
-            for job_id in self._ids:
-                vendor.check(job_id)
-            self._plan = self._make_plan(vendor.hook)
-            self._asked = f"{vendor.hook.conn_type} (connection {self._sensor.conn_id!r})"
-            if self._plan.started_at >= self._first_look:
-                self._warn(vendor.hook)
+        later = self._started_at < self._first_look
+        with Vendor(self._sensor.conn_id, self._now, account, refusals, known=later) as vendor:
+            hook = None
+            try:
+                for job_id in self._ids:
+                    vendor.check(job_id)
+                hook = vendor.hook
+            except VendorError:
+                # Later, each job's question says the same: an outage.
+                if not later:
+                    raise
+            self._plan = self._make_plan(hook)
+            if hook is not None and not later:
+                self._asked = f"{hook.conn_type} (connection {self._sensor.conn_id!r})"
+                self._warn(hook)
             memory = self._memory.of if self._memory else lambda job_id: None
             self._signs = Signs(self._started_at, self._told_at())
             pollers = [JobPoller(job_id, self._plan, self._now(), memory(job_id)) for job_id in self._ids]
@@ -181,17 +190,17 @@ class WorkerWait:
         for caveat in filter(None, (*hook.caveats(), cost, race)):
             self._sensor.log.warning(caveat)
 
-    def _make_plan(self, hook: BatchJobHook) -> WaitPlan:
+    def _make_plan(self, hook: BatchJobHook | None) -> WaitPlan:
         sensor, now, started_at = self._sensor, self._first_look, self._started_at
         interval = sensor.poke_interval
         if not sensor.interval_given:
             # The usual one of this vendor; the first poll is no later than the last.
-            interval = min(hook.default_interval, sensor.timeout)
+            interval = min(hook.default_interval if hook else interval, sensor.timeout)
         deadline_at = started_at + sensor.timeout
         if sensor.deferrable and sensor.execution_timeout is not None:
             # Airflow does not enforce it while a task is deferred.
             deadline_at = min(deadline_at, now + sensor.execution_timeout.total_seconds())
-        return WaitPlan(
+        plan = WaitPlan(
             poll_interval=interval,
             started_at=started_at,
             first_poll_at=started_at + interval,
@@ -202,8 +211,8 @@ class WorkerWait:
             stalled_after=sensor.stalled_after,
             fail_stalled=sensor.if_stalled == "fail",
             adaptive=sensor.adaptive,
-            refusal_grace=hook.settings.refusal_grace,
         )
+        return replace(plan, refusal_grace=hook.settings.refusal_grace) if hook else plan
 
     def _defer(self, poller: JobPoller, vendor: Vendor) -> NoReturn:
         from airflow_provider_jobstatus.hooks.configuration import max_trigger_bytes

@@ -8,9 +8,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException
-from airflow.sdk.exceptions import AirflowRuntimeError
-
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.poller import JobPoller
@@ -18,7 +15,7 @@ from airflow_provider_jobstatus.core.refusals import REFUSED_AGE, Refusals
 from airflow_provider_jobstatus.core.wait import SAME_POINT
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Connection, Context
 
     from airflow_provider_jobstatus.hooks.base import BatchJobHook
     from airflow_provider_jobstatus.transports.blocking import BlockingClient
@@ -36,6 +33,7 @@ class Vendor:
     :param clock: seconds.
     :param account: digest of the account that the wait began with; empty for the one that is read first.
     :param refusals: what :meth:`Refusals.memory` of an earlier one returned.
+    :param known: whether the connection was read before, so that one that cannot be read now is away.
 
     :ivar refusals: of the key.
     """
@@ -46,7 +44,11 @@ class Vendor:
         clock: Callable[[], float] = time.monotonic,
         account: str = "",
         refusals: object = None,
+        known: bool = False,
     ) -> None:
+        self._known = known
+        self._away: TransportError | None = None
+        self._away_at = 0.0
         self.refusals = Refusals(refusals)
         self._refusals_of = ""
         self._account = account
@@ -68,6 +70,7 @@ class Vendor:
         Take a first step on the way to a job's status, and send nothing.
 
         :raises SettingsError: the connection or the id cannot be used.
+        :raises TransportError: the connection cannot be read.
         """
         flow = self._ready_hook().status_flow(job_id)
         next(flow)
@@ -75,13 +78,13 @@ class Vendor:
 
     @property
     def hook(self) -> BatchJobHook:
-        """The hook of the connection. :raises SettingsError: it cannot be used."""
+        """The hook of the connection. :raises SettingsError, TransportError: as :meth:`check`."""
         return self._ready_hook()
 
     @property
     def account(self) -> str:
-        """Digest of the account that the jobs are of. :raises SettingsError: a field is missing."""
-        return self._account or self._ready_hook().account_digest
+        """Digest of the account that the jobs are of; empty if the connection was not read yet."""
+        return self._account
 
     def forget_settings(self) -> None:
         """Read the connection again before the next question: its key may have been rotated."""
@@ -93,11 +96,8 @@ class Vendor:
             self.forget_settings()
         try:
             hook = self._ready_hook()
-        except SettingsError as error:
+        except (SettingsError, VendorError) as error:
             return error
-        except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
-            reason = f"connection {self._conn_id!r} cannot be read ({type(error).__name__})"
-            return TransportError(reason, vendor="Airflow")
         if (held := self.refusals.hold(job_id, self._clock(), self._conn_id)) is not None:
             return held
         self.refusals.asks(job_id)
@@ -114,10 +114,9 @@ class Vendor:
 
     def _ready_hook(self) -> BatchJobHook:
         if self._hook is None:
-            from airflow_provider_jobstatus.hooks.connections import read_connection
             from airflow_provider_jobstatus.hooks.registry import hook_for
 
-            hook = hook_for(read_connection(self._conn_id))
+            hook = hook_for(self._connection())
             self._read_at = self._clock()
             hook.check_account(self._account)
             if self._refusals_of and self._refusals_of != hook.settings_digest:
@@ -125,6 +124,27 @@ class Vendor:
             self._account, self._refusals_of = hook.account_digest, hook.settings_digest
             self._hook = hook
         return self._hook
+
+    def _connection(self) -> Connection:
+        from airflow_provider_jobstatus.hooks.connections import read_connection, unreadable
+
+        if self._away is not None and self._clock() - self._away_at < REFUSED_AGE:
+            # Each try may take its time, and a list may have many jobs.
+            raise self._away
+        self._away = None
+        try:
+            connection = read_connection(self._conn_id)
+        except SettingsError:
+            if not self._known:
+                raise
+            self._away = unreadable(self._conn_id, "not defined")
+        except TransportError as error:
+            self._away = error
+        if self._away is not None:
+            self._away_at = self._clock()
+            raise self._away
+        self._known = True
+        return connection
 
 
 class Memory:

@@ -13,11 +13,11 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_jobstatus.core.budget import Budget, Rate
-from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.refusals import REFUSED_AGE, Refusals
 from airflow_provider_jobstatus.core.wait import SAME_POINT
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connections import aread_connection
+from airflow_provider_jobstatus.hooks.connections import aread_connection, unreadable
 from airflow_provider_jobstatus.hooks.registry import hook_for
 
 if TYPE_CHECKING:
@@ -121,15 +121,18 @@ class Access:
             async with asyncio.timeout(READ_TIMEOUT):
                 return await asyncio.shield(self._reading)
         except TimeoutError:
-            return self._keep(self._unreadable("takes too long"))
+            return self._keep(unreadable(self.conn_id, "takes too long"))
 
     async def _read(self) -> BatchJobHook | VendorError | SettingsError:
         """Read the connection. Settings that work are replaced by ones that can be used, and by no others."""
         try:
             connection = await aread_connection(self.conn_id)
-        except (SettingsError, AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
+        except (
+            *(SettingsError, VendorError, AirflowException),
+            *(AirflowRuntimeError, OSError, RuntimeError),
+        ) as error:
             # It could be read when the wait began: a secrets backend or the API server is away.
-            return self._keep(self._unreadable(type(error).__name__))
+            return self._keep(unreadable(self.conn_id, type(error).__name__))
         try:
             # Imports code, and its first use of Airflow's registry takes half a second.
             hook = await asyncio.to_thread(hook_for, connection)
@@ -152,6 +155,3 @@ class Access:
             return error
         log.warning("%s; the settings read before are used", error)
         return self._hook
-
-    def _unreadable(self, reason: str) -> TransportError:
-        return TransportError(f"connection {self.conn_id!r} cannot be read ({reason})", vendor="Airflow")

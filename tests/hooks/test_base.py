@@ -15,6 +15,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from airflow.providers_manager import HookInfo
 from airflow.sdk import Connection
+from airflow.sdk.exceptions import ErrorType
+from airflow.sdk.execution_time import supervisor, task_runner
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.errors import (
@@ -375,6 +378,52 @@ def test_a_connection_that_airflow_does_not_find_is_looked_for_again(
         with pytest.raises(SettingsError, match="'my_toy' is not defined"):
             read_connection("my_toy")
     assert len(looked) == min(misses + 1, 3)
+
+
+class SealedVault:
+    """A secrets backend that is away."""
+
+    def get_connection(self, conn_id: str) -> Connection:
+        raise ConnectionError(f"sealed; token {KEY}")
+
+
+def test_a_secrets_backend_that_fails_does_not_make_a_connection_undefined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = supervisor.ensure_secrets_backend_loaded()
+    monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: [SealedVault(), *known])
+    for reading in (lambda: read_connection("vaulted"), lambda: asyncio.run(aread_connection("vaulted"))):
+        with pytest.raises(TransportError) as caught:
+            reading()
+        assert str(caught.value) == (
+            "Airflow: connection 'vaulted' cannot be read (a secrets backend failed with ConnectionError)"
+        )
+    accepted, message = ToyHook("vaulted").test_connection()
+    assert not accepted
+    assert "cannot be read" in message
+    monkeypatch.setenv("AIRFLOW_CONN_VAULTED", '{"conn_type": "toy", "password": "toy-key-6"}')
+    assert read_connection("vaulted").password == "toy-key-6"
+
+
+def test_a_connection_that_cannot_be_parsed_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", '{"conn_type": ')
+    with pytest.raises(SettingsError, match="connection 'broken' is not defined"):
+        read_connection("broken")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [("CONNECTION_NOT_FOUND", SettingsError), ("API_SERVER_ERROR", TransportError)]
+)
+def test_what_the_api_server_says_decides_whether_a_connection_is_defined(
+    error: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Supervisor:
+        def send(self, _: object) -> ErrorResponse:
+            return ErrorResponse(error=ErrorType(error))
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    with pytest.raises(kind, match="connection 'nowhere' "):
+        read_connection("nowhere")
 
 
 def test_a_connection_is_read_in_an_event_loop_too(monkeypatch: pytest.MonkeyPatch) -> None:

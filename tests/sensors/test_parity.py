@@ -7,7 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseHook,
+)
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
@@ -266,6 +274,79 @@ def test_a_duration_beyond_any_date_is_as_good_as_a_long_one(
 def test_an_undefined_connection_fails_at_once(mode: str, fake_time: FakeTime) -> None:
     with pytest.raises(BadSettings, match="'nowhere' is not defined"):
         run({"conn_id": "nowhere", "job_id": "site/job"}, mode, fake_time)
+
+
+TROUBLES: dict[str, Exception] = {
+    "not defined, says Airflow": AirflowNotFoundException("not here"),
+    "the API server is away": AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR)),
+    "the supervisor is away": BrokenPipeError("gone"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize(("mode", "store"), [("reschedule", True), ("reschedule", False), ("poke", True)])
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("interval", [{}, {"poke_interval": 60}])
+def test_a_connection_that_cannot_be_read_between_two_looks_is_an_outage(
+    trouble: str,
+    mode: str,
+    store: bool,
+    many: bool,
+    interval: dict[str, int],
+    sandbox: Sandbox,
+    fake_time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, look, looked = fake_time.now, BaseHook.get_connection, []
+    # In poke mode a refusal has the connection read again.
+    refused = [{"http": 403}, {"http": 403}] if mode == "poke" else []
+    script = ["processing", *refused, "processing", "complete"]
+    for job in ("a", "b"):
+        sandbox.put_job("ruler", f"site/{job}", script=script)
+
+    def away(conn_id: str) -> Any:
+        if began + 30 < fake_time.now < began + 230:
+            looked.append(conn_id)
+            raise TROUBLES[trouble]
+        return look(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", away)
+    job_id: Any = ["site/a", "site/b"] if many else "site/a"
+    result = run({"conn_id": "ruler_default", "job_id": job_id, **interval}, mode, fake_time, store=store)
+
+    assert {each["state"] for each in (result if many else [result])} == {"succeeded"}
+    assert looked
+
+
+def test_a_connection_that_stays_away_ends_a_rescheduled_wait_after_max_outage(
+    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, look = fake_time.now, BaseHook.get_connection
+    sandbox.put_job("ruler", "site/a", script=["processing"])
+
+    def away(conn_id: str) -> Any:
+        if fake_time.now > began + 30:
+            raise AirflowNotFoundException("not here")
+        return look(conn_id)
+
+    monkeypatch.setattr(BaseHook, "get_connection", away)
+    with pytest.raises(PollingFailed, match=r"connection 'ruler_default' cannot be read \(not defined\)"):
+        run({"conn_id": "ruler_default", "job_id": "site/a", "max_outage": 600}, "reschedule", fake_time)
+    assert 600 <= fake_time.now - began < 1100
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("trouble", list(TROUBLES)[1:])
+def test_a_connection_that_cannot_be_read_at_the_first_look_is_worth_a_retry(
+    mode: str, trouble: str, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(conn_id: str) -> Any:
+        raise TROUBLES[trouble]
+
+    monkeypatch.setattr(BaseHook, "get_connection", away)
+    with pytest.raises(PollingFailed, match="connection 'ruler_default' cannot be read") as caught:
+        run({"conn_id": "ruler_default", "job_id": "site/a"}, mode, fake_time)
+    assert not isinstance(caught.value, AirflowFailException)
 
 
 #: Where Airflow itself does not let the modes be alike; docs/waiting.md lists the same.
