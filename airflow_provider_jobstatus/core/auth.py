@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.errors import VendorError
+from airflow_provider_jobstatus.core.errors import AccessDenied, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.replies import retry_after
 from airflow_provider_jobstatus.core.tokens import Exchange, Token, TokenSlot
@@ -152,6 +152,7 @@ def authorized(
     sent: list[Mapping[str, str]] | None = None,
     conn_id: str = "",
     replies: list[Response] | None = None,
+    credential: str = AccessDenied.credential,
 ) -> Flow[T]:
     """
     Run ``flow`` with credentials on every request to the origin of ``base_url``, and on no other.
@@ -163,6 +164,7 @@ def authorized(
     :param sent: filled with the headers that carried a credential: for :func:`secrets_of`.
     :param conn_id: of the connection, for the messages of errors.
     :param replies: filled with what the flow was answered.
+    :param credential: what of the connection is shown to the vendor, for the messages of refusals.
     """
     answer: Any = None
     sent = [] if sent is None else sent
@@ -188,6 +190,8 @@ def authorized(
     except VendorError as error:
         error.redact(secrets_of(auth, sent))
         error.conn_id = conn_id
+        if isinstance(error, AccessDenied):
+            error.credential = credential
         raise
 
 

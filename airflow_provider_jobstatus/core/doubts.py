@@ -61,6 +61,12 @@ class Doubts:
         self.refused_since = since
         return since + grace if self.looked else since
 
+    def refused_for(self, now: float) -> float | None:
+        """Return for how many seconds the credentials were refused; None for both tries of a first look."""
+        if self.refused_since is None:
+            return 0.0
+        return now - self.refused_since if self.looked else None
+
     def is_spent(self, now: float) -> bool:
         """Take in that the licence is spent, and return whether to believe it: once may be a mistake."""
         if self.spent_since is None:

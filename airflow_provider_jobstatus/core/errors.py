@@ -124,9 +124,11 @@ class AccessDenied(ApiError):
     401 or 403: the credential or its permissions are refused.
 
     :ivar login: whether a login was refused, which too many tries may lock.
+    :ivar credential: what of the connection is shown to the vendor, in its own words.
     """
 
     login = False
+    credential = "the credential"
 
 
 class NotFound(ApiError):

@@ -36,6 +36,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from airflow_provider_jobstatus.core import sentences
 from airflow_provider_jobstatus.core.chance import Durations, Pace
 from airflow_provider_jobstatus.core.course import Course
 from airflow_provider_jobstatus.core.doubts import SPENT_CONFIRMED_AFTER, Doubts
@@ -89,6 +90,7 @@ class JobPoller(Timetable):
         "_doubts",
         "_pace",
         "_told",
+        "_troubled_at",
         "_words",
         "durations",
         "event",
@@ -116,6 +118,7 @@ class JobPoller(Timetable):
         self.durations = durations
         self.last_status: JobStatus | None = None
         self.last_error: VendorError | None = None
+        self._troubled_at = now
         self._doubts = Doubts(memory)
         self._words = UnknownWords(memory.get("words"))
         with suppress(ValueError):  # of another version
@@ -207,7 +210,8 @@ class JobPoller(Timetable):
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
             return self._news("unknown word", text)
         if recovered:
-            return self._news(News.ANSWERS_AGAIN, f"answers again: {status.describe()}", warning=False)
+            text = f"answers again after {now - self._troubled_at:.0f} s: {status.describe()}"
+            return self._news(News.ANSWERS_AGAIN, text, warning=False)
         if self.event is None and not changed:
             return self._stall(now)
         told, self._told = self._told, None
@@ -223,36 +227,33 @@ class JobPoller(Timetable):
             return None
         text = f"nothing has changed for {stalled:.0f} s: {self.last_status.describe()}"  # type: ignore[union-attr]
         if self.plan.fail_stalled:
-            self._end(Outcome.STALLED, f"{text}. The job may still run.")
+            self._end(Outcome.STALLED, f"{text}. {sentences.MAY_STILL_RUN}")
             return None
         return self._news("stalled", text) if self._course.first_stall() else None
 
     def _missed(self, error: VendorError, now: float) -> News | None:
-        news = None
-        kind = f"{type(error).__name__} {error.status}"
-        known = self.last_error
-        if known is None or (error.asked and known.asked and str(error) != str(known)):
-            news = self._news(kind, f"{error}; the wait goes on")
+        known, until = self.last_error, None
+        if known is None:
+            self._troubled_at = now if self.outage_began_at is None else self.outage_began_at
         self.last_error = error if error.asked else known or error
         self._heed(error.retry_after, now)
         late = now >= self.plan.deadline_at
         match error:
             case AccessDenied() if late and self._was_refused(error):
-                self._end(Outcome.REFUSED, str(error))
+                self._end(Outcome.REFUSED, sentences.refused(error, self._doubts.refused_for(now)))
             case AccessDenied() if not late:
-                if self._refuse(error, now):
-                    return self._news(kind, f"{error}; the connection is read again")
+                until = self._refuse(error, now)
             case RateLimited(spent=True) if self._doubts.is_spent(now):
-                self._end(Outcome.REFUSED, str(error))
+                self._end(Outcome.REFUSED, sentences.rejected(error))
             case RequestRejected() if self._doubts.is_final(error):
-                self._end(Outcome.REFUSED, str(error))
+                self._end(Outcome.REFUSED, sentences.rejected(error))
             case _ if late:
                 self._time_out()
-            case NotFound() if now - self.plan.started_at < NOT_FOUND_GRACE:
-                self.outage_began_at = None
-                self._ask_again_at(min(self.plan.next_point(now), self.plan.started_at + NOT_FOUND_GRACE))
+            case NotFound() if now < self.plan.started_at + NOT_FOUND_GRACE:
+                self.outage_began_at, until = None, self.plan.started_at + NOT_FOUND_GRACE
+                self._ask_again_at(min(self.plan.next_point(now), until))
             case NotFound() if self._doubts.is_final(error):
-                self._end(Outcome.UNKNOWN_JOB, f"{error}; {NOT_FOUND_GRACE:g} s after the wait began")
+                self._end(Outcome.UNKNOWN_JOB, sentences.unknown_job(error, now - self.plan.started_at))
             case NotFound() | RequestRejected():
                 self.outage_began_at, self._doubts.stray = None, True
                 self._back_off(error, now)
@@ -262,58 +263,55 @@ class JobPoller(Timetable):
                 if error.spent and (since := self._doubts.spent_since) is not None:
                     self._ask_again_at(max(self.next_poll_at, since + SPENT_CONFIRMED_AFTER))
             case _:
-                self._outage(error, now)
+                until = self._outage(error, now)
         self._doubts.looked |= not isinstance(error, AccessDenied)
-        return news if self.event is None else None
+        new = known is None or (error.asked and known.asked and str(error) != str(known))
+        # A second try that comes at once says all by its end.
+        if self.event is not None or not new or (isinstance(error, AccessDenied) and until == now):
+            return None
+        kind = f"{type(error).__name__} {error.status}"
+        return self._news(kind, sentences.borne(error, until, self.next_poll_at))
 
     def _was_refused(self, error: AccessDenied) -> bool:
         """Whether this very job was refused, not only left out because of others, or until a time."""
         last = self.last_error
         return isinstance(last, AccessDenied) and last.asked and not error.retry_after
 
-    def _refuse(self, error: AccessDenied, now: float) -> bool:
-        """Take in a refusal before the deadline, and return whether it is the first."""
+    def _refuse(self, error: AccessDenied, now: float) -> float:
+        """Take in a refusal before the deadline, and return until when refusals are borne."""
         first = not self.refused
         ends_at = self._doubts.refused_until(error, now, self.plan.refusal_grace)
         if first:
             self.reconnect = True
             self._ask_again_at(now + RECONNECT_DELAY)
         elif now >= ends_at - SAME_POINT:
-            self._end(Outcome.REFUSED, str(error))
+            self._end(Outcome.REFUSED, sentences.refused(error, self._doubts.refused_for(now)))
         else:
             # A time that the vendor names puts off the end as well: to ask at that end might be for ever.
-            self._ask_again_at(
-                now + REFUSED_PAUSE if error.retry_after else min(now + REFUSED_PAUSE, ends_at)
-            )
-        return first
+            soonest = now + REFUSED_PAUSE
+            self._ask_again_at(soonest if error.retry_after else min(soonest, ends_at))
+        return min(ends_at, self.plan.deadline_at)
 
     def _news(self, kind: str, text: str, *, warning: bool = True) -> News:
         return News(self.job_id, kind, f"{self.job_id}: {text}", warning)
 
-    def _outage(self, error: VendorError, now: float) -> None:
+    def _outage(self, error: VendorError, now: float) -> float | None:
+        """Take in that there was no answer, and return until when that is borne; None for ever."""
         if self.outage_began_at is None:
             self.outage_began_at = now
         if self.plan.max_outage is None:
             self._back_off(error, now)
-            return
+            return None
         ends_at = self.outage_began_at + self.plan.max_outage
         if now >= ends_at - SAME_POINT:
-            self._end(
-                Outcome.GAVE_UP,
-                f"no usable answer for {self.plan.max_outage:g} s, in the end: {error}. "
-                "What became of the job is unknown; it may still run.",
-            )
-            return
-        self._back_off(error, now, no_later_than=ends_at)
+            self._end(Outcome.GAVE_UP, sentences.gave_up(error, self.plan.max_outage))
+        else:
+            self._back_off(error, now, no_later_than=ends_at)
+        return min(ends_at, self.plan.deadline_at)
 
     def _time_out(self) -> None:
         waited = self.plan.deadline_at - self.plan.started_at
-        seen = self.last_status.describe() if self.last_status else "never seen"
-        trouble = f"; last error: {self.last_error}" if self.last_error else ""
-        self._end(
-            Outcome.TIMED_OUT,
-            f"not finished after {waited:g} s; last status: {seen}{trouble}. The job may still run.",
-        )
+        self._end(Outcome.TIMED_OUT, sentences.timed_out(waited, self.last_status, self.last_error))
 
     def _end(self, outcome: Outcome, message: str) -> None:
         text = clean(f"{self.job_id}: {message}", STORED_TEXT_LIMIT)

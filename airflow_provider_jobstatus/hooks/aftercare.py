@@ -50,6 +50,7 @@ class AftercareHook(BatchJobHook):
     default_conn_name = "aftercare_default"
     hook_name = "Aftercare"
     public_url = "https://surveys.getaftercare.com/api/v1"
+    credential = "the API key (password)"
     statuses: ClassVar[dict[str, JobState]] = {
         "queued": JobState.RUNNING,
         "processing": JobState.RUNNING,

@@ -171,7 +171,10 @@ class BatchJobHook(CallingHook):
         try:
             return True, self.call(self.with_credentials(self.ping_flow()))
         except (VendorError, SettingsError) as error:
-            return False, clean(error)
+            if isinstance(error, VendorError):
+                error.conn_id = ""
+            # Airflow tries the form by a name of its own, which tells nothing.
+            return False, clean(str(error).replace(f"connection {self.conn_id!r}", "this connection"))
 
     def known_state(self, word: str) -> JobState | None:
         """Return the state that a word means, to this vendor or to the connection, or None."""

@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized, origin
 from airflow_provider_jobstatus.core.budget import Rate
-from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.hooks.configuration import configured_rate
 from airflow_provider_jobstatus.hooks.connections import read_connection
@@ -58,6 +58,8 @@ class ConnectedHook(BaseHook):
     public_url: ClassVar[str]
     #: What the vendor grants a key, in all processes together.
     granted: ClassVar[Rate] = Rate()
+    #: What of the connection is shown to the vendor, as its form calls it.
+    credential: ClassVar[str] = AccessDenied.credential
     #: Seconds between two polls, for a sensor that is given none.
     default_interval: ClassVar[float] = 60.0
     #: The extra's fields, besides those of every vendor; None for any.
@@ -202,7 +204,9 @@ class ConnectedHook(BaseHook):
 
         :param sent: as for :func:`~airflow_provider_jobstatus.core.auth.authorized`, and so is ``replies``.
         """
-        return authorized(flow, self.auth, self.settings.base_url, sent, self.conn_id, replies)
+        return authorized(
+            flow, self.auth, self.settings.base_url, sent, self.conn_id, replies, self.credential
+        )
 
     def call(self, flow: Flow[T]) -> T:
         """Drive one flow on a session of its own."""

@@ -67,6 +67,7 @@ class QuestionProHook(BatchJobHook):
     default_conn_name = "questionpro_default"
     hook_name = "QuestionPro"
     public_url = "https://api.questionpro.com/a/api/v2"
+    credential = "the API key (password)"
     statuses: ClassVar[dict[str, JobState]] = {"Delivery Successful": JobState.SUCCEEDED}
     extra_fields = frozenset()
     # 300 calls in 60 s a key, by the page of limits; the rest is for workers and others.

@@ -66,6 +66,7 @@ class RulerHook(BatchJobHook):
     default_conn_name = "ruler_default"
     hook_name = "Ruler Analytics"
     public_url = "https://rest.rulerapi.com/v1"
+    credential = "the access token or password"
     statuses: ClassVar[dict[str, JobState]] = {
         "pending": JobState.RUNNING,
         "processing": JobState.RUNNING,

@@ -60,6 +60,7 @@ class TalkdeskHook(TalkdeskStatus):
     default_conn_name = "talkdesk_default"
     hook_name = "Talkdesk Explore"
     public_url = "https://api.talkdeskapp.com"
+    credential = "client id and client secret, or the private key,"
     statuses: ClassVar[dict[str, JobState]] = {
         "created": JobState.RUNNING,
         "processing": JobState.RUNNING,

@@ -43,6 +43,12 @@ REGIONS = {
 REPORTS = "/data/reports/"
 #: The scope that a call needs, by its method.
 SCOPES = {"GET": "data-reports:read", "POST": "data-reports:write", "DELETE": "data-reports:write"}
+# A refused login that says that the client or its secret is wrong.
+_WRONG_LOGIN = re.compile(
+    r"invalid_(client|grant)|client authentication failed"
+    r"|(invalid|wrong|bad|unknown|incorrect)\W+(client|credential|secret|assertion|signature)",
+    re.IGNORECASE,
+)
 #: Life of a signed login, in seconds.
 ASSERTION_LIFE = 300
 #: Seconds that two clocks may differ without being taken for wrong.
@@ -80,11 +86,20 @@ class TalkdeskLogin(BatchJobHook):
             if error.path.startswith(f"{urlsplit(self.settings.base_url).path}{REPORTS}"):
                 error.add(f"this call needs the scope {SCOPES[error.method]}")
             elif error.method == "POST":
-                error.add(
-                    f"the client needs the scope {SCOPES['GET']}; for some minutes after a scope was granted "
-                    "Talkdesk refuses the login"
-                )
+                self._hint(error)
             raise
+
+    @staticmethod
+    def _hint(error: AccessDenied) -> None:
+        """Name the scope where a refused login may be one for want of it."""
+        scope = (
+            f"the client needs the scope {SCOPES['GET']}; for some minutes after a scope was granted "
+            "Talkdesk refuses the login"
+        )
+        if "_scope" in error.reason:
+            error.add(scope)
+        elif not _WRONG_LOGIN.search(error.reason):
+            error.add(scope if error.status == 403 else f"if client id and secret are right, {scope}")
 
     @staticmethod
     def _region(settings: Settings) -> Region:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.chance import Durations
+from airflow_provider_jobstatus.core.clock import in_utc
 from airflow_provider_jobstatus.core.doubts import SPENT_CONFIRMED_AFTER
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
@@ -674,7 +675,7 @@ def test_a_recovery_with_a_result_is_told() -> None:
     one = told((OUTAGE, EARLY))
     news = one.observe(status(JobState.SUCCEEDED, "done"), EARLY + 60)
     assert news is not None
-    assert news.text == "a: answers again: 'done'"
+    assert news.text == "a: answers again after 60 s: 'done'"
 
 
 # Memory
@@ -875,3 +876,91 @@ def test_every_wait_ends_at_its_deadline_at_the_latest(plan: WaitPlan, answers: 
     assert now <= plan.deadline_at
     # A refusal between two good answers is asked again at once, so twice the grid.
     assert polls <= 2 + 86_400 / min(plan.poll_interval, max(plan.max_wait or 1e9, 1.0)) * 2.4 + 120
+
+
+# Sentences
+
+
+def line(error: VendorError, now: float, **options: Any) -> str:
+    """What the log is told when this comes after the first look of a wait."""
+    one = poller(memory={"looked": True}, **options)
+    news = one.observe(error, now)
+    assert news is not None
+    return news.text
+
+
+def shown(at: float) -> str:
+    return in_utc(at, " ")
+
+
+def test_a_refusal_says_until_when_it_is_borne_and_what_to_check_where() -> None:
+    denied = failed(AccessDenied, conn_id="mine", status=401, credential="the key")
+    text = line(denied, EARLY)
+    assert f"the wait goes on until {shown(EARLY + PLAN.refusal_grace)}" in text
+    assert "check the key in connection 'mine'" in text
+    assert "the job itself is not affected" in text
+    assert "see this job" not in text
+    assert "see this job" in line(failed(AccessDenied, conn_id="mine", status=403), EARLY)
+
+
+def test_a_refusal_is_never_borne_beyond_the_deadline() -> None:
+    assert shown(LATE) in line(failed(AccessDenied), LATE - 60)
+    assert shown(LATE) in line(OUTAGE, LATE - 60)
+
+
+def test_at_the_end_of_the_grace_a_refusal_says_how_long_it_lasted() -> None:
+    one = told((failed(AccessDenied), EARLY), (failed(AccessDenied, conn_id="mine"), EARLY + 600))
+    assert one.event is not None
+    assert "refused for 600 s: check the credential in connection 'mine'" in one.event.message
+    assert one.event.message.endswith("The job may still run.")
+
+
+@pytest.mark.parametrize("second", [START + 1, START + 30])
+def test_at_the_first_look_one_text_says_that_a_second_try_was_refused_too(second: float) -> None:
+    one = poller()
+    assert one.observe(failed(AccessDenied, conn_id="mine"), START) is None
+    assert one.observe(failed(AccessDenied, conn_id="mine"), second) is None
+    assert one.event is not None
+    assert one.event.message.count("trouble") == 1
+    assert "a second try, with connection 'mine' read anew, was refused, too" in one.event.message
+
+
+def test_a_first_refusal_at_the_deadline_claims_no_second_try() -> None:
+    event = told((failed(AccessDenied), LATE)).event
+    assert event is not None
+    assert "second" not in event.message
+    assert "refused for" not in event.message
+
+
+def test_an_early_404_says_until_when_it_is_asked_on_and_what_to_check() -> None:
+    text = line(failed(NotFound, conn_id="mine"), EARLY)
+    assert f"asked on until {shown(START + NOT_FOUND_GRACE)}, in case it was just submitted" in text
+    assert "check the job id" in text
+    # Of a proxy, later: no time to name that has passed.
+    assert "next poll by" in line(failed(NotFound, own=False), START + 500)
+
+
+def test_an_unknown_job_and_a_rejected_request_say_what_to_check() -> None:
+    gone = told((RUNNING, EARLY), (failed(NotFound, conn_id="mine"), START + 500)).event
+    assert gone is not None
+    assert "does not know this job, 500 s after the wait began. Check the job id" in gone.message
+    wrong = told((failed(RequestRejected, conn_id="mine"), EARLY)).event
+    assert wrong is not None
+    assert "check the job id, and the address in connection 'mine'" in wrong.message
+
+
+def test_an_outage_says_until_when_it_is_borne_and_its_end_how_long_it_was() -> None:
+    assert f"bears this until {shown(EARLY + 600)}" in line(OUTAGE, EARLY)
+    assert "bears" not in line(OUTAGE, EARLY, plan=replace(PLAN, max_outage=None))
+    one = told((OUTAGE, EARLY), (failed(TransportError), EARLY + 60))
+    again = one.observe(RUNNING, EARLY + 200)
+    assert again is not None
+    assert "answers again after 200 s: " in again.text
+
+
+def test_an_outage_that_an_earlier_poller_saw_counts_from_there() -> None:
+    one = poller(memory={"looked": True, "outage_began_at": EARLY - 100})
+    one.observe(OUTAGE, EARLY)
+    again = one.observe(RUNNING, EARLY + 50)
+    assert again is not None
+    assert "after 150 s" in again.text

@@ -217,5 +217,5 @@ def test_a_connection_of_another_type_says_so(monkeypatch: pytest.MonkeyPatch) -
     good, message = AftercareHook().test_connection()
     assert (good, message) == (
         False,
-        "connection 'aftercare_default': type is 'http'; choose 'aftercare'",
+        "this connection: type is 'http'; choose 'aftercare'",
     )

@@ -248,7 +248,7 @@ def test_a_connection_that_is_refused_tests_badly_and_shows_no_key() -> None:
 
 def test_a_connection_without_a_key_tests_badly_and_asks_nothing(server: RawServer) -> None:
     good, message = toy(host=server.url, password=None).test_connection()
-    assert (good, message) == (False, "connection 'my_toy': password is not set; set it")
+    assert (good, message) == (False, "this connection: password is not set; set it")
     assert server.connections == 0
 
 
@@ -257,7 +257,7 @@ def test_a_connection_that_nobody_answers_tests_badly() -> None:
         port = taken.getsockname()[1]
     good, message = toy(host=f"http://127.0.0.1:{port}").test_connection()
     assert not good
-    assert f"GET 127.0.0.1:{port}/v1/me (connection" in message
+    assert f"GET 127.0.0.1:{port}/v1/me: " in message
     assert "no usable reply" in message
 
 
@@ -355,7 +355,7 @@ def test_a_connection_that_is_not_defined_is_named() -> None:
         asyncio.run(aread_connection("nowhere"))
     accepted, message = ToyHook("nowhere").test_connection()
     assert not accepted
-    assert message.startswith("connection 'nowhere' is not defined; ")
+    assert message.startswith("this connection is not defined; ")
 
 
 @pytest.mark.parametrize(("misses", "found"), [(1, True), (2, True), (3, False)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 from airflow.sdk import Connection
@@ -14,6 +15,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from tests.support.raw_server import RawServer, Received, reply
 
 HOOKS = {
     "aftercare": (AftercareHook, {}),
@@ -122,3 +124,24 @@ def test_a_vendors_own_error_is_green_for_it_and_red_for_the_others(vendor: str)
             next(flow)
             with pytest.raises(StopIteration if vendor == other else VendorError):
                 flow.send(Response(404, {}, json.dumps(error).encode()))
+
+
+@pytest.mark.parametrize("fields", [{"password": ""}, {"host": "ftp://x"}, {"extra": '{"timeout": -1}'}, {}])
+@pytest.mark.parametrize("conn_id", ["RmiHOSBw", "it's"])
+def test_the_test_button_names_no_connection_but_the_form_in_front_of_the_user(
+    conn_id: str, fields: dict[str, str]
+) -> None:
+    def refusing(received: Received, connection: socket.socket) -> None:
+        connection.sendall(reply(401, b'{"message": "no"}'))
+
+    with RawServer(refusing) as server:
+        given = {"host": server.url, "password": "a-key", **fields}
+        hook = AftercareHook(conn_id)
+        with pytest.MonkeyPatch.context() as patch:
+            value = {"conn_type": "aftercare", **given}
+            patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+            good, message = hook.test_connection()
+
+    assert not good
+    assert message
+    assert conn_id not in message

@@ -209,7 +209,7 @@ def test_testing_a_connection_sends_only_gets_to_the_api(job: Sandbox) -> None:
 def test_testing_a_connection_that_is_of_another_type_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", '{"conn_type": "http", "host": "https://a.example"}')
     good, message = RulerHook().test_connection()
-    assert (good, message) == (False, "connection 'ruler_default': type is 'http'; choose 'ruler'")
+    assert (good, message) == (False, "this connection: type is 'http'; choose 'ruler'")
 
 
 def test_a_running_job_becomes_a_finished_one(sandbox: Sandbox) -> None:

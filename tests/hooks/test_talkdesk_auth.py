@@ -442,18 +442,40 @@ def test_a_refused_call_names_the_scope_that_it_needs(status: int, host: str) ->
         assert str(caught.value).endswith("; this call needs the scope data-reports:read")
 
 
-def test_a_refused_login_says_that_a_new_scope_takes_minutes() -> None:
+@pytest.mark.parametrize(
+    ("status", "body", "hint"),
+    [
+        (400, b'{"error": "invalid_scope"}', "; the client needs the scope data-reports:read; for some"),
+        (
+            401,
+            b'{"error": "invalid_scope", "error_description": "bad client"}',
+            "; the client needs the scope",
+        ),
+        (403, b"", "; the client needs the scope data-reports:read; for some minutes after a scope"),
+        (401, b"", "; if client id and secret are right, the client needs the scope data-reports:read"),
+        (400, b'{"message": "no"}', "; if client id and secret are right, the client needs the scope"),
+        (401, b'{"error": "invalid_client"}', ""),
+        (400, b'{"error": "invalid_client"}', ""),
+        (403, b"Wrong secret", ""),
+        (401, b'{"error": "unauthorized", "error_description": "Client authentication failed"}', ""),
+        (400, b'{"error": "invalid_grant"}', ""),
+    ],
+)
+def test_a_refused_login_speaks_of_a_scope_unless_the_client_or_secret_is_wrong(
+    status: int, body: bytes, hint: str
+) -> None:
     hook = talkdesk()
     flow = hook.with_credentials(hook.status_flow("calls/1"))
     exchange = next(flow)
     login_flow = exchange.flow()
     next(login_flow)
     with pytest.raises(AccessDenied) as refused:
-        login_flow.send(Response(401, {}, b'{"error": "invalid_client"}'))
+        login_flow.send(Response(status, {}, body))
     with pytest.raises(AccessDenied) as caught:
         flow.throw(refused.value)
-    assert "invalid_client" in str(caught.value)
-    assert "needs the scope data-reports:read; for some minutes after a scope" in str(caught.value)
+    assert hint in str(caught.value)
+    assert ("needs the scope" in str(caught.value)) == bool(hint)
+    assert caught.value.credential.startswith("client id and client secret")
     assert SECRET not in str(caught.value)
 
 
