@@ -204,12 +204,17 @@ def whole_percent(value: object) -> int | None:
 
 
 def row_counts(**values: object) -> dict[str, int | None] | None:
-    """Return counts under :data:`COUNT_KEYS`, None for what is no whole number; None if none is."""
+    """Return counts under :data:`COUNT_KEYS`, None for what is no whole number, also as text or
+    with a fraction of zero; None if none is."""
     counts = {key: _count(values.get(key)) for key in COUNT_KEYS}
     return counts if any(count is not None for count in counts.values()) else None
 
 
 def _count(value: object) -> int | None:
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value.strip()[:20])
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_INT:
         return None
     return value

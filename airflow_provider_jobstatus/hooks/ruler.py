@@ -26,6 +26,7 @@ from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey
 from airflow_provider_jobstatus.core.content import JUDGED_BYTES, expect_file, framing, misfit
 from airflow_provider_jobstatus.core.encodings import peek
 from airflow_provider_jobstatus.core.errors import (
+    NotFound,
     SettingsError,
     UnexpectedResponse,
 )
@@ -43,6 +44,7 @@ from airflow_provider_jobstatus.core.jobs import (
 )
 from airflow_provider_jobstatus.core.replies import expect, expect_json, expect_list
 from airflow_provider_jobstatus.core.rows import csv_rows
+from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.core.tokens import Token, token_flow, token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
@@ -127,7 +129,10 @@ class RulerHook(BatchJobHook):
             succeeded=reply.get("successCount"),
             failed=reply.get("failureCount"),
         )
-        if state is JobState.FAILED and detail is None:
+        failed = reply.get("failureCount")
+        if detail is None and failed is not None and (counts or {}).get("failed") is None:
+            detail = f"Ruler counts {clean(failed, 40)!r} rejected rows, which is no number of rows"
+        elif state is JobState.FAILED and detail is None:
             detail = _unexplained(counts or {})
         return JobStatus(
             job_id=job_id,
@@ -217,7 +222,12 @@ class RulerHook(BatchJobHook):
             headers={"Accept": _MEDIA_TYPES[file_format]},
             stream=True,
         )
-        return expect_file(request, (yield request), self.auth.secrets)
+        response: Response = yield request
+        try:
+            return expect_file(request, response, self.auth.secrets)
+        except NotFound as error:
+            error.own = self.is_own_error(response)
+            raise
 
     def revenue_failures(self, job_id: str) -> Iterator[list[str]]:
         """
@@ -259,6 +269,38 @@ class RulerHook(BatchJobHook):
                     f"connection {self.conn_id!r}"
                 )
         return path_segment(site, "siteId"), path_segment(job, "jobId")
+
+
+def rejected_rows(status: JobStatus) -> int | None:
+    """Return how many rows a job has rejected, as it says or as its totals leave; None if unknown."""
+    counts = status.counts or {}
+    if (failed := counts.get("failed")) is not None:
+        return failed
+    total, processed, succeeded = (counts.get(key) for key in ("total", "processed", "succeeded"))
+    if total is None or succeeded is None or processed not in (None, total):
+        return None
+    return max(total - succeeded, 0)
+
+
+def says_no_rows(status: JobStatus) -> bool:
+    """Return whether nothing that a good job says is against its having no rejected rows."""
+    counts = status.counts or {}
+    total = counts.get("total")
+    done = all(counts.get(key) in (None, total) for key in ("processed", "succeeded"))
+    known = status.detail is None or counts.get("failed") == 0
+    return (
+        status.state is JobState.SUCCEEDED and not counts.get("failed") and known and (done or total is None)
+    )
+
+
+def may_have_no_rows(status: JobStatus) -> bool:
+    """Return whether an ended job that has no rejected rows to show does not contradict its own words."""
+    rejected = rejected_rows(status)
+    unclear = status.state is JobState.SUCCEEDED and (status.counts or {}).get("failed") is None
+    if status.state is JobState.PARTIAL or rejected or unclear:
+        return False
+    # Without a reason, all rows were rejected.
+    return rejected == 0 or status.detail not in (None, _unexplained(status.counts or {}))
 
 
 def _unexplained(counts: Mapping[str, int | None]) -> str:

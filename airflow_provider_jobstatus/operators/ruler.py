@@ -113,6 +113,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
 
     def _download(self, hook: RulerHook, status: JobStatus) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
+        from airflow_provider_jobstatus.hooks.ruler import may_have_no_rows, rejected_rows, says_no_rows
         from airflow_provider_jobstatus.operators.destination import resolve
         from airflow_provider_jobstatus.operators.download import named, save
         from airflow_provider_jobstatus.operators.naming import name_for_job
@@ -124,9 +125,11 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         def path(name: str = default) -> str:
             return resolve(self.destination, name_for_job(name, job))
 
-        failed, relaxed = (status.counts or {}).get("failed"), not hook.checks_failure_count()
-        if status.state is JobState.SUCCEEDED and not failed:
+        failed, relaxed = rejected_rows(status), not hook.checks_failure_count()
+        if says_no_rows(status):
             return self._no_rows(path())
+        if status.state is JobState.SUCCEEDED and not failed:
+            failed = None  # it says so and contradicts itself: whatever rows there are count
         flow = hook.with_credentials(hook.failures_flow(status.job_id, self.file_format))
         try:
             with hook.connect() as client, client.open(flow) as sent:
@@ -144,9 +147,10 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
                     "number of rows than failureCount is only warned about",
                     secrets=hook.auth.secrets,
                 )
-        except NotFound:
+        except NotFound as error:
             # A job that failed as a whole, before any row was looked at, has no rows to show.
-            if status.state is JobState.PARTIAL or (failed and not relaxed):
+            lenient = relaxed and status.state is not JobState.PARTIAL
+            if not error.own or not (lenient or may_have_no_rows(status)):
                 raise
             if failed:
                 self.log.warning("Ruler counts %d failures of %s, and has no rows of it", failed, job)

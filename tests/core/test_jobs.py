@@ -202,12 +202,14 @@ def test_counts_are_whole_numbers_or_none(values: dict[str, Any]) -> None:
     assert tuple(counts) == COUNT_KEYS
     assert any(count is not None for count in counts.values())
     assert all(
-        count is None or (type(count) is int and count == values[key] and 0 <= count <= 2**53)
+        count is None or (type(count) is int and count == float(values[key]) and 0 <= count <= 2**53)
         for key, count in counts.items()
     )
 
 
-@pytest.mark.parametrize("value", [None, True, -1, 2**53 + 1, 1.0, "1", [1]])
+@pytest.mark.parametrize(
+    "value", [None, True, -1, 2**53 + 1, 1.5, "one", "-1", "", "9" * 30, float("inf"), [1]]
+)
 def test_what_is_no_count_is_none(value: object) -> None:
     assert row_counts(total=value) is None
     assert row_counts(total=value, failed=0) == {
@@ -216,6 +218,11 @@ def test_what_is_no_count_is_none(value: object) -> None:
         "succeeded": None,
         "failed": 0,
     }
+
+
+@pytest.mark.parametrize("value", [7, 7.0, "7", " 07 "])
+def test_a_count_may_be_text_or_have_a_fraction_of_zero(value: object) -> None:
+    assert (row_counts(failed=value) or {})["failed"] == 7
 
 
 def test_counts_keep_every_row() -> None:

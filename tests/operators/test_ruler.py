@@ -298,6 +298,7 @@ def test_a_partial_job_without_counts_still_has_rows_to_be_found(sandbox: Sandbo
     assert everything(tmp_path) == []
 
 
+OWN_404 = {"http": 404, "body": '{"message": "none"}', "content_type": "application/json"}
 REJECTED = [("2", "no value"), ("5", "no currency"), ("9", "no date")]
 TWO_OF_THREE = "RowNumber,ErrorMessage\r\n2,no value\r\n5,no currency\r\n"
 
@@ -351,6 +352,57 @@ def test_what_contradicts_the_vendors_own_word_is_not_published(
     assert everything(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"status": "complete", "failureCount": "2"},
+        {"status": "complete", "failureCount": 2.0},
+        {"status": "complete", "failureCount": -1},
+        {"status": "complete", "totalRows": 9, "successCount": 7, "failureCount": None},
+    ],
+)
+def test_a_good_job_that_contradicts_itself_is_asked_for_its_rows(
+    sandbox: Sandbox, tmp_path: Path, status: dict[str, Any]
+) -> None:
+    put_job(sandbox, script=[status])
+    sandbox.put_answers(FAILURES, [{"body": TWO_OF_THREE, "content_type": "text/csv"}])
+    assert run(tmp_path / "rows")["rows"] == 2
+    sandbox.put_answers(FAILURES, [OWN_404])
+    with pytest.raises(UnknownJob):
+        run(tmp_path / "none")
+    assert everything(tmp_path) == ["rows"]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        ({"status": "failed", "failureCount": None}, OWN_404),
+        (
+            {
+                "status": "failed",
+                "totalRows": 9,
+                "processedRows": 9,
+                "successCount": 0,
+                "failureReason": "Bad.",
+            },
+            OWN_404,
+        ),
+        (
+            {"status": "failed", "totalRows": 0, "failureReason": "No rows."},
+            {"http": 404, "body": "<html>404 nginx</html>", "content_type": "text/html"},
+        ),
+    ],
+)
+def test_a_stray_404_makes_no_empty_file_of_rows_that_were_rejected(
+    sandbox: Sandbox, tmp_path: Path, status: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    put_job(sandbox, script=[{"failureCount": None, **status}])
+    sandbox.put_answers(FAILURES, [answer])
+    with pytest.raises(UnknownJob):
+        run(tmp_path / "rows")
+    assert everything(tmp_path) == []
+
+
 def uncounted(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, value: object) -> None:
     """Give the connection a value of ``check_failure_count``."""
     connection = sandbox.connection("ruler")
@@ -391,7 +443,7 @@ def test_a_count_that_is_not_checked_makes_no_rows_of_those_that_are_not_there(
 ) -> None:
     uncounted(monkeypatch, sandbox, False)
     put_job(sandbox, script=[{"status": status, "failureCount": 5}])
-    sandbox.put_answers(FAILURES, [{"http": 404}])
+    sandbox.put_answers(FAILURES, [OWN_404])
     if rows is None:
         with pytest.raises(UnknownJob):
             run(tmp_path / "rows")
