@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 
@@ -111,10 +112,19 @@ def proxy_for(url: str) -> str | None:
     if not proxy:
         return None
     # A bare "host:port" is common, and means http.
+    proxy = proxy.strip()
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     try:
         parts = urlsplit(proxy)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        # Clients split an address at a backslash in different ways, and show what they take for its host.
+        usable = (
+            parts.scheme in ("http", "https")
+            and parts.port != 0
+            and re.fullmatch(r"[a-z0-9._:-]+", parts.hostname or "")
+            and not re.search(r"[\x00-\x20\x7f\\]", proxy)
+        )
+        # What basic authentication carries; ValueError if not.
+        unquote(f"{parts.username}{parts.password}").encode("latin-1")
     except ValueError:
         usable = False
     if not usable:
@@ -191,8 +201,11 @@ def check_length(headers: Mapping[str, str]) -> None:
     Refuse a length that the libraries let pass although it is none.
 
     :raises ValueError: a negative, repeated or garbled ``Content-Length``, or one beside
-        ``Transfer-Encoding``: then two readers see two bodies.
+        ``Transfer-Encoding``, or a transfer coding besides ``chunked``: then two readers see two bodies.
     """
+    coding = headers.get("transfer-encoding", "chunked").strip().lower()
+    if coding not in ("chunked", "identity", ""):
+        raise ValueError("the reply has a transfer coding that was not asked for")
     length = headers.get("content-length")
     if length is not None and "transfer-encoding" in headers:
         raise ValueError("the reply has a Content-Length and a Transfer-Encoding")

@@ -103,6 +103,11 @@ def test_no_protocol_before_tls_1_2_is_spoken(certificates: Certificates) -> Non
         ({"HTTP_PROXY": "http://p:1"}, "https://api.example/", None),
         ({"https_proxy": "p:1"}, "https://api.example/", "http://p:1"),
         ({"https_proxy": ""}, "https://api.example/", None),
+        (
+            {"https_proxy": " http://me:p%C3%A4ss@p.example:1 "},
+            "https://api.example/",
+            "http://me:p%C3%A4ss@p.example:1",
+        ),
         ({"ALL_PROXY": "https://p:1"}, "https://api.example/", "https://p:1"),
         ({"HTTPS_PROXY": "p:1", "NO_PROXY": ".example"}, "https://api.example/", None),
         ({"HTTPS_PROXY": "p:1", "NO_PROXY": "10.0.0.0/8"}, "https://10.1.2.3/", None),
@@ -127,6 +132,12 @@ def test_a_proxy_is_an_address_with_a_scheme_or_none(
         ({"HTTPS_PROXY": "http://"}, "HTTPS_PROXY names a proxy that cannot be used"),
         ({"HTTPS_PROXY": "http://p:hidden/"}, "HTTPS_PROXY names a proxy that cannot be used"),
         ({"HTTPS_PROXY": "http://[p:1"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://me:hid\\hidden@p:1"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://me:hidden€@p:1"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://me:hidden%E2%82%AC@p:1"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://pröxy.hidden:1"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://p..hid den:1"}, "HTTPS_PROXY names a proxy that cannot be used"),
+        ({"HTTPS_PROXY": "http://p%20hidden:1"}, "HTTPS_PROXY names a proxy that cannot be used"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_and_never_shown(
@@ -192,3 +203,10 @@ def test_errors_that_cause_each_other_end_somewhere() -> None:
     one, other = ValueError(), ValueError()
     one.__context__, other.__context__ = other, one
     assert chain(one) == [one, other]
+
+
+@pytest.mark.parametrize("coding", ["chunked, identity", "gzip, chunked", "xchunked", "chunked, chunked"])
+def test_a_transfer_coding_that_readers_take_in_different_ways_is_refused(coding: str) -> None:
+    check_length({"transfer-encoding": " Chunked "})
+    with pytest.raises(ValueError, match="a transfer coding that was not asked for"):
+        check_length({"transfer-encoding": coding})
