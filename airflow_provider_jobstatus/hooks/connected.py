@@ -251,6 +251,11 @@ class ConnectedHook(BaseHook):
         url = self.settings.base_url + path + (f"?{urlencode(query)}" if query else "")
         return Request(self.conn_type, method, url, **parts)
 
+    @property
+    def longest_question(self) -> float:
+        """Seconds that a question may take with all its calls."""
+        return self._limits().question
+
     def _limits(self) -> CallLimits:
         from airflow_provider_jobstatus.transports.environment import CallLimits
 

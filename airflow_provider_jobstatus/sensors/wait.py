@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.hooks.base import BatchJobHook
     from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 
-#: Airflow's own time-out of a deferral comes this much after ours, in case the triggerer is away.
+#: Airflow's own time-out of a deferral comes this much after ours, in case the triggerer is away; and after
+#: the longest time that a list and a question take that begin at our deadline.
 BACKSTOP = 300.0
 #: Questions without an answer, one after the other, after which no more details are asked for.
 MAX_MISSES = 10
@@ -231,7 +232,8 @@ class WorkerWait:
         plan = replace(plan, first_poll_at=max(first_poll_at, soonest))
         if trouble := triggerer_trouble():
             sensor.log.warning(trouble)
-        left = min(max(plan.deadline_at - now, 0.0) + BACKSTOP, timedelta(days=3650).total_seconds())
+        late = BACKSTOP + 2 * vendor.hook.longest_question
+        left = min(max(plan.deadline_at - now, 0.0) + late, timedelta(days=3650).total_seconds())
         trigger = BatchJobTrigger(
             conn_id=sensor.conn_id,
             job_ids=self._ids,

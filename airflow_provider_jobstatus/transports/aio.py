@@ -96,13 +96,16 @@ class AioClient:
         self._deadlines.close()
         await self._session.close()
 
-    async def run(self, flow: Flow[T]) -> T:
+    async def run(self, flow: Flow[T], until: float | None = None) -> T:
         """
         Drive ``flow`` to its end and return its result.
 
+        :param until: the loop's time at which it ends at the latest; None for as long as a question may take.
         :raises VendorError: what the flow raises, and what goes wrong on the way.
         """
         answer: Any = None
+        if until is None:
+            until = asyncio.get_running_loop().time() + self._limits.question
         while True:
             try:
                 step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
@@ -110,11 +113,12 @@ class AioClient:
                 result: T = stop.value
                 return result
             try:
-                answer = await (self._exchange(step) if isinstance(step, Exchange) else self._send(step))
+                exchange = isinstance(step, Exchange)
+                answer = await (self._exchange(step, until) if exchange else self._send(step, until))
             except VendorError as error:
                 answer = error
 
-    async def _exchange(self, step: Exchange) -> str:
+    async def _exchange(self, step: Exchange, until: float) -> str:
         failures = step.slot.failures
         slots = _locks.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
         async with slots.setdefault(step.slot, asyncio.Lock()):
@@ -123,7 +127,7 @@ class AioClient:
                 if (earlier := step.slot.failed_since(failures)) is not None:
                     raise earlier
                 try:
-                    fresh = await self.run(step.flow())
+                    fresh = await self.run(step.flow(), until)
                 except VendorError as error:
                     step.slot.failed(error)
                     raise
@@ -137,7 +141,7 @@ class AioClient:
             self._proxies[place] = proxy_for(str(url))
         return self._proxies[place]
 
-    async def _send(self, request: Request) -> Response:
+    async def _send(self, request: Request, until: float) -> Response:
         url = yarl.URL(request.url, encoded=True)
         try:
             proxy = self._proxy_for(url)
@@ -146,7 +150,9 @@ class AioClient:
         wanted = Route(request, direct=not proxy)
         route.set(wanted)
         limits, now = self._limits, asyncio.get_running_loop().time
-        ends_at = now() + limits.total
+        ends_at = min(now() + limits.total, until)
+        if now() >= until:
+            raise _error(SendError, request, "the question took too long as a whole")
         patience = asyncio.timeout(None)
         try:
             async with patience:

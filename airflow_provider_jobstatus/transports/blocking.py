@@ -90,13 +90,16 @@ class BlockingClient:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def run(self, flow: Flow[T]) -> T:
+    def run(self, flow: Flow[T], until: float | None = None) -> T:
         """
         Drive ``flow`` to its end and return its result.
 
+        :param until: monotonic time at which it ends at the latest; None for as long as a question may take.
         :raises VendorError: what the flow raises, and what goes wrong on the way.
         """
         answer: Any = None
+        if until is None:
+            until = time.monotonic() + self._limits.question
         while True:
             try:
                 step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
@@ -104,7 +107,8 @@ class BlockingClient:
                 result: T = stop.value
                 return result
             try:
-                answer = self._exchange(step) if isinstance(step, Exchange) else self._send(step)
+                exchange = isinstance(step, Exchange)
+                answer = self._exchange(step, until) if exchange else self._send(step, until)
             except VendorError as error:
                 answer = error
 
@@ -118,7 +122,7 @@ class BlockingClient:
                 self._unread.close()
                 self._unread = None
 
-    def _exchange(self, step: Exchange) -> str:
+    def _exchange(self, step: Exchange, until: float) -> str:
         failures = step.slot.failures
         with step.slot.lock:
             token = step.slot.token
@@ -126,7 +130,7 @@ class BlockingClient:
                 if (earlier := step.slot.failed_since(failures)) is not None:
                     raise earlier
                 try:
-                    fresh = self.run(step.flow())
+                    fresh = self.run(step.flow(), until)
                 except VendorError as error:
                     step.slot.failed(error)
                     raise
@@ -134,11 +138,15 @@ class BlockingClient:
                 token = step.slot.store(fresh)
             return token
 
-    def _send(self, request: Request) -> Response:
+    def _send(self, request: Request, until: float) -> Response:
+        left = until - time.monotonic()
+        if left <= 0:
+            text = "the question took too long as a whole"
+            raise _error(SendError, request, text)
         proxy = proxy_for(request.url)
         # Through a proxy, the address is the proxy's.
         check = (lambda _: None) if proxy else partial(self._peers.check, request)
-        watchdog = Watchdog(self._limits.total, check, request.url)
+        watchdog = Watchdog(min(self._limits.total, left), check, request.url)
         streamed = False
         try:
             with watchdog.guarding():
@@ -262,7 +270,10 @@ def _transport_error(
         text = reason(error)
     if unsent and proxy_for(request.url):
         text = through_proxy(request.url, _tunnel_status(error), text)
-    kind = SendError if unsent else TransportError
+    return _error(SendError if unsent else TransportError, request, text)
+
+
+def _error(kind: type[TransportError], request: Request, text: str) -> TransportError:
     return kind(
         f"no usable reply ({text})",
         vendor=request.vendor,

@@ -20,6 +20,8 @@ MAX_LINE_BYTES = 64 * 1024
 MAX_HEADERS = 99
 #: Methods of which a second request does no more than one, RFC 9110, section 9.2.2.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+#: How many times the longest call a whole question may take.
+QUESTION_CALLS = 2
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -36,6 +38,11 @@ class CallLimits:
     total: float = 60.0
     connect: float = 10.0
     read: float = 30.0
+
+    @property
+    def question(self) -> float:
+        """How long a flow may take with all its calls, logins included: as long as two calls."""
+        return QUESTION_CALLS * self.total
 
 
 def default_headers() -> dict[str, str]:

@@ -799,3 +799,19 @@ def test_a_proxy_that_asks_for_a_login_in_plain_http_is_an_answer(
     with RawServer(says(reply(407, b"login"))) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         assert attempt(drive, ask_expecting("http://127.0.0.1:1/")) == Failure(RequestRejected, 407)
+
+
+def test_a_question_of_many_calls_ends_in_twice_the_time_of_one(drive: Drive) -> None:
+    def handle(received: Received, connection: socket.socket) -> None:
+        server.ended.wait(0.3)
+        connection.sendall(reply(302))
+
+    def flow(url: str) -> Flow[None]:
+        for _ in range(9):
+            yield get(url)
+
+    with RawServer(handle) as server:
+        limits = CallLimits(total=0.5, connect=0.5, read=0.5)
+        with pytest.raises(TransportError, match="took too long as a whole"):
+            drive(flow(server.url), limits=limits)
+    assert 2 <= len(server.requests) <= 4
