@@ -96,9 +96,7 @@ def _conclude(
         _trouble(f"Airflow's own logs are in {stack.home / 'components'} and {stack.home / 'logs'}")
     else:
         waits = sum(task.task.operator == runs.SENSOR for run in finished for task in run.tasks)
-        progress.say(
-            f"Every task ended as it should, and every wait ({waits}) was really deferred, says Airflow."
-        )
+        progress.say(report.conclusion(len(report.failures(finished)), waits))
 
 
 def _keep(progress: report.Progress, stack: AirflowStack) -> None:

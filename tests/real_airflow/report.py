@@ -73,9 +73,8 @@ def snapshot_lines(snapshot: Snapshot) -> list[str]:
     for job in snapshot.jobs:
         if job["polls"]:
             progress = "" if job["progress"] is None else f", {job['progress']} %"
-            lines.append(
-                f"  job {job['vendor']} {job['id']}: {job['status']}{progress}, {job['polls']} polls"
-            )
+            polls = f"{job['polls']} poll{'s' * (job['polls'] != 1)}"
+            lines.append(f"  job {job['vendor']} {job['id']}: {job['status']}{progress}, {polls}")
     return lines
 
 
@@ -133,6 +132,20 @@ def failures(reports: Sequence[RunReport]) -> list[TaskReport]:
     :param reports: the finished runs
     """
     return [report for run in reports for report in run.tasks if report.task.state == "failed"]
+
+
+def conclusion(failed: int, waits: int) -> str:
+    """Return what is said when every task has ended as it should.
+
+    :param failed: how many tasks have failed, as they were meant to
+    :param waits: how many sensors there were
+    """
+    meant = {0: "", 1: " (the failed one was meant to fail)"}.get(
+        failed, f" (the {failed} failed ones were meant to fail)"
+    )
+    return (
+        f"Every task ended as it should{meant}, and every wait ({waits}) was really deferred, says Airflow."
+    )
 
 
 def _is_manifest(result: object) -> bool:

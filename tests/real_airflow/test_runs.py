@@ -72,3 +72,15 @@ def test_in_a_pipe_progress_is_plain_lines_without_repetition() -> None:
         "  job ruler site/job: processing, 41 %, 2 polls",
         "  job ruler site/job: processing, 58 %, 2 polls",
     ]
+
+
+def test_a_conclusion_says_of_failed_tasks_that_they_were_meant_to_fail() -> None:
+    assert "meant to fail" not in report.conclusion(0, 7)
+    assert "should (the failed one was meant to fail), and every wait (7)" in report.conclusion(1, 7)
+    assert "the 2 failed ones were meant to fail" in report.conclusion(2, 7)
+
+
+@pytest.mark.parametrize(("polls", "text"), [(1, "done, 1 poll"), (2, "done, 2 polls")])
+def test_polls_are_counted_in_words(polls: int, text: str) -> None:
+    job = {"vendor": "ruler", "id": "a", "status": "done", "progress": None, "polls": polls}
+    assert report.snapshot_lines(runs.Snapshot({}, [job])) == [f"  job ruler a: {text}"]
