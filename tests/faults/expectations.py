@@ -79,15 +79,15 @@ USUAL = tuple(name for name in (*STATUSES, *EVERY) if name not in SLOW and name 
 FILES = {
     "talkdesk": {
         **dict.fromkeys(("report-csv", "report-json", "report-array", "report-lines"), "succeeded"),
-        # Rows, for all that can be told of an array; and more than a job's few words.
-        **dict.fromkeys(("array", "long-word"), "succeeded"),
+        # Rows, for all that can be told of an array.
+        "array": "succeeded",
         # It is followed, and leads to nothing.
         "redirect-login": "UnknownJob",
     },
 }
 #: What at Talkdesk may be the report, or leads to a storage or nowhere: its file is asked for.
 OPEN = {
-    *("redirect-nowhere", "redirect-empty", "redirect-storage", "error-csv", "array"),
+    *("redirect-nowhere", "redirect-empty", "redirect-storage"),
     *("report-csv", "report-json", "report-array", "report-lines"),
 }
 
