@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow_provider_jobstatus._compat import AirflowRescheduleException
 from airflow_provider_jobstatus.core.ids import job_ids, lasting
 from airflow_provider_jobstatus.core.jobs import JobStatus, job_result
+from airflow_provider_jobstatus.exceptions import JobStatusError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,32 +28,38 @@ class Results:
 
     :param sensor: whose jobs they are.
 
-    :ivar ids: of the jobs; empty until they have been read.
-    :ivar seen: returns what the vendor said last of each job, or nothing if it was not asked.
+    :ivar ids: of the jobs, each once; empty until they have been read.
+    :ivar seen: returns what the vendor said last of each of these, or nothing if it was not asked.
     """
 
     def __init__(self, sensor: BatchJobSensor) -> None:
         self.ids: list[str] = []
         self.seen: Callable[[], Sequence[JobStatus | None]] = list
         self._sensor = sensor
+        self._places: list[str] = []
         self._many: bool | None = None
 
     def read_ids(self) -> list[str]:
         """
-        Return the ids of the jobs.
+        Return the ids of the jobs, each once: an id that a list has twice is one job.
 
         :raises SettingsError: they cannot be used.
         """
         # What a template makes may be readable only once, and dag.test() resumes with this very object.
         self._sensor.job_id = lasting(self._sensor.job_id)
-        self.ids, self._many = job_ids(self._sensor.job_id)
+        self._places, self._many = job_ids(self._sensor.job_id)
+        self.ids = list(dict.fromkeys(self._places))
         return self.ids
 
     def value(self) -> Any:
-        """Return what the sensor returns: a dict, or for a list of ids a list of dicts."""
-        seen = self.seen() or [None] * len(self.ids)
-        results = [job_result(job_id, status) for job_id, status in zip(self.ids, seen, strict=True)]
+        """Return what the sensor returns: a dict, or of a list of ids a list of dicts, one for each place."""
+        results = self.of_places()
         return results if self._many else results[0]
+
+    def of_places(self) -> list[dict[str, Any]]:
+        """Return the result for each place in the list of ids."""
+        seen = dict(zip(self.ids, self.seen() or [None] * len(self.ids), strict=True))
+        return [job_result(job_id, seen[job_id]) for job_id in self._places]
 
     def leave(self, context: Context) -> None:
         """Write them where Airflow keeps what a task returns. A trouble in that is only logged."""
@@ -72,6 +79,8 @@ def kept_results(sensor: BatchJobSensor, context: Context) -> Iterator[Results]:
     try:
         yield results
     except BaseException as end:
+        if isinstance(end, JobStatusError) and end.results is not None:
+            end.results = results.of_places()
         # A deferral is no Exception.
         if isinstance(end, (Exception, AirflowTaskTimeout)) and not isinstance(
             end, AirflowRescheduleException

@@ -21,6 +21,7 @@ from airflow_provider_jobstatus.exceptions import (
     DestinationError,
     DownloadIncomplete,
     JobNotFinished,
+    JobStatusError,
     UnknownJob,
     VendorRefused,
 )
@@ -762,6 +763,18 @@ def test_rows_appear_neither_in_logs_nor_in_what_is_returned(
     shown = caplog.text + output.out + output.err
     assert "rows" in shown  # so something was captured
     assert not [text for text in personal if text in shown]
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 500])
+def test_an_error_in_place_of_the_rows_names_no_person(
+    status: int, job: Sandbox, tmp_path: Path, pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    told = {"error": "row 3 cannot be written: <ida@example.org> has no name"}
+    job.put_answers(FAILURES, [{"http": status, "body": json.dumps(told)}] * 20)
+    with pytest.raises(JobStatusError) as caught:
+        run(tmp_path / "rows.csv")
+    assert "row 3" in str(caught.value)
+    assert "ida@" not in str(caught.value) + caplog.text
 
 
 def test_the_arguments_are_templated() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_jobstatus.sandbox.vendor import JobView
 from tests.real_airflow import report, runs
 from tests.real_airflow.api import Deferral, TaskRun
 
@@ -82,5 +83,5 @@ def test_a_conclusion_says_of_failed_tasks_that_they_were_meant_to_fail() -> Non
 
 @pytest.mark.parametrize(("polls", "text"), [(1, "done, 1 poll"), (2, "done, 2 polls")])
 def test_polls_are_counted_in_words(polls: int, text: str) -> None:
-    job = {"vendor": "ruler", "id": "a", "status": "done", "progress": None, "polls": polls}
+    job = JobView(vendor="ruler", id="a", status="done", progress=None, polls=polls, last_poll_at=None)
     assert report.snapshot_lines(runs.Snapshot({}, [job])) == [f"  job ruler a: {text}"]

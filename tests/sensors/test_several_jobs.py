@@ -357,3 +357,30 @@ def test_an_airflow_that_is_away_when_details_are_asked_for_costs_no_result(
     results = complete(ids, [partial(job_id, WHY) for job_id in ids])
 
     assert [result["state"] for result in results] == ["partial"] * 30
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_id_that_a_list_has_twice_is_one_job_in_two_places(
+    mode: str, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    for job, words in (("site/a", ["processing", "complete"]), ("site/b", ["processing"])):
+        sandbox.put_job("ruler", job, script=words)
+    ids = ["site/a", "site/b", "site/a"]
+
+    results = run({"conn_id": "ruler_default", "job_id": ids, "wait_for": "any"}, mode, fake_time)
+
+    assert [result["job_id"] for result in results] == ids
+    assert results[0] == results[2]
+    assert (results[0]["state"], results[1]["state"] in ("running", None)) == ("succeeded", True)
+    assert sum("/batch/a/status" in request["target"] for request in sandbox.requests) == 2
+
+
+def test_a_failure_has_a_result_for_each_place_of_its_list(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", "site/a", script=["failed"])
+    sandbox.put_job("ruler", "site/b", script=["complete"])
+
+    with pytest.raises(JobFailed) as caught:
+        run({"conn_id": "ruler_default", "job_id": ["site/a", "site/a", "site/b"]}, "poke", fake_time)
+
+    assert [result["state"] for result in caught.value.results or ()] == ["failed", "failed", "succeeded"]
+    assert str(caught.value).startswith("1 of 2 jobs failed: site/a")
