@@ -159,8 +159,12 @@ class ReplyOutline(JsonOutline):
             self._is_text = True
 
     def json(self) -> bytes:
-        """Return what is kept, as JSON; of other text its head, marked as no JSON."""
-        return bytes(self._head) + b"\0" if self._is_text or self._is_anybodys() else super().json()
+        """Return what is kept, as JSON; a short array whole; of other text its head, marked as no JSON."""
+        if self._is_text or self._is_anybodys():
+            return bytes(self._head) + b"\0"
+        if isinstance(self.kept, list) and not self._open and self._size <= SMALL_BYTES:
+            return bytes(self._head)
+        return super().json()
 
     def _is_anybodys(self) -> bool:
         """Return whether a job that is too long to be read to its end has no id in what was read of it."""
