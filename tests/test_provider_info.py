@@ -45,6 +45,7 @@ INTERNAL = {
     "operators.remote",
     "operators.stopping",
     "sensors.deferral",
+    "sensors.progress",
     "sensors.results",
     "sensors.settle",
     "sensors.triggerer",
@@ -58,6 +59,7 @@ INTERNAL = {
     "triggers.lists",
     "triggers.questions",
     "triggers.reading",
+    "triggers.rounds",
     "triggers.schedule",
     "triggers.wait",
 }

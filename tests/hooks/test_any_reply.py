@@ -54,6 +54,10 @@ BODIES = st.one_of(
 HEADERS = st.dictionaries(
     st.sampled_from(["content-type", "location", "retry-after", "date", "x"]), hostile_text, max_size=3
 )
+#: Talkdesk's hook looks whether a redirect leads to its login.
+SETTINGS = Settings(
+    "c", "https://api.example.com", extra={"token_url": "https://login.example.com/oauth/token"}
+)
 STATUSES = st.one_of(
     st.just(200), st.sampled_from([200, 204, 300, 302, 303, 307, 401, 404, 429, 500]), st.integers(100, 999)
 )
@@ -87,7 +91,7 @@ def test_no_reply_crashes_a_flow_or_turns_into_success(
 ) -> None:
     hook_class, job_id = HOOKS[vendor]
     hook = hook_class("c")
-    hook.__dict__["settings"] = Settings("c", "https://api.example.com")
+    hook.__dict__["settings"] = SETTINGS
     try:
         result = asked(hook, job_id, status, headers, body)
     except (ApiError, UnexpectedResponse, TransportError) as error:
@@ -120,7 +124,7 @@ REPLIES = {
 def test_only_the_very_word_is_a_success(vendor: str, data: st.DataObject) -> None:
     hook_class, job_id = HOOKS[vendor]
     hook = hook_class("c")
-    hook.__dict__["settings"] = Settings("c", "https://api.example.com")
+    hook.__dict__["settings"] = SETTINGS
     good = {word.casefold() for word, state in hook_class.statuses.items() if state is JobState.SUCCEEDED}
     around = st.text("\0\x1b\u200b\ufeff\ud800 \n.", max_size=2)
     word = data.draw(around) + data.draw(st.sampled_from(sorted(good))) + data.draw(around)
