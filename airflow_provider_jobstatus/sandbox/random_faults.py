@@ -113,7 +113,8 @@ class RandomFaults:
         if dice.random() >= self._rate:
             return None
         [kind] = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
-        if kind == "401" and (path in self._refused or not self._refusals):
+        # A login that is refused is not tried again at a wait's first look: no fault, but a refusal.
+        if kind == "401" and (request.method == "POST" or path in self._refused or not self._refusals):
             kind = "500"
         self._faults[kind] += 1
         entry = self._entry(kind, path, self._vendor_of(request.raw_path), dice, now)
