@@ -75,9 +75,9 @@ class VendorError(Exception):
 
     def seen_by(self, conn_id: str) -> Self:
         """
-        Return a copy for somebody else who meets the same error, of which what is told later is his own.
+        Return a copy for another wait that meets the same error; what is added to it stays its own.
 
-        :param conn_id: of his connection; empty if that is not known yet.
+        :param conn_id: of its connection; empty if that is not known yet.
         """
         other = copy.copy(self)
         other.conn_id = conn_id
