@@ -18,7 +18,7 @@ from airflow_provider_jobstatus.core.encodings import is_packed, text_of
 from airflow_provider_jobstatus.core.errors import ServerError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redaction import redact
-from airflow_provider_jobstatus.core.replies import expect, retry_after, unexpected
+from airflow_provider_jobstatus.core.replies import expect, retry_after
 from airflow_provider_jobstatus.core.text import clean
 
 #: First bytes of a body by which it is judged; a shorter body is seen whole.
@@ -81,30 +81,26 @@ class Sent:
         return f"{self.what}: {clean(shown, SHOWN)}"
 
 
-def expect_file(request: Request, response: Response, secrets: Iterable[str] = ()) -> Response:
+def expect_file(request: Request, response: Response) -> Response:
     """
-    Return a reply that may be a file: 200, and no page.
+    Return a reply with 200, which alone may be a file; what it holds is judged by :func:`misfit`.
 
-    :param secrets: ours, which a page may repeat.
     :raises ApiError: another status; :class:`ServerError` for a 2xx that is not 200, such as "not yet" or a
         part that was not asked for.
-    :raises UnexpectedResponse: a redirect, or a page of HTML.
+    :raises UnexpectedResponse: a redirect.
     """
     expect(request, response if 200 <= response.status < 300 else without_addresses(response))
-    if response.status != 200:
-        error = ServerError(
-            f"answered {response.status} instead of a file",
-            vendor=request.vendor,
-            method=request.method,
-            path=request.path,
-            status=response.status,
-        )
-        error.retry_after = retry_after(response)
-        raise error
-    if response.content_type in _PAGES:
-        head = next(response.chunks, b"") if response.chunks is not None else response.body
-        raise unexpected(request, f"sent {Sent(_A_PAGE, text_of(head[:JUDGED_BYTES])).describe(secrets)}")
-    return response
+    if response.status == 200:
+        return response
+    error = ServerError(
+        f"answered {response.status} instead of a file",
+        vendor=request.vendor,
+        method=request.method,
+        path=request.path,
+        status=response.status,
+    )
+    error.retry_after = retry_after(response)
+    raise error
 
 
 def without_addresses(response: Response) -> Response:
@@ -130,8 +126,11 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
     """
     raw = text_of(head)
     text = raw.strip()
-    if content_type in _PAGES or _PAGE.match(text, _end_of_prologue(text)):
+    if _PAGE.match(text, _end_of_prologue(text)):
         return Sent(_A_PAGE, text)
+    if content_type in _PAGES:
+        # Labelled so carelessly, it may be the rows.
+        return Sent(_A_PAGE, text if _is_markup(text, "", whole) else "")
     if is_packed(head) or not text:
         return None
     if _FOREIGN.match(content_type) or head.startswith(_FOREIGN_BYTES):

@@ -212,7 +212,6 @@ class RulerHook(BatchJobHook):
 
         :raises NotFound: also for a job that has none; what a fully good job answers is not documented.
         :raises ServerError: a 2xx that is no file, such as "not yet".
-        :raises UnexpectedResponse: a page of HTML.
         """
         site, job = self.split_job_id(job_id)
         request = self.request(
@@ -224,7 +223,7 @@ class RulerHook(BatchJobHook):
         )
         response: Response = yield request
         try:
-            return expect_file(request, response, self.auth.secrets)
+            return expect_file(request, response)
         except NotFound as error:
             error.own = self.is_own_error(response)
             raise

@@ -149,8 +149,8 @@ class TalkdeskHook(TalkdeskStatus):
 
         :raises NotFound: there is no file: not yet, or no more.
         :raises ServerError: a 2xx that is no file, such as "not yet".
-        :raises UnexpectedResponse: an address that must not be called, a second redirect, a page of HTML, an
-            empty file that comes from no storage, or addresses that are refused.
+        :raises UnexpectedResponse: an address that must not be called, a second redirect, an empty file that
+            comes from no storage, or addresses that are refused.
         """
         kind, job = self.split_job_id(job_id)
         request = self.request(
@@ -159,7 +159,7 @@ class TalkdeskHook(TalkdeskStatus):
         for _ in range(MAX_ADDRESSES):
             response: Response = yield request
             if response.status not in REDIRECTS:
-                if expect_file(request, response, self.auth.secrets).headers.get("content-length") == "0":
+                if expect_file(request, response).headers.get("content-length") == "0":
                     raise unexpected(request, "answered with an empty file")
                 return response
             stored = Request(
@@ -178,7 +178,7 @@ class TalkdeskHook(TalkdeskStatus):
         if _may_have_expired(response) and response.status not in (404, 410):
             reason = f"gave {MAX_ADDRESSES} signed addresses, and the storage refused each"
             raise unexpected(request, f"{reason}, the last with {response.status}", response.status)
-        return expect_file(stored, shown, self.auth.secrets)
+        return expect_file(stored, shown)
 
 
 def _is_full_error(error: Mapping[str, object]) -> bool:

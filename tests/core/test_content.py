@@ -152,6 +152,14 @@ def test_a_page_is_no_file_under_any_label(file_format: str | None, content_type
     assert len(sent.describe()) <= 230
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "application/xhtml+xml"])
+@pytest.mark.parametrize("body", [TABLE, "name\nIda Berg\n", "<id>,name\n<1>,Ida Berg\n", "", "down"])
+def test_what_is_labelled_as_a_page_and_may_be_rows_is_no_file_and_not_shown(
+    content_type: str, body: str
+) -> None:
+    assert judged("csv", content_type, body) == Sent("a page of HTML")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be"])
 def test_a_page_is_known_in_any_encoding(encoding: str) -> None:
     assert judged("csv", "text/csv", PAGES[0].encode(encoding)) == Sent("a page of HTML", PAGES[0])

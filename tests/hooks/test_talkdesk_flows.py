@@ -493,16 +493,6 @@ def test_a_storage_that_repeats_the_address_in_its_error_does_not_get_it_shown(
         assert "canary" not in shown
 
 
-@pytest.mark.parametrize("direct", [True, False])
-def test_a_page_of_html_is_no_report(direct: bool) -> None:
-    flow = talkdesk().file_flow(JOB)
-    next(flow)
-    if not direct:
-        flow.send(reply(b"", 303, location=SIGNED))
-    with pytest.raises(UnexpectedResponse, match="page of HTML"):
-        flow.send(reply(b"", 200, content_type="text/html; charset=utf-8"))
-
-
 @pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 206])
 @pytest.mark.parametrize("direct", [True, False])
 def test_only_200_is_a_report(direct: bool, status: int) -> None:

@@ -648,13 +648,19 @@ def test_a_vendor_that_stays_down_fails_as_incomplete(
     assert targets(job) == [STATUS] * MAX_TRIES
 
 
-def test_a_page_of_html_in_place_of_rows_is_not_kept(
-    job: Sandbox, tmp_path: Path, pauses: list[float]
+@pytest.mark.parametrize("content_type", ["text/html", "application/xhtml+xml", "text/plain", "text/csv"])
+def test_a_page_in_place_of_rows_may_pass_whatever_its_label(
+    job: Sandbox, tmp_path: Path, pauses: list[float], content_type: str
 ) -> None:
-    job.put_answers(FAILURES, [{"body": "<html>down</html>", "content_type": "text/html"}])
-    with pytest.raises(DownloadIncomplete, match="page of HTML"):
-        run(tmp_path / "rows.csv")
-    assert everything(tmp_path) == []
+    page = {"body": "<html>down</html>", "content_type": content_type}
+    job.put_answers(FAILURES, [page] * 2)
+    assert run(tmp_path / "rows.csv")["bytes"] == len(CSV)
+    assert len(pauses) == 2
+    job.put_answers(FAILURES, [page] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match="a page of HTML: <html>down</html>"):
+        run(tmp_path / "others.csv")
+    assert len(pauses) == MAX_TRIES + 1
+    assert everything(tmp_path) == ["rows.csv"]
 
 
 def test_a_download_that_is_not_what_its_digest_says_is_tried_again(

@@ -369,12 +369,29 @@ def test_a_download_that_breaks_off_every_time_keeps_what_was_there(
     assert everything(tmp_path) == ["calls"]
 
 
-def test_a_page_of_html_in_place_of_a_report_is_not_kept(
-    job: Sandbox, tmp_path: Path, pauses: list[float]
+PAGE_LABELS = ["text/html", "text/html; charset=utf-8", "application/xhtml+xml", "text/plain", "text/csv"]
+
+
+@pytest.mark.parametrize("content_type", PAGE_LABELS)
+@pytest.mark.parametrize("path", [FILE, STORED])
+def test_a_page_in_place_of_a_report_may_pass_whatever_its_label(
+    job: Sandbox, tmp_path: Path, pauses: list[float], path: str, content_type: str
 ) -> None:
-    job.put_answers(STORED, [{"body": "<html>down</html>", "content_type": "text/html"}])
-    with pytest.raises(DownloadIncomplete, match="page of HTML"):
+    job.put_answers(path, [{"body": "<html>back soon</html>", "content_type": content_type}] * 2)
+    assert run(tmp_path / "calls")["rows"] == 40
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("content_type", PAGE_LABELS)
+@pytest.mark.parametrize("path", [FILE, STORED])
+def test_a_page_that_stays_in_place_of_a_report_is_shown_and_not_kept(
+    job: Sandbox, tmp_path: Path, pauses: list[float], path: str, content_type: str
+) -> None:
+    page = "<html>ask ida@example.org</html>"
+    job.put_answers(path, [{"body": page, "content_type": content_type}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match=re.escape("a page of HTML: <html>ask ***</html> (")):
         run(tmp_path / "calls")
+    assert len(pauses) == MAX_TRIES - 1
     assert everything(tmp_path) == []
 
 
