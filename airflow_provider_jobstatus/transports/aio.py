@@ -172,6 +172,9 @@ class AioClient:
                     # Of both together, which aiohttp counts apart before 3.14; and what stands between them.
                     if any(len(name) + len(text) + 4 > MAX_LINE_BYTES for name, text in reply.raw_headers):
                         raise ValueError("the reply has a header that is too long")
+                    # The names that aiohttp's parser knows may have some, which others refuse.
+                    if any(b" " in name for name, _ in reply.raw_headers):
+                        raise ValueError("the reply has white space behind a header's name")
                     headers = _headers(reply)
                     check_length(headers)
                     body = await self._body(request, reply, headers, patience, ends_at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import socket
 import threading
 import time
@@ -118,12 +119,31 @@ def split_url(url: str) -> tuple[str, str]:
     return url[:end], url[end:] if url[end:].startswith("/") else f"/{url[end:]}"
 
 
+# How a line of a head begins that is a header, or one more line of its value.
+_HEADER = re.compile(rb"([\w!#$%&'*+.^`|~-]+:)|[ \t]")
+
+
 class _Lines(io.BufferedReader):
+    """Lines of a head as aiohttp reads them, where http.client passes over those that are no header."""
+
+    #: Whether the next line is the first header, whether it is any other.
+    first = within = False
+
     def readline(self, size: int | None = -1, /) -> bytes:
-        # http.client takes the end of a connection for the end of a head.
         line = super().readline(size)
+        # http.client takes the end of a connection for the end of a head, and a lone CR for that of a line.
         if not line.endswith(b"\n") and len(line) != size:
             raise RemoteDisconnected("a line of the reply is cut short")
+        if b"\r" in line[:-2] or b"\0" in line:
+            raise HTTPException("a line of the reply has a CR or a NUL")
+        if self.first:
+            line = line.removeprefix(b" ")
+        if self.first or self.within:
+            self.within = line not in (b"\r\n", b"\n")
+            begins = _HEADER.match(line)
+            if self.within and not (begins and (begins[1] or not self.first)):
+                raise HTTPException("a line of the head is no header")
+            self.first = False
         return line
 
 
@@ -132,22 +152,21 @@ class _Reply(HTTPResponse):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fp = _Lines(self.fp.detach())
+        self.fp = self._lines = _Lines(self.fp.detach())
 
     #: Of the class: what an instance has not read yet.
     headers: Any = None
 
     def begin(self) -> None:
-        self._begin()
+        super().begin()
         while 100 < self.status < 200 and self.status != 101:  # 100 is passed over by http.client itself
             del self.headers
-            self._begin()
+            super().begin()
 
-    def _begin(self) -> None:
-        super().begin()
-        # What follows on a line that is no header.
-        if not self.headers.is_multipart() and self.headers.get_payload():
-            raise HTTPException("a line of the head is no header")
+    def _read_status(self) -> tuple[str, int, str]:
+        status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+        self._lines.first = True
+        return status
 
 
 class _Watched(HTTPConnection):

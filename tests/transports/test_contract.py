@@ -187,10 +187,34 @@ BODIES: dict[str, tuple[Handler, Any]] = {
     "a length with a sign": (says(with_head(b"Content-Length: +5")), NO_REPLY),
     "a length in words": (says(with_head(b"Content-Length: five")), NO_REPLY),
     "an empty length": (says(with_head(b"Content-Length: ")), NO_REPLY),
+    "a space before the first name": (says(with_head(b" Content-Length: 5")), (200, b"12345")),
+    "more white space before it": (closing(with_head(b"  Content-Length: 5")), NO_REPLY),
+    "a tab before it": (closing(with_head(b"\tContent-Length: 5")), NO_REPLY),
+    "a folded value": (says(with_head(b"X: a", b" b: c", b"\td", b"Content-Length: 5")), (200, b"12345")),
     "an end before any byte": (closing(b""), NO_REPLY),
     "a reset before any byte": (resetting(b""), NO_REPLY),
     "a reset in the body": (resetting(with_head(b"Content-Length: 9")), NO_REPLY),
 }
+
+
+#: Lines that one reader takes for a header and another does not, or for two.
+MALFORMED = [
+    *(b"Content-Length : 5", b"Content-Length  : 5", b"content-length\t: 5", b"Transfer-Encoding : chunked"),
+    *(b"Connection : close", b"Upgrade : x", b"X : 1", b"X\t: 1", b"X y: 1", b": 1", b"From x", b"From x: 1"),
+    *(b"X(y): 1", b'"X": 1', b"X/y: 1", b"X[y]: 1", b"X@y: 1", b"{X}: 1", b"X\\y: 1", b"X,y: 1", b"X;y: 1"),
+    *("\u00fc: 1".encode(), b"\xfc: 1", b"X\0: 1", b"X: 1\0", b"X: 1\rY: 2", b"X: 1\r"),
+]
+
+
+@pytest.mark.parametrize("media_type", [b"text/csv", b"multipart/mixed; boundary=x", b"message/rfc822"])
+@pytest.mark.parametrize("line", MALFORMED)
+def test_a_header_that_two_readers_may_read_in_two_ways_is_read_by_none(
+    drive: Drive, line: bytes, media_type: bytes
+) -> None:
+    for lines in (line,), (b"Content-Length: 5", line), (line, b"Content-Length: 5"):
+        answer = with_head(*lines, b"Content-Type: " + media_type)
+        with RawServer(closing(answer)) as server:
+            assert attempt(drive, ask_body(f"{server.url}/job")) == NO_REPLY, lines
 
 
 @pytest.mark.parametrize("case", BODIES)
