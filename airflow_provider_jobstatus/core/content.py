@@ -41,6 +41,14 @@ _JSON = re.compile(r'\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\})|\[\s*(?:[\[{"\]]|-?\d|tru
 _SEPARATOR = re.compile(r"[,;|](?:\S|\s?\")|\t")
 # Three words or more: no header of a single column.
 _SENTENCE = re.compile(r"\S++(?: \S++){2,}+")
+# The name of a single column on a line of its own; and one word that rather answers than names a column.
+_NAME = re.compile(r'("?)[^\W\d][\w.-]*\1\r?\n')
+_ANSWER = re.compile(
+    r"\W*(?:ok|okay|yes|no|nil|none|null|nan|true|false|undefined)\W*\Z|err|exception|fail|fault|busy|pending|"
+    r"process|queue|progress|running|wait|retry|later|slow|throttl|limit|denied|forbid|refus|reject|unauth|expir|"
+    r"time.?out|unavail|maint|down\b|no.?such|not.?|invalid|missing|empty|done|ready|success|complet|cancel|delet",
+    re.IGNORECASE,
+)
 _ADDRESS = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
 
 # Members of an error, by which a small JSON object is known for one; and those of a job.
@@ -156,6 +164,7 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
         and len(text.splitlines()) == 1
         and not _SEPARATOR.search(text)
         and not isinstance(value, (Mapping, list))
+        and not (content_type.endswith("octet-stream") and _is_name(raw))
     ):
         return Sent("a line of text")
     return None
@@ -199,6 +208,11 @@ def _is_prose(text: str) -> bool:
         and any(line.endswith((".", "!", "?")) for line in lines)
         and not _SEPARATOR.search(text)
     )
+
+
+def _is_name(text: str) -> bool:
+    """Return whether a text is the header of a single column, as a storage may label it without a look."""
+    return _NAME.fullmatch(text) is not None and _ANSWER.search(text) is None
 
 
 def _end_of_prologue(text: str) -> int:

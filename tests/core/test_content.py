@@ -296,6 +296,49 @@ def test_a_header_alone_is_a_table_where_the_label_says_so() -> None:
 
 
 @pytest.mark.parametrize("file_format", ["csv", None])
+@pytest.mark.parametrize("content_type", [OCTETS, "binary/octet-stream", "application/x-octet-stream"])
+@pytest.mark.parametrize(
+    "body", ["id\n", "call_id\r\n", "CallId\n", '"reference"\r\n', MARK + "E_Mail2\n", "Größe\n", "a.b-c\n"]
+)
+def test_one_name_and_the_end_of_its_line_is_a_header_alone_in_a_file_of_bytes(
+    file_format: str | None, content_type: str, body: str
+) -> None:
+    assert judged(file_format, content_type, body) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            "id",
+            "OK\n",
+            "ok\r\n",
+            '"busy"\n',
+            "Pending\n",
+            "pending...\n",
+            "NULL\n",
+            "0\n",
+            "503\n",
+            "Forbidden\n",
+        ),
+        *(
+            "true\n",
+            "Unauthorized\n",
+            "Database busy\n",
+            '"Database busy"\n',
+            "\nerror\n",
+            "Busy!\n",
+            "a:b\n",
+        ),
+        *("Expired\n", "SlowDown\n", "AccessDenied\n", "NoSuchKey\n", "not-found\n", "PROCESSING\n"),
+    ],
+)
+def test_a_word_that_answers_is_no_header(body: str) -> None:
+    for file_format in ("csv", None):
+        assert judged(file_format, OCTETS, body) is not None
+
+
+@pytest.mark.parametrize("file_format", ["csv", None])
 @pytest.mark.parametrize(
     "body", ["Sorry, we are down\n", "Error: your report expired.", "Internal server error\r\n\r\n"]
 )
