@@ -150,6 +150,8 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
         return Sent("an error in JSON", json.dumps(_telling(value), ensure_ascii=False))
     if isinstance(value, list) and value and all(map(is_bare_error, value)):
         return Sent("errors in JSON", json.dumps(_telling(value[0]), ensure_ascii=False))
+    if any(map(_holds_job, value if isinstance(value, list) else [_first_object(text)])):
+        return Sent("a job in JSON")
     if file_format == "csv" and _is_json(text, content_type, whole, value):
         return Sent(f"JSON with {len(value)} items" if isinstance(value, list) else "JSON")
     is_line = raw.endswith("\n") and "\n" not in text
@@ -192,6 +194,24 @@ def _is_without_rows(text: str, content_type: str, value: Any, *, whole: bool, i
     if not isinstance(value, Mapping) or isinstance(value.get("entries"), list) or content_type in _LINES:
         return False
     return _is_wrapped(value) or (content_type in _OBJECTS and not is_line)
+
+
+def _first_object(text: str) -> Any:
+    """Return the object with which a text of JSON begins, or an array in it; None if there is none."""
+    begin = text.removeprefix("[").lstrip()
+    try:
+        return json.JSONDecoder().raw_decode(begin)[0] if begin.startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _holds_job(value: object) -> bool:
+    """Return whether a value is an object around a job, as a status is, and no row."""
+    return (
+        isinstance(value, Mapping)
+        and isinstance(value.get("job"), Mapping)
+        and not isinstance(value.get("entries"), list)
+    )
 
 
 def _is_wrapped(value: Mapping[str, Any]) -> bool:

@@ -261,6 +261,42 @@ def test_what_tells_of_an_error_or_a_job_has_no_rows(
     assert judged(file_format, content_type, json.dumps(body) + "\n") is not None
 
 
+@pytest.mark.parametrize("file_format", ["json", None])
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-ndjson", OCTETS, "text/csv", ""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '[{"job": {"id": "j", "status": "done"}}]',
+        '[{"job": {"id": "j", "status": "done"}, "name": "Ida", "call_id": 1}]',
+        '[ {"call_id": 1}, {"job": {}}]',
+        '{"job": {"id": "j", "status": "done"}, "name": "Ida"}\n',
+        '{"job": {"id": "j", "status": "created"}}\n{"job": {"id": "j", "status": "done"}}\n',
+        '[{"job": {"id": "j", "status": "done"}},' + '{"call_id": 1},' * 9000 + "{}]",
+        MARK + '\n [ {"name": "Ida", "job": {"id": "j"}}]',
+    ],
+    ids=lambda body: body[:32],
+)
+def test_a_job_is_no_row_wherever_it_stands(file_format: str | None, content_type: str, body: str) -> None:
+    sent = judged(file_format, content_type, body)
+    assert sent is not None
+    assert "Ida" not in sent.shown
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '[{"job": "agent", "call_id": 1}]',
+        '[{"job": null, "call_id": 1}]',
+        '{"job": "agent", "call_id": 1}\n{"job": "lead", "call_id": 2}\n',
+        '{"entries": [{"call_id": 1}], "job": {"id": "j"}}',
+        '{"call_id": 1, "note": "job"}\n' * 9000,
+    ],
+    ids=lambda body: body[:32],
+)
+def test_a_column_that_is_called_job_is_one(body: str) -> None:
+    assert judged(None, OCTETS, body) is None
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "text/json", "application/problem+json"])
 def test_an_object_without_entries_is_no_report(content_type: str) -> None:
     assert judged(None, content_type, '{"status": "queued", "eta": 5}') == Sent("JSON without rows")

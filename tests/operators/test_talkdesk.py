@@ -403,6 +403,8 @@ def test_a_page_that_stays_in_place_of_a_report_is_shown_and_not_kept(
         ("application/json", '{"error": "expired"}', 'an error in JSON: {"error": "expired"}'),
         ("text/plain", '{"id": "0f9c", "status": "uploading"}', "an error in JSON"),
         ("application/json", '{"job": {"id": "0f9c", "status": "done"}}', "an error in JSON"),
+        ("application/json", '[{"job": {"id": "0f9c", "status": "done", "name": "Ida"}}]', "a job in JSON"),
+        ("application/x-ndjson", '{"job": {"id": "0f9c", "status": "done"}}\n', "a job in JSON"),
         ("text/csv", '[{"agent": "Ida Berg"}]', "JSON with 1 items"),
         ("application/xml", "<Error><Code>SlowDown</Code></Error>", "XML"),
         ("text/plain", "Slow down", "a line of text"),
