@@ -56,8 +56,10 @@ class Refusals:
         self._last_at = -math.inf
         if isinstance(memory, Mapping):
             self._logins, self._last_at = int(memory["logins"]), float(memory["at"])
-            error = AccessDenied(**memory["error"])
-            error.login = True
+            told = dict(memory["error"])
+            credential = told.pop("credential", AccessDenied.credential)
+            error = AccessDenied(**told)
+            error.login, error.credential = True, credential
             self._key = _Refused(error, self._next_login(self._last_at), self._logins)
 
     @property
@@ -80,7 +82,7 @@ class Refusals:
         if self._key is None or not self._logins:
             return None
         error = self._key.error
-        names = ("reason", "vendor", "method", "path", "status", "host")
+        names = ("reason", "vendor", "method", "path", "status", "host", "credential")
         told = {name: getattr(error, name) for name in names}
         return {"logins": self._logins, "at": self._last_at, "error": told}
 

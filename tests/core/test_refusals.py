@@ -122,6 +122,25 @@ def test_logins_are_counted_on_in_another_process() -> None:
     json.dumps(last.memory(), allow_nan=False)
 
 
+def test_what_was_refused_is_named_in_another_process_as_in_the_first() -> None:
+    error = denied(login=True)
+    error.credential = "the password"
+    refusals = Refusals()
+    ask(refusals, "a", error, 0.0)
+    memory = json.loads(json.dumps(refusals.memory()))
+    for _ in range(2):
+        later = Refusals(memory)
+        held = later.hold("a", 1.0, "mine")
+        assert held is not None
+        assert held.credential == "the password"
+        memory = later.memory()
+    # As an earlier version has stored it.
+    del memory["error"]["credential"]
+    held = Refusals(memory).hold("a", 1.0, "mine")
+    assert held is not None
+    assert held.credential == AccessDenied.credential
+
+
 def test_a_wait_that_began_after_the_last_refusal_begins_anew() -> None:
     refusals = Refusals()
     for at in (0.0, 300.0, 600.0):
