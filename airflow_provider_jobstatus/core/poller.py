@@ -118,7 +118,8 @@ class JobPoller(Timetable):
         self.durations = durations
         self.last_status: JobStatus | None = None
         self.last_error: VendorError | None = None
-        self._troubled_at = now
+        # Since when there is trouble, or can be; None if only an earlier poller knows.
+        self._troubled_at = now if now <= plan.first_poll_at + SAME_POINT else None
         self._doubts = Doubts(memory)
         self._words = UnknownWords(memory.get("words"))
         with suppress(ValueError):  # of another version
@@ -186,7 +187,7 @@ class JobPoller(Timetable):
         return self._missed(answer, now)
 
     def _saw(self, status: JobStatus, now: float) -> News | None:
-        recovered = self.last_error
+        recovered, troubled_at, self._troubled_at = self.last_error, self._troubled_at, now
         changed = self._course.see(status, now)
         seen_running = self.last_status is not None
         self.last_status = status if changed else status.or_fuller(self.last_status)
@@ -210,7 +211,8 @@ class JobPoller(Timetable):
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
             return self._news("unknown word", text)
         if recovered:
-            text = f"answers again after {now - self._troubled_at:.0f} s: {status.describe()}"
+            after = "" if troubled_at is None else f" after {now - troubled_at:.0f} s"
+            text = f"answers again{after}: {status.describe()}"
             return self._news(News.ANSWERS_AGAIN, text, warning=False)
         if self.event is None and not changed:
             return self._stall(now)
@@ -233,8 +235,10 @@ class JobPoller(Timetable):
 
     def _missed(self, error: VendorError, now: float) -> News | None:
         known, until = self.last_error, None
-        if known is None:
-            self._troubled_at = now if self.outage_began_at is None else self.outage_began_at
+        if known is None and self.outage_began_at is not None:
+            self._troubled_at = self.outage_began_at
+        elif known is None and self._troubled_at is not None:
+            self._troubled_at = now
         self.last_error = error if error.asked else known or error
         self._heed(error.retry_after, now)
         late = now >= self.plan.deadline_at

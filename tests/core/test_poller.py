@@ -958,6 +958,19 @@ def test_an_outage_says_until_when_it_is_borne_and_its_end_how_long_it_was() -> 
     assert "answers again after 200 s: " in again.text
 
 
+def test_an_outage_whose_beginning_nobody_remembers_is_given_no_length() -> None:
+    one = poller(now=FIRST + 600, memory={"looked": True})
+    for error in (OUTAGE, failed(NotFound, own=False)):
+        one.observe(error, FIRST + 601)
+    again = one.observe(RUNNING, FIRST + 700)
+    assert again is not None
+    assert again.text == "a: answers again: 'processing'"
+    one.observe(OUTAGE, FIRST + 800)
+    again = one.observe(RUNNING, FIRST + 840)
+    assert again is not None
+    assert "answers again after 40 s: " in again.text
+
+
 def test_an_outage_that_an_earlier_poller_saw_counts_from_there() -> None:
     one = poller(memory={"looked": True, "outage_began_at": EARLY - 100})
     one.observe(OUTAGE, EARLY)
