@@ -20,14 +20,15 @@ QUICK ?=
 ONLY ?=
 
 export PYTHON
-BOOTSTRAP = sh tests/real_airflow/bootstrap.sh "make $@"
+BOOTSTRAP = sh dev/bootstrap.sh "make $@"
 DEV = .venv/bin/python
 COMPILE = $(DEV) -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate \
     pyproject.toml
 # By name: without git's own files ruff would not know what to leave out.
-CODE = $(wildcard airflow_provider_jobstatus benchmarks example_dags tests)
+CODE = $(wildcard airflow_provider_jobstatus benchmarks dev example_dags tests)
 # Where every decision of a wait is made; a branch that no test takes would be a guess.
-WAITING = airflow_provider_jobstatus/core/*,airflow_provider_jobstatus/transports/*,airflow_provider_jobstatus/hooks/*,airflow_provider_jobstatus/triggers/*,airflow_provider_jobstatus/sensors/*
+PACKAGE = airflow_provider_jobstatus
+WAITING = $(PACKAGE)/core/*,$(PACKAGE)/waiting/*,$(PACKAGE)/fleet/*,$(PACKAGE)/tasks/*,$(PACKAGE)/transports/*,$(PACKAGE)/hooks/*,$(PACKAGE)/triggers/*,$(PACKAGE)/sensors/*
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test check matrix chaos bench format constraints clean
@@ -37,7 +38,7 @@ help: ## list the commands
 	    printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## wait for a job on a real Airflow, against a sandbox (KEEP=1: keep Airflow's page up, PORT=8080)
-	@exec $(BOOTSTRAP) .demo/venv -m tests.real_airflow.demo --port "$(PORT)" $(if $(filter-out 0,$(KEEP)),--keep)
+	@exec $(BOOTSTRAP) .demo/venv -m dev.demo --port "$(PORT)" $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: ## run all tests, also one on a real Airflow (PYTEST_ARGS="...")
 	@exec $(BOOTSTRAP) --extra dev .venv -m pytest $(PYTEST_ARGS)
@@ -46,27 +47,27 @@ check: ## what must pass before a merge: format, lint, types, tests with coverag
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m ruff format --check $(CODE)
 	$(DEV) -m ruff check $(CODE)
-	$(DEV) -m mypy -p airflow_provider_jobstatus -p tests.real_airflow
+	$(DEV) -m mypy -p airflow_provider_jobstatus -p dev
 	@# The other tests take one core; meanwhile, on the other: the matrix, then what needs a real Airflow.
 	@mkdir -p build
-	@{ $(DEV) -m tests.real_airflow.matrix --short; matrix=$$?; $(DEV) -m pytest -m airflow; tests=$$?; \
-	    $(DEV) -m tests.real_airflow.chaos --waits 60; exit $$((matrix | tests | $$?)); \
+	@{ $(DEV) -m dev.matrix --short; matrix=$$?; $(DEV) -m pytest -m airflow; tests=$$?; \
+	    $(DEV) -m dev.chaos_on_airflow --waits 60; exit $$((matrix | tests | $$?)); \
 	    } >build/meanwhile.log 2>&1 & meanwhile=$$!; \
 	    $(MAKE) --no-print-directory test PYTEST_ARGS='-m "not airflow" --cov --cov-report= $(PYTEST_ARGS)'; \
 	    tests=$$?; wait $$meanwhile; meanwhile=$$?; cat build/meanwhile.log; exit $$((tests | meanwhile))
 	$(DEV) -m coverage report
 	$(DEV) -m coverage report --include='$(WAITING)' --fail-under=95 --format=total
-	$(DEV) -m tests.chaos.processes --waits 300
+	$(DEV) -m dev.chaos.processes --waits 300
 
 matrix: ## all tests against the wheel, with each Airflow (3.1.8, 3.2.2, 3.3.2) and Python (3.11 to 3.13); the extras by pip
 	@$(BOOTSTRAP) --extra dev .venv
-	$(DEV) -m tests.real_airflow.matrix --only "$(ONLY)"
+	$(DEV) -m dev.matrix --only "$(ONLY)"
 
 chaos: ## replies read in two ways, 10,000 waits in processes, 1,000 on a real Airflow (WAITS=, SEED=; needs PostgreSQL)
 	@$(BOOTSTRAP) --extra dev .venv
-	$(DEV) -m tests.chaos.documents $(if $(SEED),--seed $(SEED))
-	$(DEV) -m tests.chaos.processes --waits 10000 $(if $(SEED),--seed $(SEED))
-	$(DEV) -m tests.real_airflow.chaos --waits $(WAITS) $(if $(SEED),--seed $(SEED))
+	$(DEV) -m dev.chaos.documents $(if $(SEED),--seed $(SEED))
+	$(DEV) -m dev.chaos.processes --waits 10000 $(if $(SEED),--seed $(SEED))
+	$(DEV) -m dev.chaos_on_airflow --waits $(WAITS) $(if $(SEED),--seed $(SEED))
 
 bench: ## measure what waits cost, beside the peers and a floor (QUICK=1, ONLY=waits,fleet,limits,restart,soak)
 	@$(BOOTSTRAP) --extra dev .venv

@@ -43,10 +43,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow_provider_jobstatus.core.chance import Durations
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, row_counts
-from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, WaitPlan
+from airflow_provider_jobstatus.waiting.completion import Durations
+from airflow_provider_jobstatus.waiting.poller import JobPoller
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, WaitPlan
 
 #: Epoch seconds at which every wait begins.
 START = 2.0**30

@@ -167,7 +167,7 @@ def by_operator(kind: str, url: str, copy: Path, digest: str, size: int) -> dict
 
 def work(kind: str, url: str, copy: str) -> int:
     """Be the worker: download once, and print figures as JSON."""
-    from airflow_provider_jobstatus.operators import download  # noqa: F401 - imported when first used
+    from airflow_provider_jobstatus.files import download  # noqa: F401 - imported when first used
     from airflow_provider_jobstatus.operators.talkdesk import TalkdeskDownloadReportOperator
 
     operator = TalkdeskDownloadReportOperator(task_id="fetch", job_id=f"calls/{kind}", destination=copy)

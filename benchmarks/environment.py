@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.real_airflow import bootstrap
+from dev import bootstrap
 
 ROOT = Path(__file__).absolute().parents[1]
 FOLDER = ROOT / "build" / "bench"
@@ -17,7 +17,7 @@ def ensure() -> Path:
     """
     Make the environment if it is not there as it should be, and return its interpreter.
 
-    :raises tests.real_airflow.bootstrap.SetupError: it cannot be made.
+    :raises dev.bootstrap.SetupError: it cannot be made.
     """
     venv = FOLDER / "venv"
     python, stamp = venv / "bin" / "python", venv / "made-from"

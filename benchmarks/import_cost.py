@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if __package__ in (None, ""):
     sys.path.insert(0, str(ROOT))
 
-from tests.real_airflow import bootstrap  # noqa: E402 - found there, also when this file is run by its path
+from dev import bootstrap  # noqa: E402 - found there, also when this file is run by its path
 
 FOLDER = ROOT / "build" / "import-cost"
 PEERS = ("apache-airflow-providers-http==6.3.0", "apache-airflow-providers-dbt-cloud==4.11.1")

@@ -12,9 +12,9 @@ from benchmarks import real_machine
 from benchmarks.real_machine import Memory
 from benchmarks.real_result import Costs, Result, Sizes, Window
 from benchmarks.real_vendor import Vendor
-from tests.real_airflow.api import StackError
-from tests.real_airflow.postgres import PostgresDatabase
-from tests.real_airflow.stack import AirflowStack
+from dev.api import StackError
+from dev.postgres import PostgresDatabase
+from dev.stack import AirflowStack
 
 #: DAGs, each with the waits of one kind; the last is never ended and shows what waits cost that do not ask.
 SUBJECTS = ("http_sensor", "ruler", "talkdesk", "ruler_list", "talkdesk_list", "held")

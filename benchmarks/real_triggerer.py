@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if __package__ in (None, ""):
     sys.path.insert(0, str(ROOT))
 
-from tests.real_airflow import bootstrap  # noqa: E402 - found there, also when this file is run by its path
+from dev import bootstrap  # noqa: E402 - found there, also when this file is run by its path
 
 FOLDER = ROOT / "build" / "real-triggerer"
 VENV = FOLDER / "venv"
@@ -61,8 +61,8 @@ def run(given: argparse.Namespace, home: Path) -> None:
     from benchmarks.real_measure import FIRST, Measurement
     from benchmarks.real_result import Result, Sizes
     from benchmarks.real_vendor import Vendor
-    from tests.real_airflow.postgres import PostgresDatabase
-    from tests.real_airflow.stack import AirflowStack
+    from dev.postgres import PostgresDatabase
+    from dev.stack import AirflowStack
 
     sizes = Sizes(
         waits=given.waits,

@@ -110,7 +110,7 @@ def silence() -> None:
 
 def force(lists: str) -> None:
     """Have our triggers read lists of jobs always or never, whatever is worth it."""
-    constants: Any = import_module("airflow_provider_jobstatus.triggers.lists")
+    constants: Any = import_module("airflow_provider_jobstatus.fleet.list_cache")
     constants.WORTH_FROM = 1 if lists == "always" else sys.maxsize
     constants.WORTH_RATIO = sys.maxsize
 

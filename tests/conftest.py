@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Airflow writes its configuration where it is imported first; a test run leaves nothing behind elsewhere.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="jobstatus-tests-")
@@ -26,12 +27,17 @@ for name in [
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from airflow_provider_jobstatus.core import tokens
-from airflow_provider_jobstatus.sandbox import Sandbox, clock
-from airflow_provider_jobstatus.triggers import lists
+from airflow_provider_jobstatus.fleet import list_cache
+from airflow_provider_jobstatus.sandbox import Sandbox, sandbox_clock
 from tests.support.first_use import use_airflow_once
 from tests.support.times import FakeTime
 
 use_airflow_once()
+# How hard the properties are tried.
+settings.register_profile(
+    "few", max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("few")
 
 
 @pytest.fixture
@@ -53,14 +59,14 @@ def fake_time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     time = FakeTime(sandbox.advance_clock)
     time.patch(monkeypatch)
     began = time.now
-    monkeypatch.setattr(clock, "time", lambda: began)
+    monkeypatch.setattr(sandbox_clock, "time", lambda: began)
     return time
 
 
 @pytest.fixture
 def without_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each job is asked about by itself: a sandbox's script goes on with the questions about its job."""
-    monkeypatch.setattr(lists, "WORTH_FROM", math.inf)
+    monkeypatch.setattr(list_cache, "WORTH_FROM", math.inf)
 
 
 @pytest.fixture

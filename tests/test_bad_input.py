@@ -269,7 +269,7 @@ def test_an_address_that_is_only_dressed_oddly_works(
 def test_a_field_of_the_extra_that_means_nothing_is_named_with_those_that_do(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_jobstatus.hooks.connections import read_connection
+    from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
     from airflow_provider_jobstatus.hooks.registry import hook_for
 
     connection = sandbox.connection("ruler", token=True)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Connection, task
 
-from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.hooks import configuration
+from airflow_provider_jobstatus.core.rate_limiter import Rate
+from airflow_provider_jobstatus.hooks import airflow_configuration
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
@@ -106,13 +106,13 @@ def _is_a_connection(name: str, value: str) -> None:
 def test_a_configuration_of_a_page_has_effect(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     parser = configparser.ConfigParser()
     parser.read_string(block.text)
-    for option, value in parser[configuration.SECTION].items():
+    for option, value in parser[airflow_configuration.SECTION].items():
         monkeypatch.setenv(f"AIRFLOW__JOBSTATUS__{option.upper()}", value)
-    configuration._options.cache_clear()
+    airflow_configuration._options.cache_clear()
     try:
-        assert configuration.configured_rate("questionpro", Rate()) == Rate(2.2, 10)
+        assert airflow_configuration.configured_rate("questionpro", Rate()) == Rate(2.2, 10)
     finally:
-        configuration._options.cache_clear()
+        airflow_configuration._options.cache_clear()
 
 
 def test_readmes_dag_needs_no_date_of_its_run() -> None:

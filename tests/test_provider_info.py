@@ -23,45 +23,17 @@ from airflow_provider_jobstatus.provider_info import get_provider_info
 
 INFO = get_provider_info()
 PACKAGE = Path(airflow_provider_jobstatus.__file__).parent
-#: Modules of these folders that are no one's to import but ours.
+#: Modules of these folders that are no one's to import but ours; so is what a vendor's folder holds.
 INTERNAL = {
+    "hooks.airflow_configuration",
     "hooks.base",
     "hooks.calls",
-    "hooks.configuration",
     "hooks.connected",
-    "hooks.connections",
-    "hooks.fields",
+    "hooks.connection_lookup",
+    "hooks.connection_settings",
     "hooks.registry",
-    "hooks.settings",
-    "hooks.talkdesk_login",
-    "hooks.talkdesk_replies",
-    "hooks.talkdesk_status",
+    "hooks.validators",
     "operators.connection",
-    "operators.destination",
-    "operators.download",
-    "operators.local",
-    "operators.locality",
-    "operators.naming",
-    "operators.remote",
-    "operators.stopping",
-    "sensors.deferral",
-    "sensors.progress",
-    "sensors.results",
-    "sensors.settle",
-    "sensors.triggerer",
-    "sensors.wait",
-    "sensors.worker",
-    "triggers.access",
-    "triggers.alarm",
-    "triggers.display",
-    "triggers.fleet",
-    "triggers.jobs",
-    "triggers.lists",
-    "triggers.questions",
-    "triggers.reading",
-    "triggers.rounds",
-    "triggers.schedule",
-    "triggers.wait",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)
 #: What the design says of every vendor's connection.
@@ -85,7 +57,9 @@ def hook_class(connection_type: dict[str, Any]) -> type[BatchJobHook]:
 
 
 def public_modules(kind: str) -> set[str]:
-    names = {f"{kind}.{path.stem}" for path in (PACKAGE / kind).glob("*.py") if path.stem != "__init__"}
+    folder = PACKAGE / kind
+    paths = [*folder.glob("*.py"), *(path.parent for path in folder.glob("*/__init__.py"))]
+    names = {f"{kind}.{path.stem}" for path in paths if path.stem != "__init__"}
     return {f"airflow_provider_jobstatus.{name}" for name in names - INTERNAL}
 
 

@@ -13,7 +13,7 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 VENDOR = """
 from airflow_provider_jobstatus.core.auth import HeaderKey
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.replies import expect_json
+from airflow_provider_jobstatus.core.responses import expect_json
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 
@@ -54,20 +54,23 @@ def get_provider_info():
 DAG_AUTHOR = """
 import json
 import sys
-from airflow_provider_jobstatus.sensors import wait
+from airflow_provider_jobstatus.tasks import blocking_wait
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.triggers import batch_job as triggers
-from airflow_provider_jobstatus.triggers import alarm, fleet, questions, reading
+from airflow_provider_jobstatus.triggers import batch_job
+from airflow_provider_jobstatus.fleet import timer
+from airflow_provider_jobstatus.fleet import runtime
+from airflow_provider_jobstatus.fleet import request_pool
+from airflow_provider_jobstatus.fleet import list_poller
 from tests.support.modes import TaskInstance, run_deferred
 from tests.support.times import FakeTime
 
 time = FakeTime()
-wait.steady_clock = lambda: lambda: time.now
-triggers.epoch_offset = lambda: 0.0
-wait.sleep = time.sleep
-for module in (triggers, alarm, fleet, questions, reading):
+blocking_wait.steady_clock = lambda: lambda: time.now
+batch_job.epoch_offset = lambda: 0.0
+blocking_wait.sleep = time.sleep
+for module in (batch_job, timer, runtime, request_pool, list_poller):
     module.monotonic = lambda: time.now
-alarm.call_later = time.alarm
+timer.call_later = time.alarm
 results = []
 for deferrable in (False, True):
     job_id = str(7 + deferrable)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.replies import retry_after
+from airflow_provider_jobstatus.core.responses import retry_after
 from airflow_provider_jobstatus.core.tokens import Exchange, Token, TokenSlot
 
 T = TypeVar("T")

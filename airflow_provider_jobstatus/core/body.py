@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_jobstatus.core.outline import JsonOutline
+from airflow_provider_jobstatus.core.json_outline import JsonOutline
 
 #: A reply to a flow that is larger is an error; what may be larger is streamed, or only its outline is read.
 MAX_BODY_BYTES = 2 * 1024 * 1024

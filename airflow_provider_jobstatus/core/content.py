@@ -18,7 +18,7 @@ from airflow_provider_jobstatus.core.encodings import is_packed, text_of
 from airflow_provider_jobstatus.core.errors import ServerError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redaction import redact
-from airflow_provider_jobstatus.core.replies import expect, retry_after
+from airflow_provider_jobstatus.core.responses import expect, retry_after
 from airflow_provider_jobstatus.core.text import clean
 
 #: First bytes of a body by which it is judged; a shorter body is seen whole.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.outline import JsonOutline
+from airflow_provider_jobstatus.core.json_outline import JsonOutline
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from airflow_provider_jobstatus.core.auth import origin
 from airflow_provider_jobstatus.core.errors import UnexpectedResponse
 from airflow_provider_jobstatus.core.http import Request, Response
-from airflow_provider_jobstatus.core.replies import unexpected
+from airflow_provider_jobstatus.core.responses import unexpected
 from airflow_provider_jobstatus.core.text import clean
 
 REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})

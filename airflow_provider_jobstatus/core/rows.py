@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from airflow_provider_jobstatus.core.encodings import NotText, is_binary, is_packed, peek, utf8
-from airflow_provider_jobstatus.core.items import ItemCounter
+from airflow_provider_jobstatus.core.json_counter import ItemCounter
 
 #: Longest CSV cell that is read, in characters; the module ``csv`` stops at 128 Ki unless told.
 MAX_CELL = 8 * 1024 * 1024

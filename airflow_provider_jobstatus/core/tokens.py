@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, RequestRejected, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.replies import expect_json, retry_after, unexpected
+from airflow_provider_jobstatus.core.responses import expect_json, retry_after, unexpected
 
 #: Life of a token, in seconds, whose answer does not say.
 DEFAULT_TOKEN_LIFE = 300.0

@@ -20,7 +20,7 @@ from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected, Se
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing, StatusTable
 from airflow_provider_jobstatus.core.redaction import redact
-from airflow_provider_jobstatus.core.replies import expect, json_object, retry_after, unexpected
+from airflow_provider_jobstatus.core.responses import expect, json_object, retry_after, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.calls import CallingHook
 

@@ -19,13 +19,13 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized, origin
-from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.hooks.configuration import configured_rate
-from airflow_provider_jobstatus.hooks.connections import read_connection
-from airflow_provider_jobstatus.hooks.fields import misread_key
-from airflow_provider_jobstatus.hooks.settings import COMMON_FIELDS, Settings
+from airflow_provider_jobstatus.core.rate_limiter import Rate
+from airflow_provider_jobstatus.hooks.airflow_configuration import configured_rate
+from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
+from airflow_provider_jobstatus.hooks.connection_settings import COMMON_FIELDS, Settings
+from airflow_provider_jobstatus.hooks.validators import misread_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

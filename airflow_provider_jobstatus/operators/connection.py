@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.exceptions import BadSettings
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connections import read_connection
+from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
+from airflow_provider_jobstatus.tasks import arguments
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus.core.errors import NotFound, SettingsError, VendorError
 from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFinished, task_error
+from airflow_provider_jobstatus.files.destination import IfExists, check_destination
 from airflow_provider_jobstatus.hooks.ruler import FailuresFormat, RulerHook
 from airflow_provider_jobstatus.operators.connection import OfOneVendor
-from airflow_provider_jobstatus.operators.destination import IfExists, check_destination
-from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
+from airflow_provider_jobstatus.tasks import arguments
+from airflow_provider_jobstatus.tasks.interruption import StopsWhenTold
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -81,8 +81,8 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""
-        from airflow_provider_jobstatus.operators.download import Patience
-        from airflow_provider_jobstatus.operators.locality import local_caveat
+        from airflow_provider_jobstatus.files.download import Patience
+        from airflow_provider_jobstatus.files.locality import local_caveat
 
         arguments.destination(self.destination)
         arguments.choice("file_format", self.file_format, get_args(FailuresFormat))
@@ -113,10 +113,10 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
 
     def _download(self, hook: RulerHook, status: JobStatus) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
+        from airflow_provider_jobstatus.files.destination import resolve
+        from airflow_provider_jobstatus.files.download import named, save
+        from airflow_provider_jobstatus.files.naming import name_for_job
         from airflow_provider_jobstatus.hooks.ruler import may_have_no_rows, rejected_rows, says_no_rows
-        from airflow_provider_jobstatus.operators.destination import resolve
-        from airflow_provider_jobstatus.operators.download import named, save
-        from airflow_provider_jobstatus.operators.naming import name_for_job
 
         job = "/".join(hook.split_job_id(status.job_id))
 
@@ -157,7 +157,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
             return self._no_rows(path())
 
     def _no_rows(self, path: str) -> dict[str, Any]:
-        from airflow_provider_jobstatus.operators.destination import writing
+        from airflow_provider_jobstatus.files.destination import writing
 
         content = b"" if self.file_format == "csv" else b"[]"
         with writing(path, self.if_exists) as file:

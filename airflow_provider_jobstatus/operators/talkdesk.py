@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState
@@ -18,10 +17,11 @@ from airflow_provider_jobstatus.exceptions import (
     JobNotFinished,
     task_error,
 )
+from airflow_provider_jobstatus.files.destination import IfExists, check_destination
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.operators.connection import OfOneVendor
-from airflow_provider_jobstatus.operators.destination import IfExists, check_destination
-from airflow_provider_jobstatus.operators.stopping import StopsWhenTold
+from airflow_provider_jobstatus.tasks import arguments
+from airflow_provider_jobstatus.tasks.interruption import StopsWhenTold
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -85,8 +85,8 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download its file, and return the manifest."""
-        from airflow_provider_jobstatus.operators.download import Patience
-        from airflow_provider_jobstatus.operators.locality import local_caveat
+        from airflow_provider_jobstatus.files.download import Patience
+        from airflow_provider_jobstatus.files.locality import local_caveat
 
         arguments.destination(self.destination)
         if caveat := local_caveat(str(self.destination), self.executor):
@@ -115,9 +115,9 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
 
     def _download(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries
-        from airflow_provider_jobstatus.operators.destination import resolve
-        from airflow_provider_jobstatus.operators.download import named, save
-        from airflow_provider_jobstatus.operators.naming import name_for_job
+        from airflow_provider_jobstatus.files.destination import resolve
+        from airflow_provider_jobstatus.files.download import named, save
+        from airflow_provider_jobstatus.files.naming import name_for_job
 
         with hook.connect() as client, client.open(hook.with_credentials(hook.file_flow(job_id))) as sent:
             kind = _MEDIA_TYPES.get(sent.content_type)

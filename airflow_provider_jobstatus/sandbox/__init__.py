@@ -7,8 +7,8 @@ confirmed in the other. ``python -m airflow_provider_jobstatus.sandbox`` serves 
 
 from __future__ import annotations
 
-from airflow_provider_jobstatus.sandbox.background import Sandbox
 from airflow_provider_jobstatus.sandbox.recording import RequestView
+from airflow_provider_jobstatus.sandbox.runner import Sandbox
 from airflow_provider_jobstatus.sandbox.vendor import JobView
 
 __all__ = ["JobView", "RequestView", "Sandbox"]

@@ -10,10 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-from airflow_provider_jobstatus.sandbox.background import environment
 from airflow_provider_jobstatus.sandbox.certificates import Certificates
 from airflow_provider_jobstatus.sandbox.control import Control
-from airflow_provider_jobstatus.sandbox.fault_script import list_faults
+from airflow_provider_jobstatus.sandbox.faults.fault_script import list_faults
+from airflow_provider_jobstatus.sandbox.runner import environment
 from airflow_provider_jobstatus.sandbox.server import Server
 from airflow_provider_jobstatus.sandbox.vendor import ORIGINS
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.control import Control
-from airflow_provider_jobstatus.sandbox.fault_script import list_faults
-from airflow_provider_jobstatus.sandbox.fields import Fields
+from airflow_provider_jobstatus.sandbox.faults.fault_script import list_faults
 
 PREFIX = "/_sandbox/"
 

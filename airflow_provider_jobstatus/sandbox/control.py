@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_jobstatus.sandbox.aftercare import Aftercare
-from airflow_provider_jobstatus.sandbox.clock import Clock
-from airflow_provider_jobstatus.sandbox.fault_script import read_faults, read_listed_words
+from airflow_provider_jobstatus.sandbox.faults.fault_script import read_faults, read_listed_words
+from airflow_provider_jobstatus.sandbox.faults.random_faults import RandomFaults
 from airflow_provider_jobstatus.sandbox.lists import Lister
 from airflow_provider_jobstatus.sandbox.questionpro import QuestionPro
-from airflow_provider_jobstatus.sandbox.random_faults import RandomFaults
 from airflow_provider_jobstatus.sandbox.recording import Recorder
 from airflow_provider_jobstatus.sandbox.ruler import Ruler
+from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
 from airflow_provider_jobstatus.sandbox.script import Answers, read_script
 from airflow_provider_jobstatus.sandbox.talkdesk import Talkdesk
 from airflow_provider_jobstatus.sandbox.vendor import JobView, Origin, Vendor

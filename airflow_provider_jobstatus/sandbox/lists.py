@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from aiohttp import web
 
-from airflow_provider_jobstatus.sandbox.fields import Fields
-from airflow_provider_jobstatus.sandbox.voices import MISSING, Voice
+from airflow_provider_jobstatus.sandbox.admin_fields import Fields
+from airflow_provider_jobstatus.sandbox.dialects import MISSING, Voice
 
 
 @dataclass(frozen=True, kw_only=True)

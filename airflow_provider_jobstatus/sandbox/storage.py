@@ -17,8 +17,8 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from airflow_provider_jobstatus.sandbox.clock import Clock
 from airflow_provider_jobstatus.sandbox.files import StoredFile, send_file
+from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
 
 CREDENTIAL_HEADERS = ("Authorization", "Cookie", "api-key", "apiKey", "X-Aftercare-Key", "X-Api-Key")
 TIME_FORM = "%Y%m%dT%H%M%SZ"

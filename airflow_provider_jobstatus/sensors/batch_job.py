@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 
-from airflow_provider_jobstatus import arguments
 from airflow_provider_jobstatus._compat import TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.core.wait import JobEvent, WaitFor
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
     BadTriggerEvent,
@@ -23,12 +21,14 @@ from airflow_provider_jobstatus.exceptions import (
     JobTimedOut,
     PollingFailed,
 )
+from airflow_provider_jobstatus.tasks import arguments
+from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitFor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-    from airflow_provider_jobstatus.sensors.settle import Policy
+    from airflow_provider_jobstatus.tasks.outcome_policy import Policy
 
 IfStalled = Literal["warn", "fail"]
 
@@ -175,8 +175,8 @@ class BatchJobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look once, and wait for what has not ended yet."""
-        from airflow_provider_jobstatus.sensors.results import kept_results
-        from airflow_provider_jobstatus.sensors.wait import WorkerWait
+        from airflow_provider_jobstatus.tasks.blocking_wait import WorkerWait
+        from airflow_provider_jobstatus.tasks.results import kept_results
 
         events: list[JobEvent] = []
         causes: dict[str, Exception] = {}
@@ -197,10 +197,10 @@ class BatchJobSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take over from the triggerer."""
-        from airflow_provider_jobstatus.sensors.progress import show_final
-        from airflow_provider_jobstatus.sensors.results import kept_results
-        from airflow_provider_jobstatus.sensors.settle import read_event
-        from airflow_provider_jobstatus.sensors.wait import with_details
+        from airflow_provider_jobstatus.tasks.blocking_wait import with_details
+        from airflow_provider_jobstatus.tasks.final_progress import show_final
+        from airflow_provider_jobstatus.tasks.outcome_policy import read_event
+        from airflow_provider_jobstatus.tasks.results import kept_results
 
         with kept_results(self, context) as results:
             try:
@@ -230,7 +230,7 @@ class BatchJobSensor(BaseSensorOperator):
 
     def _fail_unseen(self, failure: JobStatusError, cause: Exception, context: Context) -> NoReturn:
         """Fail with nothing known of any job."""
-        from airflow_provider_jobstatus.sensors.results import kept_results
+        from airflow_provider_jobstatus.tasks.results import kept_results
 
         with kept_results(self, context) as results:
             with suppress(SettingsError):
@@ -239,7 +239,7 @@ class BatchJobSensor(BaseSensorOperator):
 
     @property
     def _policy(self) -> Policy:
-        from airflow_provider_jobstatus.sensors.settle import Policy
+        from airflow_provider_jobstatus.tasks.outcome_policy import Policy
 
         return Policy(
             allowed_states=frozenset(map(JobState, self.allowed_states)),

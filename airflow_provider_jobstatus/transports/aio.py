@@ -12,9 +12,9 @@ import aiohttp
 import yarl
 
 from airflow_provider_jobstatus.core.body import SMALL_BYTES, BodyReader
-from airflow_provider_jobstatus.core.budget import MAX_CALLS
 from airflow_provider_jobstatus.core.errors import SendError, SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.rate_limiter import MAX_CALLS
 from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
 from airflow_provider_jobstatus.transports.connector import Connector, Route, route
 from airflow_provider_jobstatus.transports.deadlines import Deadlines

@@ -15,7 +15,7 @@ from airflow_provider_jobstatus.core.auth import Auth, same_origin
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers, target_of
-from airflow_provider_jobstatus.core.replies import expect, retry_after
+from airflow_provider_jobstatus.core.responses import expect, retry_after
 from airflow_provider_jobstatus.transports.blocking import CLIENT_ERRORS, BlockingClient, WatchedAdapter
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,

@@ -11,16 +11,16 @@ from zlib import crc32
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_jobstatus.core.chronicle import Chronicle
 from airflow_provider_jobstatus.core.clock import epoch_offset
-from airflow_provider_jobstatus.core.event import VERSION, in_words, pack
-from airflow_provider_jobstatus.core.goal import Goal
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.core.poller import JobPoller
-from airflow_provider_jobstatus.core.wait import MIN_DEFERRAL, JobEvent, Outcome, WaitFor, WaitPlan
-from airflow_provider_jobstatus.triggers.display import Display
-from airflow_provider_jobstatus.triggers.fleet import fleet
-from airflow_provider_jobstatus.triggers.wait import Wait
+from airflow_provider_jobstatus.fleet.progress_writer import Display
+from airflow_provider_jobstatus.fleet.runtime import fleet
+from airflow_provider_jobstatus.fleet.subscription import Wait
+from airflow_provider_jobstatus.waiting.codec import VERSION, in_words, pack
+from airflow_provider_jobstatus.waiting.poller import JobPoller
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, JobEvent, Outcome, WaitFor, WaitPlan
+from airflow_provider_jobstatus.waiting.stop_condition import Goal
+from airflow_provider_jobstatus.waiting.wait_log import Chronicle
 
 __all__ = ["VERSION", "BatchJobTrigger"]
 
@@ -93,7 +93,7 @@ class BatchJobTrigger(BaseTrigger):
     :param refusal_grace: seconds that the credentials may be refused.
     :param words: shapes of unknown status words that the task's log was warned of.
 
-    The event is what :func:`~airflow_provider_jobstatus.core.event.pack` makes.
+    The event is what :func:`~airflow_provider_jobstatus.waiting.codec.pack` makes.
     """
 
     def __init__(

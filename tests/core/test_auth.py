@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_jobstatus.core.auth import ExchangedToken, HeaderKey, authorized, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied, ServerError, TransportError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.replies import expect
+from airflow_provider_jobstatus.core.responses import expect
 from airflow_provider_jobstatus.core.tokens import (
     DEFAULT_TOKEN_LIFE,
     TOKEN_LIFE_BOUNDS,
@@ -21,7 +21,7 @@ from airflow_provider_jobstatus.core.tokens import (
     token_life,
     token_slot,
 )
-from tests.core.values import anything, converse, hostile_text
+from tests.support.values import anything, converse, hostile_text
 
 BASE = "https://api.example/v1"
 GOOD = Response(200, body=b"good")

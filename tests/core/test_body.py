@@ -17,8 +17,8 @@ from airflow_provider_jobstatus.core.body import (
     BodyReader,
     inflate,
 )
-from airflow_provider_jobstatus.core.outline import AGREED_BYTES, JsonOutline
-from tests.core.values import chunks_of, every_cut
+from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES, JsonOutline
+from tests.support.values import chunks_of, every_cut
 
 CODINGS = {
     "": bytes,

@@ -15,7 +15,7 @@ from hypothesis import given
 
 from airflow_provider_jobstatus.core import errors
 from airflow_provider_jobstatus.core.errors import ServerError, SettingsError, VendorError
-from tests.core.values import assert_storable, hostile_text
+from tests.support.values import assert_storable, hostile_text
 
 TREE = {
     "VendorError": "Exception",

@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.core.ids import (
     single_job_id,
 )
 from airflow_provider_jobstatus.core.text import storable
-from tests.core.values import anything, hostile_text
+from tests.support.values import anything, hostile_text
 
 ids = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30).filter(
     lambda text: (

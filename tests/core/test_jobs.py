@@ -20,7 +20,7 @@ from airflow_provider_jobstatus.core.jobs import (
     utc_time,
     whole_percent,
 )
-from tests.core.values import anything, assert_storable, hostile_text, json_values, numbers
+from tests.support.values import anything, assert_storable, hostile_text, json_values, numbers
 
 clean_text = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
 statuses = st.builds(

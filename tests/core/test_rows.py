@@ -24,7 +24,7 @@ from airflow_provider_jobstatus.core.rows import (
     count_json_rows,
     csv_rows,
 )
-from tests.core.values import chunks_of, every_cut, json_values
+from tests.support.values import chunks_of, every_cut, json_values
 
 cells = st.text(
     st.one_of(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.text import MAX_INT, clean, storable
-from tests.core.values import anything, assert_storable, hostile_text
+from tests.support.values import anything, assert_storable, hostile_text
 
 
 @given(st.one_of(hostile_text, anything), st.integers(3, 60))

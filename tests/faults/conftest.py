@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.fault_script import instructions
+from airflow_provider_jobstatus.sandbox.faults.fault_script import instructions
 from tests.faults.expectations import Case
 
 _ran: pytest.StashKey[list[Case]] = pytest.StashKey()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airflow_provider_jobstatus.sandbox.fault_script import instructions
 from airflow_provider_jobstatus.sandbox.faults import FAULTS, TARGETS
-from airflow_provider_jobstatus.sandbox.faults_of_ends import END_FAULTS, LURES
+from airflow_provider_jobstatus.sandbox.faults.fault_script import instructions
+from airflow_provider_jobstatus.sandbox.faults.of_ends import END_FAULTS, LURES
 
 VENDORS = ("ruler", "talkdesk", "aftercare", "questionpro")
 SENSOR_MODES = ("poke", "reschedule", "deferred")

@@ -31,7 +31,7 @@ from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
 from airflow_provider_jobstatus.operators.talkdesk import TalkdeskDownloadReportOperator
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.fault_script import instructions
+from airflow_provider_jobstatus.sandbox.faults.fault_script import instructions
 from tests.faults.expectations import BROKEN, SHORT_TIMEOUT, SPENT, WANTED, Case
 from tests.support.modes import run
 from tests.support.times import FakeTime

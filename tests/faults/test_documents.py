@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.fault_script import list_faults
+from airflow_provider_jobstatus.sandbox.faults.fault_script import list_faults
 from tests.faults import replay
 
 PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.fault_script import instructions
+from airflow_provider_jobstatus.sandbox.faults.fault_script import instructions
 from tests.faults.expectations import (
     CERTIFICATES,
     ENTRIES,

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_jobstatus.core.event import pack
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from airflow_provider_jobstatus.waiting.codec import pack
+from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 
 #: Epoch seconds of the first look: 2026-11-01 00:00 UTC.
 STARTED_AT = 1793491200.0

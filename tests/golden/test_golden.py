@@ -10,11 +10,11 @@ import pytest
 
 from airflow_provider_jobstatus import exceptions
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.core.wait import Outcome
 from airflow_provider_jobstatus.exceptions import BadTriggerEvent, JobStatusError
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.sensors.settle import Policy, read_event
+from airflow_provider_jobstatus.tasks.outcome_policy import Policy, read_event
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from airflow_provider_jobstatus.waiting.spec import Outcome
 from tests.golden import samples
 
 FOLDERS = sorted(path for path in Path(__file__).parent.iterdir() if path.name[0].isdigit())
@@ -48,7 +48,7 @@ def job_ids(count: int) -> list[str]:
 def test_what_is_stored_today_is_what_is_on_file() -> None:
     on_file = {path.name: json.loads(path.read_text()) for path in TODAY.iterdir()}
 
-    # If this fails on purpose: was TODAY released? Then it is a new folder; and see VERSION in core/event.py.
+    # If this fails on purpose: was TODAY released? Then a new folder is due; see VERSION in waiting/codec.py.
     assert on_file == json.loads(json.dumps(samples.files(), allow_nan=False))
 
 

@@ -16,12 +16,12 @@ from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.connection_settings import Settings
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
-from airflow_provider_jobstatus.hooks.settings import Settings
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from tests.core.values import anything, assert_storable, hostile_text, json_values
+from tests.support.values import anything, assert_storable, hostile_text, json_values
 
 HOOKS: dict[str, tuple[type[BatchJobHook], str]] = {
     "ruler": (RulerHook, "site-1/job-1"),

@@ -31,10 +31,10 @@ from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.jobs import JobState, Listed
 from airflow_provider_jobstatus.core.tokens import Token
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connections import aread_connection, read_connection
+from airflow_provider_jobstatus.hooks.connection_lookup import aread_connection, read_connection
+from airflow_provider_jobstatus.hooks.connection_settings import Settings
 from airflow_provider_jobstatus.hooks.registry import hook_for
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
-from airflow_provider_jobstatus.hooks.settings import Settings
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.hooks.toy import ToyHook
 from tests.support.raw_server import RawServer, Received, reply, says

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_jobstatus.core.budget import Rate
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.hooks import configuration
+from airflow_provider_jobstatus.core.rate_limiter import Rate
+from airflow_provider_jobstatus.hooks import airflow_configuration
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
@@ -22,9 +22,9 @@ BUDGETS = "AIRFLOW__JOBSTATUS__BUDGETS"
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """The configuration is read once a process."""
-    configuration._options.cache_clear()
+    airflow_configuration._options.cache_clear()
     yield
-    configuration._options.cache_clear()
+    airflow_configuration._options.cache_clear()
 
 
 def hook(kind: type[BatchJobHook], key: str = "key-of-mine", **extra: Any) -> BatchJobHook:

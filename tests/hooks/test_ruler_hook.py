@@ -22,7 +22,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.tokens import TokenSlot
-from airflow_provider_jobstatus.hooks.connections import read_connection
+from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 

@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.core.errors import AccessDenied, RateLimited, Se
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.tokens import Exchange, Token
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
-from airflow_provider_jobstatus.hooks.talkdesk_login import ASSERTION_LIFE, CLOCK_TOLERANCE, REGIONS
+from airflow_provider_jobstatus.hooks.talkdesk.login import ASSERTION_LIFE, CLOCK_TOLERANCE, REGIONS
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 SECRET = "canary:pass+word/9"

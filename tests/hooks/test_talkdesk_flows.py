@@ -23,7 +23,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
-from airflow_provider_jobstatus.core.outline import AGREED_BYTES
+from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk import MAX_ADDRESSES, MAX_PAGES, PAGE_SIZE, TalkdeskHook
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"

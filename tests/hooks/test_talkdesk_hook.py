@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.core.errors import AccessDenied, NotFound
 from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.tokens import TokenSlot
-from airflow_provider_jobstatus.hooks.connections import read_connection
+from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.raw_server import RawServer, Received

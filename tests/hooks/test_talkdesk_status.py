@@ -20,9 +20,9 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.outline import AGREED_BYTES
+from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
-from airflow_provider_jobstatus.hooks.talkdesk_replies import is_storage
+from airflow_provider_jobstatus.hooks.talkdesk.shapes import is_storage
 
 API = "https://api.talkdeskapp.eu"
 JOB = "user_status/7e.d1"

@@ -11,12 +11,12 @@ from airflow.sdk import Connection
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.tokens import Exchange
-from airflow_provider_jobstatus.core.wait import WaitPlan
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.waiting.spec import WaitPlan
 
 JOBS: dict[type[BatchJobHook], str] = {
     AftercareHook: "b-1",

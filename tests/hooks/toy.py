@@ -10,7 +10,7 @@ from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, text_or_none
-from airflow_provider_jobstatus.core.replies import expect, expect_json
+from airflow_provider_jobstatus.core.responses import expect, expect_json
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 

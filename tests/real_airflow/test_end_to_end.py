@@ -16,11 +16,11 @@ import pytest
 import requests
 
 from airflow_provider_jobstatus._compat import trigger_can_write
-from airflow_provider_jobstatus.core.progress import KEY
 from airflow_provider_jobstatus.sandbox import Sandbox
-from tests.real_airflow import report, runs
-from tests.real_airflow.runs import RunReport, TaskReport
-from tests.real_airflow.stack import AirflowStack
+from airflow_provider_jobstatus.waiting.progress import KEY
+from dev import report, runs
+from dev.runs import RunReport, TaskReport
+from dev.stack import AirflowStack
 from tests.support.pages import readme_dag
 
 EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"

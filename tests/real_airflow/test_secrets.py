@@ -22,8 +22,8 @@ from cryptography.fernet import Fernet
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.recording import RequestView
-from tests.real_airflow import runs
-from tests.real_airflow.stack import AirflowStack
+from dev import runs
+from dev.stack import AirflowStack
 from tests.support import canaries
 from tests.support.canaries import USER, Canary
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.faults_of_lists import LIST_FAULTS
+from airflow_provider_jobstatus.sandbox.faults.of_lists import LIST_FAULTS
 from tests.sandbox.list_client import (
     DONE,
     EMPTY,

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.random_faults import HEARD, PAUSE_APART
+from airflow_provider_jobstatus.sandbox.faults.random_faults import HEARD, PAUSE_APART
 
 PATH = "/a/api/v2/micropanel/batches/7"
 

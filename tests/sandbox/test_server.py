@@ -197,7 +197,7 @@ def test_a_failed_start_gives_back_the_ports_it_had_taken() -> None:
 
 
 def test_the_sandbox_imports_nothing_of_the_rest_of_the_package_and_no_airflow() -> None:
-    files = sorted(Path(airflow_provider_jobstatus.sandbox.__file__).parent.glob("*.py"))
+    files = sorted(Path(airflow_provider_jobstatus.sandbox.__file__).parent.rglob("*.py"))
     assert len(files) > 5
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):

@@ -13,13 +13,13 @@ from airflow.sdk import DAG
 from airflow.triggers.base import DiscrimatedTriggerEvent, TriggerEvent
 from pydantic import TypeAdapter
 
-from airflow_provider_jobstatus.core.event import in_words
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
 from airflow_provider_jobstatus.exceptions import JobFailed, JobStatusError, JobTimedOut, VendorRefused
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import WaitEvent
+from airflow_provider_jobstatus.waiting.codec import in_words
+from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 

@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.exceptions import (
     VendorRefused,
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sensors import wait, worker
+from airflow_provider_jobstatus.tasks import blocking_wait, worker
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 
@@ -397,7 +397,7 @@ def test_what_airflow_forces_is_listed(
                 raise AirflowTaskTimeout  # by Airflow's alarm, out of whatever the task does
             fake_time.sleep(seconds)
 
-        monkeypatch.setattr(wait, "sleep", sleep)
+        monkeypatch.setattr(blocking_wait, "sleep", sleep)
 
     arguments = {"conn_id": "ruler_default", "job_id": "site/job", **options}
     if error is None:

@@ -9,11 +9,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_jobstatus.core import budget
-from airflow_provider_jobstatus.core.event import pack
+from airflow_provider_jobstatus.core import rate_limiter
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.refusals import FORBIDDEN_ALIKE
-from airflow_provider_jobstatus.core.wait import JobEvent, Outcome
 from airflow_provider_jobstatus.exceptions import (
     JobCancelled,
     JobFailed,
@@ -23,8 +20,11 @@ from airflow_provider_jobstatus.exceptions import (
     VendorRefused,
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sensors import wait as waiting
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from airflow_provider_jobstatus.tasks import blocking_wait
+from airflow_provider_jobstatus.waiting.codec import pack
+from airflow_provider_jobstatus.waiting.refusals import FORBIDDEN_ALIKE
+from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 from tests.support.modes import MODES, TaskInstance, over_json, run
 from tests.support.times import FakeTime
 
@@ -54,7 +54,7 @@ def vendor(
     extra = connection["extra"] if isinstance(connection["extra"], dict) else json.loads(connection["extra"])
     connection["extra"] = {**extra, "statuses": {"stopped": "cancelled"}}
     monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(connection))
-    monkeypatch.setattr(budget, "MAX_CALLS", 1)
+    monkeypatch.setattr(rate_limiter, "MAX_CALLS", 1)
     return sandbox
 
 
@@ -339,7 +339,7 @@ def test_details_that_do_not_come_are_done_without_and_not_asked_for_for_ever(ve
     results = complete(ids, [partial(job_id, WHY) for job_id in ids])
 
     assert {(result["state"], result["detail"]) for result in results} == {("partial", None)}
-    assert questions(vendor) == ids[: waiting.MAX_MISSES]
+    assert questions(vendor) == ids[: blocking_wait.MAX_MISSES]
 
 
 def test_an_airflow_that_is_away_when_details_are_asked_for_costs_no_result(
@@ -352,7 +352,7 @@ def test_an_airflow_that_is_away_when_details_are_asked_for_costs_no_result(
         def get_connection(cls, conn_id: str) -> Any:
             raise RuntimeError("the API server is away")
 
-    monkeypatch.setattr("airflow_provider_jobstatus.hooks.connections.BaseHook", Away)
+    monkeypatch.setattr("airflow_provider_jobstatus.hooks.connection_lookup.BaseHook", Away)
 
     results = complete(ids, [partial(job_id, WHY) for job_id in ids])
 

@@ -11,7 +11,7 @@ from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.settings import Settings
+from airflow_provider_jobstatus.hooks.connection_settings import Settings
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 
 #: Hook, job id, and the names that a reply may have.

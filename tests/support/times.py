@@ -10,10 +10,18 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_jobstatus.operators import download
-from airflow_provider_jobstatus.sensors import wait as sensors
-from airflow_provider_jobstatus.triggers import access, alarm, display, fleet, questions, reading, rounds
-from airflow_provider_jobstatus.triggers import batch_job as triggers
+from airflow_provider_jobstatus.files import download
+from airflow_provider_jobstatus.fleet import (
+    list_poller,
+    progress_writer,
+    request_pool,
+    rounds,
+    runtime,
+    timer,
+)
+from airflow_provider_jobstatus.fleet import session as access
+from airflow_provider_jobstatus.tasks import blocking_wait
+from airflow_provider_jobstatus.triggers import batch_job
 
 #: Tasks in which triggers run: what a triggerer would cancel.
 WAITING: set[asyncio.Task[Any]] = set()
@@ -58,14 +66,14 @@ class FakeTime:
 
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put this time in the place of the real one wherever our code waits."""
-        monkeypatch.setattr(sensors, "steady_clock", lambda: lambda: self.now)
-        monkeypatch.setattr(triggers, "epoch_offset", lambda: 0.0)
-        monkeypatch.setattr(sensors, "sleep", self.sleep)
-        for module in (triggers, access, alarm, display, fleet, questions, reading, rounds):
+        monkeypatch.setattr(blocking_wait, "steady_clock", lambda: lambda: self.now)
+        monkeypatch.setattr(batch_job, "epoch_offset", lambda: 0.0)
+        monkeypatch.setattr(blocking_wait, "sleep", self.sleep)
+        for module in (batch_job, access, timer, progress_writer, runtime, request_pool, list_poller, rounds):
             monkeypatch.setattr(module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(alarm, "call_later", self.alarm)
+        monkeypatch.setattr(timer, "call_later", self.alarm)
         monkeypatch.setattr(rounds, "call_later", self.timer)
-        monkeypatch.setattr(triggers, "first_polls", even_first_polls)
+        monkeypatch.setattr(batch_job, "first_polls", even_first_polls)
         monkeypatch.setattr(download.time, "sleep", self.sleep)
 
     def advance_to(self, moment: float) -> None:
@@ -95,7 +103,7 @@ class FakeTime:
         No time passes while an answer is under way.
         """
         await asyncio.sleep(0)
-        fleets = fleet._fleets[asyncio.get_running_loop()].values()
+        fleets = runtime._fleets[asyncio.get_running_loop()].values()
         while seconds and any(shared.busy for shared in fleets):  # noqa: ASYNC110 - other threads answer
             await asyncio.sleep(0.0002)
         due = self.now + seconds

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.replies import expect
+from airflow_provider_jobstatus.core.responses import expect
 from airflow_provider_jobstatus.transports.aio import AioClient
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from airflow_provider_jobstatus.transports.environment import CallLimits

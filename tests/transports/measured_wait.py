@@ -17,7 +17,7 @@ from typing import Any
 
 import requests
 
-from airflow_provider_jobstatus.hooks.connections import read_connection
+from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from tests.support.modes import TaskInstance, first_event, stored_and_loaded

@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.core.errors import (
     UnexpectedResponse,
 )
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.replies import expect_json
+from airflow_provider_jobstatus.core.responses import expect_json
 from airflow_provider_jobstatus.transports.environment import CallLimits
 from tests.support.raw_server import Handler, RawServer, Received, reply, reset, says
 from tests.transports.conftest import Certificates

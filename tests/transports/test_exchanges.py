@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_jobstatus.core.auth import ExchangedToken, authorized
 from airflow_provider_jobstatus.core.errors import AccessDenied, ServerError
 from airflow_provider_jobstatus.core.http import Flow, Request
-from airflow_provider_jobstatus.core.replies import expect
+from airflow_provider_jobstatus.core.responses import expect
 from airflow_provider_jobstatus.core.tokens import Token, TokenSlot
 from airflow_provider_jobstatus.transports.aio import AioClient
 from airflow_provider_jobstatus.transports.blocking import BlockingClient

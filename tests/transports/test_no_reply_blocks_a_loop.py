@@ -12,8 +12,8 @@ import pytest
 
 from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request
-from airflow_provider_jobstatus.core.outline import JsonOutline
-from airflow_provider_jobstatus.core.replies import expect_json, expect_list
+from airflow_provider_jobstatus.core.json_outline import JsonOutline
+from airflow_provider_jobstatus.core.responses import expect_json, expect_list
 from airflow_provider_jobstatus.transports.aio import AioClient
 from tests.support.raw_server import RawServer, reply, says
 from tests.transports.driving import get

@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES, SMALL_BYTES
 from airflow_provider_jobstatus.core.errors import TransportError
 from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.outline import AGREED_BYTES, JsonOutline
+from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES, JsonOutline
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.raw_server import Handler, RawServer, Received, reply, says
 from tests.transports.driving import TRANSPORTS, Drive, Failure, attempt, get

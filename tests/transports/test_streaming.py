@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
 from airflow_provider_jobstatus.core.errors import NotFound, TransportError
 from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.replies import expect
+from airflow_provider_jobstatus.core.responses import expect
 from airflow_provider_jobstatus.transports import blocking
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from airflow_provider_jobstatus.transports.environment import CallLimits

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.event import unpack
-from airflow_provider_jobstatus.core.wait import Outcome, WaitPlan
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger, first_polls
+from airflow_provider_jobstatus.waiting.codec import unpack
+from airflow_provider_jobstatus.waiting.spec import Outcome, WaitPlan
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime
 

@@ -1,0 +1,224 @@
+"""Download a file from a vendor: streamed, verified, published whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from airflow_provider_jobstatus.core.content import JUDGED_BYTES, framing, misfit
+from airflow_provider_jobstatus.core.encodings import is_binary, is_packed, peek
+from airflow_provider_jobstatus.core.errors import RateLimited, ServerError, TransportError, VendorError
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.responses import MAX_RETRY_AFTER
+from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries, count_json_rows
+from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.exceptions import DownloadIncomplete
+from airflow_provider_jobstatus.files.destination import IfExists, writing
+from airflow_provider_jobstatus.files.naming import file_name
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Tries of one download or read, and the longest pause of our own between two of them, in seconds.
+MAX_TRIES = 8
+MAX_PAUSE = 64.0
+#: Longest time, in seconds and in all, that is slept because the vendor asks for it.
+PATIENCE = 300.0
+
+Counter = Callable[[Iterable[bytes]], int | None]
+#: Counters that see by its closing shape whether a text is whole.
+SHAPED: tuple[Counter, ...] = (count_entries, count_json_rows)
+
+
+class Patience:
+    """
+    What a task has left of the time, :data:`PATIENCE`, for which it sleeps because a vendor asks for it.
+    """
+
+    def __init__(self) -> None:
+        self._left = PATIENCE
+
+    def try_out(self, attempt: Callable[[], T]) -> T:
+        """
+        Call ``attempt``, again and again while what goes wrong may pass, for some two minutes in all.
+
+        A vendor's ``Retry-After`` is obeyed, whatever the status is that it comes with, while there is
+        patience left. A longer one ends the tries at once, because a task that sleeps for hours holds a
+        worker's slot; its error says how long the vendor wants to be left alone. A refused login is not
+        repeated.
+
+        :raises VendorError: of the last try, or one that no further try can mend.
+        """
+        tries = 0
+        while True:
+            try:
+                return attempt()
+            except (VendorError, DownloadIncomplete) as error:
+                tries += 1
+                wanted: float | None = getattr(error, "retry_after", None)
+                passing = isinstance(error, (TransportError, ServerError, RateLimited, DownloadIncomplete))
+                if not passing and (wanted is None or getattr(error, "login", False)):
+                    raise
+                if tries == MAX_TRIES or getattr(error, "spent", False):
+                    raise
+                pause = min(2.0 ** (tries - 1), MAX_PAUSE) * (0.5 + 0.5 * random.random())  # noqa: S311 - jitter
+                if wanted is not None and wanted > pause:
+                    pause = wanted
+                    self._left -= wanted
+                if self._left < 0 and isinstance(error, VendorError):
+                    least = "at least " if wanted == MAX_RETRY_AFTER else ""
+                    wish = f"it asks for a pause of {least}{wanted:.0f} s"
+                    error.add(f"{wish}, and a task waits {PATIENCE:.0f} s here")
+                    raise
+                log.warning("%s; try %d of %d in %.1f s", error, tries + 1, MAX_TRIES, pause)
+            time.sleep(pause)
+
+
+def named(reply: Response, default: str) -> tuple[str, Response]:
+    """
+    Return the name that a reply gives its file, or else ``default``, and the reply to be read on.
+
+    What is a gzip by its name, and none any more as its content coding has been undone, is named as it is.
+    """
+    name = file_name(reply.headers.get("content-disposition", ""), default)
+    if name.lower().endswith(".gz") and reply.headers.get("content-encoding"):
+        head, chunks = peek(reply.chunks or ())
+        reply = replace(reply, chunks=chunks)
+        if not is_packed(head):
+            name = name[: -len(".gz")]
+    return name, reply
+
+
+def save(
+    reply: Response,
+    path: str,
+    if_exists: IfExists,
+    count_rows: Counter,
+    expected_rows: int | None,
+    *,
+    file_format: str | None = None,
+    fewest_rows: int = 0,
+    relaxed: bool = False,
+    hint: str = "",
+    secrets: Iterable[str] = (),
+) -> dict[str, Any]:
+    """
+    Write a streamed reply to ``path`` byte by byte, verify it, and publish it.
+
+    A body whose length nobody announced and that simply ended proves nothing: then its number of rows must,
+    the last with the end of its line.
+
+    :param count_rows: pulls the chunks and counts; raises ValueError for a shape that is not whole.
+    :param expected_rows: how many rows the vendor says there are, if it does.
+    :param file_format: ``"csv"``, ``"json"``, or None if that is not known.
+    :param fewest_rows: how many rows there are at least.
+    :param relaxed: whether another number of rows than expected is only warned about.
+    :param hint: what may be done about another number of rows, for the message.
+    :param secrets: ours, which what was sent instead may repeat.
+    :return: ``{"path", "bytes", "rows", "sha256", "verified_by"}``.
+    :raises DownloadIncomplete: it ended early, is not what its digest says, is another file than the one
+        that was asked for, has another number of rows, or nothing proves that it is whole.
+    :raises DestinationError: it cannot be written.
+    """
+    digests = {"sha256": hashlib.sha256()}
+    announced = _announced_digests(reply.headers)
+    digests |= {name: hashlib.new(name, usedforsecurity=False) for name in announced if name not in digests}
+    size, head = 0, bytearray()
+    proofs = [*announced, *framing(reply.headers)]
+    with writing(path, if_exists) as file:
+
+        def written_through() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in reply.chunks or ():
+                size += len(chunk)
+                file.write(chunk)
+                head.extend(chunk[: JUDGED_BYTES - len(head)])
+                for digest in digests.values():
+                    digest.update(chunk)
+                yield chunk
+
+        rows, broken = None, ""
+        try:
+            if count_rows is count_csv_rows and not proofs:
+                rows = count_csv_rows(written_through(), to_line_end=True)
+            else:
+                rows = count_rows(written_through())
+        except ValueError as error:
+            broken = str(error)
+        about = f"{clean(reply.content_type, 80) or 'no media type'}, {size} bytes"
+        if sent := misfit(file_format, reply.content_type, bytes(head), size == len(head)):
+            asked = f"; {broken}" if broken else ""
+            raise DownloadIncomplete(f"instead of the file came {sent.describe(secrets)} ({about}){asked}")
+        if broken:
+            raise DownloadIncomplete(f"{broken} ({about})")
+        if count_rows in SHAPED and rows is not None:
+            proofs.append("shape")
+        for name, value in announced.items():
+            if digests[name].digest() != value:
+                raise DownloadIncomplete(f"the download's {name} is not the one that its reply announced")
+        if rows is not None and rows == expected_rows:
+            proofs.append("rows")
+        elif rows is not None and (expected_rows is not None or rows < fewest_rows):
+            says = f"at least {fewest_rows}" if expected_rows is None else expected_rows
+            differs = f"the download has {rows} rows, the vendor says {says} ({about})"
+            if not relaxed or rows < fewest_rows:
+                raise DownloadIncomplete(differs + hint)
+            log.warning("%s", differs)
+        if size == 0 and expected_rows != 0 and reply.headers.get("content-length", "").strip() != "0":
+            raise DownloadIncomplete("the download is empty, and no length announced that")
+        if not proofs:
+            raise DownloadIncomplete(
+                "nothing proves that the download is whole: no length, digest or row total"
+            )
+        if size == 0:
+            log.warning("The file is empty, without even a header: it counts as one without rows")
+        elif rows is None and is_binary(bytes(head)):
+            log.warning("The file is compressed, or otherwise no text: its rows are not counted")
+    return {
+        "path": path,
+        "bytes": size,
+        "rows": rows,
+        "sha256": digests["sha256"].hexdigest(),
+        "verified_by": ", ".join(proofs),
+    }
+
+
+def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the digests that the headers announce, by the name that ``hashlib`` knows them by."""
+    # A digest is over the body as it was sent; we hash it as it was meant.
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        return {}
+    found: dict[str, str] = {}
+    if "content-md5" in headers:
+        found["md5"] = headers["content-md5"].strip()
+    for item in f"{headers.get('repr-digest', '')},{headers.get('content-digest', '')}".split(","):
+        name, _, value = item.strip().partition("=")
+        if name in ("sha-256", "sha-512"):
+            found[name.replace("-", "")] = value.strip(":")
+    digests = {}
+    for name, value in found.items():
+        if digest := _digest(value, hashlib.new(name, usedforsecurity=False).digest_size):
+            digests[name] = digest
+        else:
+            log.warning("The reply announces a %s that is none", name)
+    return digests
+
+
+def _digest(value: str, size: int) -> bytes | None:
+    """Return a digest of ``size`` bytes that is written in Base64, or in hex as some servers do."""
+    for read in (partial(b64decode, validate=True), bytes.fromhex):
+        try:
+            digest = read(value)
+        except ValueError:
+            continue
+        if len(digest) == size:
+            return digest
+    return None

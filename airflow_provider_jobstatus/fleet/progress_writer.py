@@ -1,0 +1,181 @@
+"""Shows on Airflow's page for the waiting task how far a wait has come, from the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from asyncio import sleep
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
+from time import monotonic
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_jobstatus._compat import trigger_can_write
+from airflow_provider_jobstatus.waiting.progress import KEY, without_times
+
+log = logging.getLogger(__name__)
+
+#: Least time between two writes of one wait, in seconds.
+MIN_PAUSE = 60.0
+#: Least time between two writes of all waits together, in seconds: each is a request to Airflow's API server,
+#: and costs the triggerer as much as some fifty questions.
+MIN_PAUSE_OF_ALL = 0.5
+#: Failed writes after which a wait writes no changes, until a write with a sign of life succeeds.
+MAX_FAILURES = 3
+
+# At most one thread of a triggerer writes, however slowly Airflow answers, also for waits that have ended
+# meanwhile: name lookups need the threads of the loop.
+_thread = ThreadPoolExecutor(1, "jobstatus-progress")
+# Who wants to write.
+_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, Queue] = WeakKeyDictionary()
+
+
+class Display:
+    """
+    Shows what is known while the ``with`` lasts. It never delays nor ends a wait.
+
+    A wait of which nothing changes writes with its signs of life only: the worker has shown what it saw at
+    its first look.
+
+    :param trigger: that waits. One without a task, as under ``dag.test()``, shows nothing.
+    :param progress: returns what to show; told the time.
+
+    Points in time are of the monotonic clock.
+    """
+
+    __slots__ = ("_changed", "_context", "_due", "_failures", "_looked_at", "_progress", "_shown", "_write")
+
+    def __init__(self, trigger: BaseTrigger, progress: Callable[[float], dict[str, Any]]) -> None:
+        self._write = _writer(trigger)
+        self._progress = progress
+        self._context = copy_context()
+        self._shown: dict[str, Any] | None = None
+        self._looked_at = -math.inf
+        self._failures = 0
+        self._changed = self._due = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if (queue := _queues.get(asyncio.get_running_loop())) is not None:
+            await queue.leave(self)
+
+    def changed(self, at: float) -> None:
+        """Say that there is something new to be shown."""
+        if self._write is not None and self._failures < MAX_FAILURES:
+            self._changed = True
+            if at - self._looked_at >= MIN_PAUSE:
+                _queue().put(self, is_new=True)
+
+    def visit(self, at: float, due: bool) -> None:
+        """
+        Show what could not be shown until now.
+
+        :param due: whether to write also if nothing has changed.
+        """
+        if self._write is None:
+            return
+        self._due |= due
+        if self._changed:
+            self.changed(at)
+        if self._due:
+            _queue().put(self, is_new=False)
+
+    async def show(self) -> bool:
+        """Write if there is something new, or if it is due; returns whether it tried."""
+        at = self._looked_at = monotonic()
+        due, self._changed, self._due = self._due, False, False
+        value = self._progress(at)
+        facts = without_times(value)
+        if self._write is None or (facts == self._shown and not due):
+            return False
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(_thread, self._context.run, self._write, value)
+        try:
+            await asyncio.wait([writing])
+        finally:
+            # One that has not begun does not begin any more.
+            writing.cancel()
+        if (error := writing.exception()) is None:
+            self._shown, self._failures = facts, 0
+        else:
+            # Whatever it is: a backend may raise anything, and it is no matter of the wait.
+            self._failures += 1
+            log.info("The progress of a wait cannot be shown now: %s", type(error).__name__)
+        return True
+
+
+class Queue:
+    """
+    Lets one display of an event loop after the other write, for as long as there is one that wants to.
+
+    Those with something new and those with a sign of life have their turns alternately, so that neither waits
+    for all of the other kind.
+    """
+
+    def __init__(self) -> None:
+        self._new: dict[Display, None] = {}
+        self._signs: dict[Display, None] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._writing: Display | None = None
+        self._free_at = -math.inf
+
+    def put(self, display: Display, *, is_new: bool) -> None:
+        """Let a display write when its turn comes."""
+        (self._new if is_new else self._signs)[display] = None
+        if self._task is None or self._task.done():
+            # What is logged in a context of nobody's belongs to no wait.
+            self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
+
+    async def leave(self, display: Display) -> None:
+        """Take a display out. What is being written is left to its thread."""
+        self._new.pop(display, None)
+        self._signs.pop(display, None)
+        if self._writing is display:
+            self._writing = None
+        task = self._task
+        if task is not None and not (self._new or self._signs or self._writing):
+            self._task = None
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> None:
+        while self._new or self._signs:
+            for waiting in (self._new, self._signs):
+                if (pause := self._free_at - monotonic()) > 0.0:
+                    await sleep(pause)
+                if not waiting:
+                    continue
+                display = next(iter(waiting))
+                for each in (self._new, self._signs):
+                    each.pop(display, None)
+                self._writing = display
+                if await display.show():
+                    self._free_at = monotonic() + MIN_PAUSE_OF_ALL
+                self._writing = None
+        self._task = None
+
+
+def _queue() -> Queue:
+    loop = asyncio.get_running_loop()
+    return _queues.get(loop) or _queues.setdefault(loop, Queue())
+
+
+def _writer(trigger: BaseTrigger) -> Callable[[dict[str, Any]], None] | None:
+    task = getattr(trigger, "task_instance", None)
+    if task is None or not trigger_can_write():
+        return None
+
+    def write(value: dict[str, Any]) -> None:
+        from airflow.providers.common.compat.sdk import XCom
+
+        place = {name: getattr(task, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
+        XCom.set(KEY, value, **place)
+
+    return write

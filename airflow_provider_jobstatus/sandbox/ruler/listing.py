@@ -1,0 +1,48 @@
+"""The list of jobs of the Ruler stand-in: an array without pages.
+
+Source: https://rulerapi.com/batch-jobs/jobs
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from airflow_provider_jobstatus.sandbox.dialects import VOICES
+from airflow_provider_jobstatus.sandbox.lists import ListVoice, MakePage, Page
+from airflow_provider_jobstatus.sandbox.ruler.jobs import LISTED_KEYS, RulerJob
+
+_PATH = re.compile(r"/v1/[^/]+/batch/jobs")
+
+
+def list_page(
+    jobs: Mapping[tuple[str, str], RulerJob], site: str, now: float, shown: Mapping[str, object] | None
+) -> Page:
+    """Return the list of a site's jobs. It is no status request of any of them.
+
+    :param shown: What each job shows in place of its own; with none, what it shows in a list.
+    """
+    entries = []
+    here = {job_id: job for (of_site, job_id), job in jobs.items() if of_site == site}
+    for job_id, job in here.items():
+        if shown is None and not job.listed:
+            job.show_in_list(now)
+        differs = job.listed.take() if shown is None else shown
+        if differs is not None:
+            body = job.status(now, differs)
+            entries.append({"jobId": job_id, "jobType": "revenue"} | {key: body[key] for key in LISTED_KEYS})
+    return Page(entries=entries)
+
+
+def list_voice(path: str, page: MakePage) -> ListVoice | None:
+    """Return how Ruler puts things at a path, if it is that of a list."""
+    if not _PATH.fullmatch(path):
+        return None
+    job = {
+        "jobId": "",
+        "jobType": "revenue",
+        "status": "processing",
+        "percentageProgress": 50,
+        "failureReason": None,
+    }
+    return ListVoice(words=VOICES["ruler"].words, id_key="jobId", page=page, job=job)

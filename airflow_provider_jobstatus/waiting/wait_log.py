@@ -1,0 +1,66 @@
+"""What a wait writes into its log: each change of a few jobs, and the sum of what happens to many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.waiting.spec import JobEvent, News, Outcome
+
+#: More jobs than these are told of in sum: a line each would be ten thousand lines.
+FEW = 16
+
+
+class Chronicle:
+    """
+    Writes one log.
+
+    :param owner: of the ``log``, such as a task; asked for it when there is a line to write. A trigger makes
+        its own only then, and many have nothing to tell.
+    :param jobs: how many there are.
+    """
+
+    def __init__(self, owner: Any, jobs: int) -> None:
+        self._owner = owner
+        self._jobs = jobs
+        self._kinds: dict[str, int] = {}
+        self._ended = 0
+
+    def tell(self, news: News | None) -> None:
+        """
+        Write what happened to one job; of many jobs only warnings and their ends, and of those alike ever
+        fewer.
+        """
+        if news is None:
+            return
+        write = self._owner.log.warning if news.warning else self._owner.log.info
+        if self._jobs <= FEW:
+            write(news.text)
+        elif news.warning or news.kind == News.ANSWERS_AGAIN:
+            times = self._kinds[news.kind] = self._kinds.get(news.kind, 0) + 1
+            # The first, second, fourth, eighth of a kind.
+            if times & (times - 1) == 0:
+                write("%s (the like %d times so far, of %d jobs)", news.text, times, self._jobs)
+
+    def warn(self, text: str) -> None:
+        """Write what concerns no single job."""
+        self._owner.log.warning(text)
+
+    def sign(self, text: str) -> None:
+        """Write that the wait goes on."""
+        self._owner.log.info(text)
+
+    def ended(self, event: JobEvent) -> None:
+        """
+        Write that one of several jobs has ended; of many, each tenth end makes a line. What became of a
+        single job is the task's own end.
+        """
+        status = event.status if event.outcome is Outcome.FINISHED else None
+        well = status is not None and status.state not in (JobState.FAILED, JobState.CANCELLED)
+        if self._jobs > 1 and not (well and self._jobs > FEW):
+            text = f"{event.job_id}: ended {status.describe()}" if status else event.message
+            kind = f"ended {status.vendor_status}" if status else f"ended {event.outcome.value}"
+            self.tell(News(event.job_id, kind, text, warning=not well))
+        before, self._ended = self._ended, self._ended + 1
+        if self._jobs > FEW and before * 10 // self._jobs < self._ended * 10 // self._jobs:
+            self._owner.log.info("%d of %d jobs have ended", self._ended, self._jobs)

@@ -1,0 +1,219 @@
+"""The grid of a wait, and how a wait ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT, JobEvent, Outcome, WaitPlan
+from tests.core.test_jobs import clean_text, statuses
+from tests.support.values import anything, assert_storable, hostile_text, json_values
+
+#: In steps that a float holds exactly, so that a point of the grid is one number and not two.
+STEP = 1 / 64
+FIRST = 2.0**30
+intervals = st.integers(64, 64 * 600).map(lambda steps: steps * STEP)
+
+
+def grid(plan: WaitPlan) -> Iterator[float]:
+    """Every point of the grid, counted out: an oracle for what the plan calculates."""
+    longest = float("inf") if plan.max_wait is None else max(plan.max_wait, 1.0)
+    point = plan.first_poll_at
+    gap = min(plan.poll_interval, longest) if plan.exponential_backoff else plan.poll_interval
+    while True:
+        yield point
+        if plan.exponential_backoff:
+            gap = min(gap * 2, longest)
+        point += gap
+
+
+plans = st.builds(
+    WaitPlan,
+    poll_interval=intervals,
+    started_at=st.just(FIRST - 10),
+    first_poll_at=st.just(FIRST),
+    deadline_at=st.just(FIRST + 86_400),
+    max_outage=st.none() | st.just(3600.0),
+    exponential_backoff=st.booleans(),
+    max_wait=st.none() | st.just(0.25) | intervals,
+)
+moments = st.integers(-64 * 60, 64 * 20_000).map(lambda steps: FIRST + steps * STEP)
+
+
+@given(plans, moments)
+def test_the_next_point_is_the_first_of_the_grid_that_is_to_come(plan: WaitPlan, now: float) -> None:
+    assert plan.next_point(now) == next(point for point in grid(plan) if point > now)
+
+
+@given(plans, st.lists(moments, min_size=1, max_size=5))
+def test_a_triggerer_that_takes_over_asks_where_the_one_before_would_have(
+    plan: WaitPlan, restarts: list[float]
+) -> None:
+    last = max(restarts)
+    points = list(takewhile(lambda point: point <= plan.next_point(last), grid(plan)))
+    assert {plan.next_point(now) for now in restarts} <= set(points)
+
+
+@given(
+    st.floats(1.0, 1e6),
+    st.floats(0, 4e9),
+    st.floats(0, 1e7),
+    st.booleans(),
+    st.none() | st.floats(0, 1e5),
+)
+def test_a_point_to_come_is_to_come_whatever_rounding_does(
+    interval: float, first: float, waited: float, exponential: bool, max_wait: float | None
+) -> None:
+    plan = WaitPlan(interval, first, first, first + 1e8, 1.0, exponential, max_wait)
+    now = first + waited
+    point = plan.next_point(now)
+    assert point > now
+    if not exponential:
+        assert point <= now + SAME_POINT + interval * (1 + 1e-6) + 1e-6
+
+
+@pytest.mark.parametrize("exponential", [False, True])
+@pytest.mark.parametrize("interval", [1.1, 3.3, 60.1, 1 / 0.7])
+def test_a_point_of_an_odd_grid_is_followed_by_another(interval: float, exponential: bool) -> None:
+    plan = WaitPlan(interval, FIRST, FIRST + 0.3, FIRST + 1e6, 1.0, exponential, interval)
+    point = plan.next_point(FIRST)
+    for _ in range(2000):
+        following = plan.next_point(point)
+        assert interval * 0.99 < following - point < interval * 1.01
+        point = following
+
+
+@pytest.mark.parametrize(
+    ("options", "points"),
+    [
+        ({}, [0, 60, 120, 180, 240]),
+        ({"exponential_backoff": True}, [0, 120, 360, 840, 1800]),
+        ({"exponential_backoff": True, "max_wait": 300.0}, [0, 120, 360, 660, 960]),
+        ({"exponential_backoff": True, "max_wait": 30.0}, [0, 30, 60, 90, 120]),
+        ({"exponential_backoff": True, "max_wait": 0.0}, [0, 1, 2, 3, 4]),
+        ({"max_wait": 30.0}, [0, 60, 120, 180, 240]),
+    ],
+)
+def test_the_grid_is_even_or_doubles(options: dict[str, Any], points: list[float]) -> None:
+    plan = WaitPlan(60.0, FIRST - 60, FIRST, FIRST + 86_400, **options)
+    found = [plan.next_point(FIRST - 1)]
+    while len(found) < len(points):
+        found.append(plan.next_point(found[-1]))
+    assert [point - FIRST for point in found] == points
+
+
+# Events
+
+events = st.builds(
+    lambda status, outcome, message: JobEvent(status.job_id, outcome, status, message),
+    statuses,
+    st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.FINISHED]),
+    clean_text | st.just(""),
+) | st.builds(
+    lambda status: JobEvent(status.job_id, Outcome.FINISHED, status),
+    statuses.filter(lambda each: each.state.terminal),
+)
+DONE = JobStatus("a", "vendor", JobState.SUCCEEDED, "done")
+FINISHED = JobEvent("a", Outcome.FINISHED, DONE).as_dict()
+
+
+@given(events)
+def test_an_event_survives_the_way_as_plain_json(event: JobEvent) -> None:
+    plain = event.as_dict()
+    assert_storable(plain)
+    assert JobEvent.from_dict(plain) == event
+
+
+def test_an_event_without_a_status_survives_the_way() -> None:
+    event = JobEvent("a", Outcome.GAVE_UP, None, "why")
+    assert JobEvent.from_dict(event.as_dict()) == event
+
+
+@given(hostile_text, st.sampled_from(Outcome), hostile_text, hostile_text)
+def test_an_event_of_whatever_came_in_can_be_stored(
+    job_id: str, outcome: Outcome, word: str, message: str
+) -> None:
+    status = JobStatus(job_id, "vendor", JobState.FAILED, word, detail=message)
+    assert_storable(JobEvent(job_id, outcome, status, message * 1000).as_dict())
+
+
+@given(st.one_of(json_values, anything, st.dictionaries(st.sampled_from(list(FINISHED)), anything)))
+def test_random_values_are_no_event(value: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any text will do
+        JobEvent.from_dict(value)
+
+
+near_misses = st.fixed_dictionaries(
+    {
+        "job_id": st.just("a") | anything,
+        "outcome": st.sampled_from(list(Outcome)) | anything,
+        "status": st.fixed_dictionaries(
+            {key: st.just(value) | anything for key, value in DONE.as_dict().items()}
+            | {"state": st.sampled_from(["running", "succeeded", "done"]) | anything}
+        )
+        | anything,
+        "message": st.just("") | anything,
+    }
+)
+
+
+@given(near_misses)
+def test_an_event_is_finished_only_if_it_says_so_of_its_own_ended_job(value: dict[str, Any]) -> None:
+    try:
+        event = JobEvent.from_dict(value)
+    except ValueError:
+        return
+    assert type(event.outcome) is Outcome
+    if event.outcome is Outcome.FINISHED:
+        assert event.status is not None
+        assert event.status.state.terminal
+        assert event.status.job_id == event.job_id == value["job_id"]
+        assert event.status.state == value["status"]["state"]
+    assert_storable(event.as_dict())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outcome": "done"},
+        {"outcome": None},
+        {"outcome": ["finished"]},
+        {"job_id": "b"},
+        {"job_id": None},
+        {"job_id": 1},
+        {"status": None},
+        {"status": "succeeded"},
+        {"status": {}},
+        {"status": JobStatus("a", "vendor", JobState.RUNNING, "running").as_dict()},
+        {"status": JobStatus("b", "vendor", JobState.SUCCEEDED, "done").as_dict()},
+        {"newer": 1},
+    ],
+)
+def test_another_event_is_refused(change: dict[str, object]) -> None:
+    assert JobEvent.from_dict(FINISHED).outcome is Outcome.FINISHED
+    with pytest.raises(ValueError, match=r"\w"):
+        JobEvent.from_dict({**FINISHED, **change})
+
+
+@pytest.mark.parametrize("key", FINISHED)
+def test_an_event_without_one_of_its_keys_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="not the end of a wait"):
+        JobEvent.from_dict({name: value for name, value in FINISHED.items() if name != key})
+
+
+@pytest.mark.parametrize("job_id", [None, 1, ["a"], {"a": 1}])
+def test_an_event_of_no_job_is_refused(job_id: object) -> None:
+    with pytest.raises(ValueError, match="no job"):
+        JobEvent.from_dict({"job_id": job_id, "outcome": "gave_up", "status": None, "message": ""})
+
+
+def test_the_status_of_another_job_is_refused_however_the_wait_ended() -> None:
+    event = {**FINISHED, "job_id": "b", "outcome": "timed_out"}
+    with pytest.raises(ValueError, match="another job"):
+        JobEvent.from_dict(event)
