@@ -99,7 +99,8 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
                     f"{job_id} is still {status.describe()}; wait for it with BatchJobSensor"
                 )
             with self.at_work():
-                manifest = patience.try_out(lambda: self._download(hook, status))
+                absent: list[NotFound] = []
+                manifest = patience.try_out(lambda: self._download(hook, status, absent))
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info(
@@ -111,7 +112,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         )
         return {"job_id": job_id, **manifest, "format": self.file_format}
 
-    def _download(self, hook: RulerHook, status: JobStatus) -> dict[str, Any]:
+    def _download(self, hook: RulerHook, status: JobStatus, absent: list[NotFound]) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
         from airflow_provider_jobstatus.files.destination import resolve
         from airflow_provider_jobstatus.files.download import named, save
@@ -152,6 +153,10 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
             lenient = relaxed and status.state is not JobState.PARTIAL
             if not error.own or not (lenient or may_have_no_rows(status)):
                 raise
+            if not absent:
+                # It may be any gateway's.
+                absent.append(error)
+                raise DownloadIncomplete(f"{error}; a second 404 counts as no rejected rows") from error
             if failed:
                 self.log.warning("Ruler counts %d failures of %s, and has no rows of it", failed, job)
             return self._no_rows(path())

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -225,8 +226,17 @@ class RulerHook(BatchJobHook):
         try:
             return expect_file(request, response)
         except NotFound as error:
-            error.own = self.is_own_error(response)
+            error.own = super().is_own_error(response)
             raise
+
+    def is_own_error(self, response: Response) -> bool:
+        """
+        Whether it is a JSON object, and no 404: no page shows what Ruler says of a job that it does not know,
+        and a gateway without a route says that in JSON, too.
+        """
+        return response.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE) and super().is_own_error(
+            response
+        )
 
     def revenue_failures(self, job_id: str) -> Iterator[list[str]]:
         """
