@@ -70,7 +70,11 @@ class JobStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dict that sensors return and events carry: JSON that every database stores."""
-        return {name: storable(getattr(self, name)) for name in _PLAIN_TYPES}
+        plain = {name: storable(getattr(self, name)) for name in _PLAIN_TYPES}
+        if not isinstance(plain["progress"], _PLAIN_TYPES["progress"]):
+            # NaN, or more digits than JSON readers hold: no progress, and no reason to lose the status.
+            plain["progress"] = None
+        return plain
 
     @classmethod
     def from_dict(cls, value: object) -> JobStatus:

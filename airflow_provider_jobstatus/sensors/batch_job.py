@@ -197,16 +197,14 @@ class BatchJobSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take over from the triggerer."""
-        from airflow_provider_jobstatus.tasks.blocking_wait import with_details
         from airflow_provider_jobstatus.tasks.final_progress import show_final
         from airflow_provider_jobstatus.tasks.outcome_policy import read_event
         from airflow_provider_jobstatus.tasks.results import kept_results
 
         with kept_results(self, context) as results:
             try:
-                events, again = read_event(event, results.read_ids())
+                events = read_event(event, results.read_ids())
                 show_final(context.get("ti"), events, time(), self.log)
-                events = with_details(self.conn_id, events, again)
             except BadTriggerEvent as error:
                 self._policy.fail(error)
             except SettingsError as error:

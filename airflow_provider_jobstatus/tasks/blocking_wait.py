@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 #: Airflow's own time-out of a deferral comes this much after ours, in case the triggerer is away; and after
 #: the longest time that a list and a question take that begin at our deadline.
 BACKSTOP = 300.0
-#: Questions without an answer, one after the other, after which no more details are asked for.
-MAX_MISSES = 10
 #: Seconds between the first polls of two jobs in the triggerer, where they need not fill the poll interval.
 SPREAD = 0.25
 
@@ -288,29 +286,3 @@ def goal_of(sensor: BatchJobSensor) -> Goal:
     if sensor.wait_for == "all":
         good = [*good, *sensor.skipped_states]
     return Goal(sensor.wait_for, sensor.fail_fast, frozenset(map(JobState, good)))
-
-
-def with_details(conn_id: str, events: list[JobEvent], again: set[str]) -> list[JobEvent]:
-    """
-    Return ``events`` with the statuses that did not travel with the event.
-
-    :param again: ids of the jobs to ask about.
-    """
-    if not again:
-        return events
-    complete = []
-    misses = 0
-    with Vendor(conn_id) as vendor:
-        for event in events:
-            if event.job_id in again and misses < MAX_MISSES:
-                answer = vendor.ask(event.job_id)
-                misses = 0 if isinstance(answer, JobStatus) else misses + 1
-                # The end was seen already: only what explains it is taken.
-                if (
-                    isinstance(answer, JobStatus)
-                    and event.status is not None
-                    and answer.state is event.status.state
-                ):
-                    event = replace(event, status=answer)
-            complete.append(event)
-    return complete

@@ -22,7 +22,7 @@ from airflow_provider_jobstatus.exceptions import (
     UnknownJob,
     VendorRefused,
 )
-from airflow_provider_jobstatus.waiting.codec import VERSION, unpack
+from airflow_provider_jobstatus.waiting.codec import VERSION, decode
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitFor
 from airflow_provider_jobstatus.waiting.wait_log import FEW
 
@@ -150,13 +150,13 @@ def in_sum(first: JobStatusError, errors: Sequence[tuple[JobStatusError, JobEven
     return " | ".join([counts, str(first), *others[:FEW]])
 
 
-def read_event(event: object, job_ids: list[str]) -> tuple[list[JobEvent], set[str]]:
+def read_event(event: object, job_ids: list[str]) -> list[JobEvent]:
     """
     Return what came back from the triggerer, after a look at every part of it.
 
     :param event: of the trigger.
     :param job_ids: that the task waits for.
-    :return: how the wait for each job ended, and the ids of those whose status is to be asked for again.
+    :return: how the wait for each job ended.
     :raises BadTriggerEvent: missing, foreign or newer.
     """
     if not isinstance(event, Mapping) or "version" not in event:
@@ -170,6 +170,6 @@ def read_event(event: object, job_ids: list[str]) -> tuple[list[JobEvent], set[s
             f"version {VERSION}; install the same version of airflow-provider-jobstatus everywhere"
         )
     try:
-        return unpack(event, job_ids)
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as problem:
+        return decode(event, job_ids)
+    except (ValueError, TypeError, LookupError, AttributeError) as problem:
         raise BadTriggerEvent(f"the triggerer sent an event that cannot be read: {clean(problem)}") from None

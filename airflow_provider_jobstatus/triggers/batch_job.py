@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import lru_cache
 from math import ceil
@@ -16,7 +17,7 @@ from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.fleet.progress_writer import Display
 from airflow_provider_jobstatus.fleet.runtime import fleet
 from airflow_provider_jobstatus.fleet.subscription import Wait
-from airflow_provider_jobstatus.waiting.codec import VERSION, in_words, pack
+from airflow_provider_jobstatus.waiting.codec import VERSION, compress, encode, summary
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, JobEvent, Outcome, WaitFor, WaitPlan
 from airflow_provider_jobstatus.waiting.stop_condition import Goal
@@ -93,7 +94,7 @@ class BatchJobTrigger(BaseTrigger):
     :param refusal_grace: seconds that the credentials may be refused.
     :param words: shapes of unknown status words that the task's log was warned of.
 
-    The event is what :func:`~airflow_provider_jobstatus.waiting.codec.pack` makes.
+    The event is what :func:`~airflow_provider_jobstatus.waiting.codec.encode` makes.
     """
 
     def __init__(
@@ -171,15 +172,15 @@ class BatchJobTrigger(BaseTrigger):
         """Wait for every job, then yield the one event."""
         try:
             events = await self._wait()
-            payload = pack(events, self.started_at)
+            event = await _event(events)
         except Exception:
             # The outer boundary: an exception that left here would make Airflow run the task's execute()
             # again.
             self.log.exception("The wait was ended by a fault of this provider")
             message = "a fault of this provider ended the wait; its traceback is in the trigger's log"
             events = self._ends(Outcome.CRASHED, message)
-            payload = pack(events, 0.0)
-        yield WaitEvent(payload, in_words(events))
+            event = await _event(events)
+        yield event
 
     def _ends(self, outcome: Outcome, message: str) -> list[JobEvent]:
         return [JobEvent(job_id, outcome, None, message) for job_id in self.job_ids or ()]
@@ -239,6 +240,15 @@ class BatchJobTrigger(BaseTrigger):
         return goal(
             self.wait_for, self.fail_fast, None if self.good_states is None else tuple(self.good_states)
         )
+
+
+async def _event(events: list[JobEvent]) -> WaitEvent:
+    """Return the event for these ends. To encode many takes a second: the event loop gets its turns."""
+    compressed = []
+    for part in compress(events):
+        compressed.append(part)
+        await asyncio.sleep(0)
+    return WaitEvent(encode(events, compressed), summary(events))
 
 
 @lru_cache(maxsize=256)

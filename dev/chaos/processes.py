@@ -20,7 +20,7 @@ from typing import Any
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.faults.random_faults import FaultReport
-from airflow_provider_jobstatus.waiting.codec import unpack
+from airflow_provider_jobstatus.waiting.codec import decode
 from airflow_provider_jobstatus.waiting.spec import Outcome
 from dev.chaos import jobs
 from dev.chaos.hosts import Crowd, Ledger, Stored
@@ -174,7 +174,7 @@ def compare(
             lost += [f"{job.job_id}: no event" for job in group]
             continue
         # As the worker reads it: of many jobs, the event is short.
-        ends, _ = unpack(events[number], [job.job_id for job in group])
+        ends = decode(events[number], [job.job_id for job in group])
         for job, end in zip(group, ends, strict=True):
             state = end.status.state.value if end.status else None
             is_so = truth[job.vendor, job.job_id]

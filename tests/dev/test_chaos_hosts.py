@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.waiting.codec import pack
+from airflow_provider_jobstatus.waiting.codec import encode
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 from dev.chaos import jobs
 from dev.chaos.host import UP
@@ -19,7 +19,7 @@ TRIGGER = "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
 
 def event(job: jobs.Job, state: JobState, outcome: Outcome = Outcome.FINISHED) -> dict[str, Any]:
     status = JobStatus(job.job_id, job.vendor, state, state.value)
-    return pack([JobEvent(job.job_id, outcome, status)], 0.0)
+    return encode([JobEvent(job.job_id, outcome, status)])
 
 
 def test_a_wait_without_an_event_is_lost_and_one_with_another_end_is_wrong() -> None:

@@ -27,7 +27,7 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.faults.of_lists import LIST_FAULTS
 from airflow_provider_jobstatus.triggers import batch_job
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from airflow_provider_jobstatus.waiting.codec import unpack
+from airflow_provider_jobstatus.waiting.codec import decode
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, JobEvent, Outcome
 from tests.support.modes import first_event, stored_and_loaded
@@ -78,7 +78,7 @@ def ends(triggers: Iterable[BatchJobTrigger]) -> list[JobEvent]:
 
     found: list[JobEvent] = []
     for trigger, event in zip(loaded, asyncio.run(together()), strict=True):
-        found += unpack(event.payload, trigger.job_ids)[0]
+        found += decode(event.payload, trigger.job_ids)
     return found
 
 

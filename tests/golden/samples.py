@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from airflow_provider_jobstatus.waiting.codec import pack
+from airflow_provider_jobstatus.waiting.codec import encode
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 
 #: Epoch seconds of the first look: 2026-11-01 00:00 UTC.
@@ -80,7 +80,7 @@ def files() -> dict[str, Any]:
     """Return what today's code writes, by the name of the file."""
     arguments = {f"trigger, {name}.json": trigger.serialize()[1] for name, trigger in TRIGGERS.items()}
     events = {
-        f"event, {outcome.value}, {name}.json": pack(ends(outcome, jobs), STARTED_AT)
+        f"event, {outcome.value}, {name}.json": encode(ends(outcome, jobs))
         for outcome in Outcome
         for name, jobs in (("few", FEW), ("many", MANY))
     }

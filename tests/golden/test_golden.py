@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +47,19 @@ def job_ids(count: int) -> list[str]:
     return [f"site/job-{number}" for number in range(count)]
 
 
+def readable(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what is stored without its compression: that may differ from one zlib to another."""
+    if "ids" not in content:
+        return content
+    return {**content, "jobs": json.loads(zlib.decompress(base64.b64decode(content["jobs"])))}
+
+
 def test_what_is_stored_today_is_what_is_on_file() -> None:
-    on_file = {path.name: json.loads(path.read_text()) for path in TODAY.iterdir()}
+    on_file = {path.name: readable(json.loads(path.read_text())) for path in TODAY.iterdir()}
 
     # If this fails on purpose: was TODAY released? Then a new folder is due; see VERSION in waiting/codec.py.
-    assert on_file == json.loads(json.dumps(samples.files(), allow_nan=False))
+    today = json.loads(json.dumps(samples.files(), allow_nan=False))
+    assert on_file == {name: readable(content) for name, content in today.items()}
 
 
 @pytest.mark.parametrize("path", stored("trigger"))
@@ -68,15 +78,9 @@ def test_the_event_of_an_earlier_release_ends_the_task_as_it_would_have(path: Pa
     outcome, jobs = Outcome(word), samples.FEW if size == "few" else samples.MANY
     expected = samples.ends(outcome, jobs)
 
-    events, again = read_event(json.loads(path.read_text()), job_ids(jobs))
+    events = read_event(json.loads(path.read_text()), job_ids(jobs))
 
-    assert [(event.job_id, event.outcome) for event in events] == [(e.job_id, e.outcome) for e in expected]
-    whole = [
-        (e.status, sent.status) for e, sent in zip(events, expected, strict=True) if e.job_id not in again
-    ]
-    assert all(came == sent for came, sent in whole)
-    detailed = {e.job_id for e in expected if e.status is not None and e.status.detail}
-    assert again == (detailed if size == "many" else set())
+    assert events == expected
     policy = Policy(frozenset({JobState.SUCCEEDED, JobState.PARTIAL}), frozenset(), False, False)
     log = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id=job_ids(jobs)).log
     if (error := ENDS[outcome]) is None:

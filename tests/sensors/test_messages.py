@@ -18,7 +18,7 @@ from airflow_provider_jobstatus.exceptions import JobFailed, JobStatusError, Job
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import WaitEvent
-from airflow_provider_jobstatus.waiting.codec import in_words
+from airflow_provider_jobstatus.waiting.codec import summary
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
@@ -106,7 +106,7 @@ def test_ten_thousand_jobs_make_a_message_that_can_be_read() -> None:
     ],
 )
 def test_an_event_reads_as_a_line(events: list[JobEvent], text: str) -> None:
-    assert in_words(events) == text
+    assert summary(events) == text
 
 
 def test_what_is_read_in_an_event_does_not_travel_with_it() -> None:

@@ -21,8 +21,7 @@ from airflow_provider_jobstatus.exceptions import (
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.tasks import blocking_wait
-from airflow_provider_jobstatus.waiting.codec import pack
+from airflow_provider_jobstatus.waiting.codec import encode
 from airflow_provider_jobstatus.waiting.refusals import FORBIDDEN_ALIKE
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 from tests.support.modes import MODES, TaskInstance, over_json, run
@@ -303,7 +302,7 @@ def complete(ids: list[str], events: list[JobEvent]) -> Any:
     """Take over from a triggerer that saw these ends."""
     sensor = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id=ids, deferrable=True)
     context: Any = {"ti": TaskInstance()}
-    return sensor.execute_complete(context, over_json(pack(events, 0.0)))
+    return sensor.execute_complete(context, over_json(encode(events)))
 
 
 def partial(job_id: str, detail: str | None) -> JobEvent:
@@ -314,49 +313,16 @@ def partial(job_id: str, detail: str | None) -> JobEvent:
     )
 
 
-@pytest.mark.parametrize("marked", [0, 1, 7, 30])
-def test_details_are_asked_for_again_only_where_there_are_any(marked: int, vendor: Sandbox) -> None:
-    reason = {"status": "partialcomplete", "failureReason": WHY}
-    ids = put(vendor, [[reason]] * 30)
-
-    results = complete(ids, [partial(job_id, WHY if n < marked else None) for n, job_id in enumerate(ids)])
-
-    assert questions(vendor) == ids[:marked]
-    assert [result["detail"] for result in results] == [WHY] * marked + [None] * (30 - marked)
-
-
-def test_what_a_job_ended_with_is_not_changed_by_what_is_asked_for_again(vendor: Sandbox) -> None:
-    ids = put(vendor, [[{"status": "failed", "failureReason": "since"}]] * 30)
-
-    results = complete(ids, [partial(job_id, WHY) for job_id in ids])
-
-    assert {(result["state"], result["detail"]) for result in results} == {("partial", None)}
-
-
-def test_details_that_do_not_come_are_done_without_and_not_asked_for_for_ever(vendor: Sandbox) -> None:
-    ids = put(vendor, [[{"http": 503}]] * 30)
-
-    results = complete(ids, [partial(job_id, WHY) for job_id in ids])
-
-    assert {(result["state"], result["detail"]) for result in results} == {("partial", None)}
-    assert questions(vendor) == ids[: blocking_wait.MAX_MISSES]
-
-
-def test_an_airflow_that_is_away_when_details_are_asked_for_costs_no_result(
-    vendor: Sandbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("jobs", [1, 30])
+def test_what_the_triggerer_saw_is_the_result_and_the_vendor_is_not_asked_again(
+    jobs: int, vendor: Sandbox
 ) -> None:
-    ids = put(vendor, [["partialcomplete"]] * 30)
-
-    class Away:
-        @classmethod
-        def get_connection(cls, conn_id: str) -> Any:
-            raise RuntimeError("the API server is away")
-
-    monkeypatch.setattr("airflow_provider_jobstatus.hooks.connection_lookup.BaseHook", Away)
+    ids = put(vendor, [[{"status": "failed", "failureReason": "since"}]] * jobs)
 
     results = complete(ids, [partial(job_id, WHY) for job_id in ids])
 
-    assert [result["state"] for result in results] == ["partial"] * 30
+    assert [(result["state"], result["detail"]) for result in results] == [("partial", WHY)] * jobs
+    assert vendor.requests == []
 
 
 @pytest.mark.parametrize("mode", MODES)

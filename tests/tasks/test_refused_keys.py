@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.exceptions import BadSettings, VendorRefused
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from airflow_provider_jobstatus.waiting.codec import unpack
+from airflow_provider_jobstatus.waiting.codec import decode
 from airflow_provider_jobstatus.waiting.spec import Outcome
 from tests.support.modes import MODES, first_event, run, stored_and_loaded
 from tests.support.raw_server import RawServer, Received, reply
@@ -231,7 +231,7 @@ def test_a_wait_that_began_after_a_lock_was_taken_off_logs_in(time: Timed) -> No
         events = asyncio.run(both())
 
     assert [
-        unpack(event.payload, [job])[0][0].outcome
+        decode(event.payload, [job])[0].outcome
         for event, job in zip(events, ["site/first", "site/second"], strict=True)
     ] == [
         Outcome.FINISHED,
@@ -254,7 +254,7 @@ def ends(time: FakeTime, count: int) -> list[str]:
         return await asyncio.gather(*map(first_event, waits))
 
     return [
-        unpack(event.payload, trigger.job_ids)[0][0].outcome
+        decode(event.payload, trigger.job_ids)[0].outcome
         for trigger, event in zip(waits, asyncio.run(together()), strict=True)
     ]
 
@@ -333,6 +333,6 @@ def test_whatever_is_shared_names_the_connection_of_the_wait_that_shows_it(
         events = asyncio.run(together())
 
     for name, trigger, event in zip(names, triggers, events, strict=True):
-        for end in unpack(event.payload, trigger.job_ids)[0]:
+        for end in decode(event.payload, trigger.job_ids):
             assert f"(connection {name!r})" in end.message
             assert not any(f"(connection {other!r})" in end.message for other in names if other != name)

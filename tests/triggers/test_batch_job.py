@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger, first_polls
-from airflow_provider_jobstatus.waiting.codec import unpack
+from airflow_provider_jobstatus.waiting.codec import SLICE, decode
 from airflow_provider_jobstatus.waiting.spec import Outcome, WaitPlan
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime
@@ -44,7 +44,7 @@ def events(trigger: BatchJobTrigger) -> list[dict[str, Any]]:
     """Run a trigger to its event, over the store, and return what the event says of each job."""
     payload = asyncio.run(first_event(stored_and_loaded(trigger))).payload
     assert payload["version"] == VERSION
-    ends, _ = unpack(json.loads(json.dumps(payload, allow_nan=False)), trigger.job_ids or [])
+    ends = decode(json.loads(json.dumps(payload, allow_nan=False)), trigger.job_ids or [])
     return [end.as_dict() for end in ends]
 
 
@@ -288,3 +288,23 @@ def test_an_adaptive_wait_is_not_spread_beyond_its_first_look() -> None:
     )
     (poller,) = waiting._pollers(["site/job"], 1000.0)
     assert poller.next_poll_at == 1005.0
+
+
+def test_other_work_goes_on_while_the_event_of_many_jobs_is_made() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def beside(trigger: BatchJobTrigger) -> None:
+        task = asyncio.create_task(others())
+        await first_event(trigger)
+        task.cancel()
+
+    # Of a version that it does not know: it ends at once.
+    asyncio.run(beside(BatchJobTrigger("x", [f"site/{n}" for n in range(10 * SLICE)], version=99)))
+
+    assert turns > 10
