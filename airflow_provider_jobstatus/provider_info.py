@@ -114,16 +114,6 @@ def get_provider_info() -> dict[str, Any]:
 _CONFIGURATION: dict[str, Any] = {
     "description": "Waits for batch jobs at vendors.",
     "options": {
-        "budgets": {
-            "description": (
-                "What each triggerer may send with a key, by connection type, as JSON. A connection's own "
-                "extra counts more."
-            ),
-            "version_added": "0.1.0",
-            "type": "string",
-            "example": '{"questionpro": {"requests_per_second": 2.2, "burst": 10}}',
-            "default": "",
-        },
         "max_trigger_bytes": {
             "description": (
                 "How many bytes of a trigger's arguments Airflow's database holds; a deferred wait with more "

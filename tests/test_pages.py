@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import configparser
 import json
 import re
 import shlex
@@ -13,8 +12,6 @@ import pytest
 from airflow.sdk import DAG, Connection, task
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.hooks import airflow_configuration
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
@@ -26,7 +23,7 @@ from tests.support.pages import ROOT, Block, blocks, readme_dag
 
 HOOKS = {hook.conn_type: hook for hook in (AftercareHook, QuestionProHook, RulerHook, TalkdeskHook)}
 MANIFEST = {"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}
-LANGUAGES = {"python", "sh", "ini"}
+LANGUAGES = {"python", "sh"}
 
 
 def each(language: str) -> pytest.MarkDecorator:
@@ -100,19 +97,6 @@ def _is_a_connection(name: str, value: str) -> None:
     )
     assert hook.auth
     assert list(hook.caveats()) == []
-
-
-@each("ini")
-def test_a_configuration_of_a_page_has_effect(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    parser = configparser.ConfigParser()
-    parser.read_string(block.text)
-    for option, value in parser[airflow_configuration.SECTION].items():
-        monkeypatch.setenv(f"AIRFLOW__JOBSTATUS__{option.upper()}", value)
-    airflow_configuration._options.cache_clear()
-    try:
-        assert airflow_configuration.configured_rate("questionpro", Rate()) == Rate(2.2, 10)
-    finally:
-        airflow_configuration._options.cache_clear()
 
 
 def test_readmes_dag_needs_no_date_of_its_run() -> None:

@@ -22,7 +22,6 @@ from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized, or
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.hooks.airflow_configuration import configured_rate
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 from airflow_provider_jobstatus.hooks.connection_settings import COMMON_FIELDS, Settings
 from airflow_provider_jobstatus.hooks.validators import misread_key
@@ -110,11 +109,8 @@ class ConnectedHook(BaseHook):
 
     @property
     def rate(self) -> Rate:
-        """
-        What the key may use: the connection's extra, else ``[jobstatus]`` of Airflow's configuration, else
-        what the vendor documents.
-        """
-        settings, usual = self.settings, configured_rate(self.conn_type, self.granted)
+        """What the key may use: the connection's extra, else what the vendor documents."""
+        settings, usual = self.settings, self.granted
         return Rate(
             usual.per_second if settings.requests_per_second is None else settings.requests_per_second,
             usual.burst if settings.burst is None else settings.burst,

@@ -1,9 +1,8 @@
-"""What a key may use: by its connection, by Airflow's configuration, by the vendor's page."""
+"""What a key may use: by its connection, else by the vendor's page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,20 +10,9 @@ from airflow.sdk import Connection
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.hooks import airflow_configuration
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
-
-BUDGETS = "AIRFLOW__JOBSTATUS__BUDGETS"
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    """The configuration is read once a process."""
-    airflow_configuration._options.cache_clear()
-    yield
-    airflow_configuration._options.cache_clear()
 
 
 def hook(kind: type[BatchJobHook], key: str = "key-of-mine", **extra: Any) -> BatchJobHook:
@@ -43,27 +31,10 @@ def test_where_no_page_names_a_limit_there_is_none() -> None:
     assert hook(RulerHook).rate == Rate()
 
 
-def test_the_connection_counts_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(BUDGETS, '{"questionpro": {"requests_per_second": 3, "burst": 5}}')
-    assert hook(QuestionProHook, requests_per_second=2).rate == Rate(2.0, 5)
-    assert hook(QuestionProHook, burst="7").rate == Rate(3.0, 7)
+def test_the_connection_counts_more_than_the_page() -> None:
+    assert hook(QuestionProHook, requests_per_second=2).rate == Rate(2.0, QuestionProHook.granted.burst)
+    assert hook(QuestionProHook, burst="7").rate == Rate(QuestionProHook.granted.per_second, 7)
     assert hook(RulerHook, requests_per_second="0.5").rate == Rate(0.5, 10)
-
-
-def test_the_configuration_counts_more_than_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(BUDGETS, '{"questionpro": {"requests_per_second": 0.25}}')
-    assert hook(QuestionProHook).rate == Rate(0.25, QuestionProHook.granted.burst)
-    assert hook(RulerHook).rate == Rate()
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["no JSON", "[]", "7", '{"questionpro": 7}', '{"questionpro": {"requests_per_second": 0}}',
-     '{"questionpro": {"burst": 1.5}}', '{"questionpro": {"requests_per_second": "fast"}}'],
-)  # fmt: skip
-def test_a_configuration_that_is_none_has_no_effect(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(BUDGETS, text)
-    assert hook(QuestionProHook).rate == QuestionProHook.granted
 
 
 @pytest.mark.parametrize("value", [0, -1, True, "fast", "nan", 1e400, [], {}])
