@@ -13,7 +13,8 @@ from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFinished, task_error
 from airflow_provider_jobstatus.files.destination import IfExists, check_destination
-from airflow_provider_jobstatus.hooks.ruler import FailuresFormat, RulerHook
+from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.ruler.results import FailuresFormat
 from airflow_provider_jobstatus.operators.connection import OfOneVendor
 from airflow_provider_jobstatus.tasks import arguments
 from airflow_provider_jobstatus.tasks.interruption import StopsWhenTold
@@ -117,7 +118,11 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         from airflow_provider_jobstatus.files.destination import resolve
         from airflow_provider_jobstatus.files.download import named, save
         from airflow_provider_jobstatus.files.naming import name_for_job
-        from airflow_provider_jobstatus.hooks.ruler import may_have_no_rows, rejected_rows, says_no_rows
+        from airflow_provider_jobstatus.hooks.ruler.results import (
+            may_have_no_rows,
+            rejected_rows,
+            says_no_rows,
+        )
 
         job = "/".join(hook.split_job_id(status.job_id))
 

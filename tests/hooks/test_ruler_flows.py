@@ -28,6 +28,7 @@ from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
 from airflow_provider_jobstatus.core.tokens import DEFAULT_TOKEN_LIFE, Exchange, Token
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.ruler.login import login_flow
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "ruler"
 PASSWORD = "canary pass+word/9"
@@ -480,7 +481,7 @@ def test_a_login_url_in_plain_http_is_refused() -> None:
 
 
 def test_a_login_is_a_form_with_two_fields() -> None:
-    request = next(by_login().login_flow("https://auth.example/in", "jo@example.org", PASSWORD))
+    request = next(login_flow(by_login(), "https://auth.example/in", "jo@example.org", PASSWORD))
     assert request.method == "POST"
     assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
     fields = parse_qs((request.body or b"").decode(), strict_parsing=True)
@@ -490,7 +491,7 @@ def test_a_login_is_a_form_with_two_fields() -> None:
 
 
 def login(*answers: Response) -> Token:
-    flow = by_login().login_flow("https://auth.example/in", "jo@example.org", PASSWORD)
+    flow = login_flow(by_login(), "https://auth.example/in", "jo@example.org", PASSWORD)
     token = finish(flow, *answers)
     assert isinstance(token, Token)
     return token
@@ -558,7 +559,7 @@ def test_a_token_counts_whatever_stands_beside_it() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 422])
 def test_a_refused_login_is_denied_and_shows_no_password(status: int) -> None:
-    form = next(by_login().login_flow("https://a.example", "jo@example.org", PASSWORD)).body or b""
+    form = next(login_flow(by_login(), "https://a.example", "jo@example.org", PASSWORD)).body or b""
     for echo in (PASSWORD.encode(), form):
         flow = by_login().job_status_flow("s/j")
         exchange = next(flow)

@@ -24,6 +24,7 @@ from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.tokens import TokenSlot
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.ruler.login import login_flow
 from airflow_provider_jobstatus.sandbox import Sandbox
 
 JOB = "demo-site/rev-1"
@@ -108,7 +109,7 @@ def test_a_token_is_renewed_ahead_of_its_end(job: Sandbox) -> None:
     connection = job.connection("ruler")
     url, user, password = connection["extra"]["auth_url"], connection["login"], connection["password"]
     hook.auth = ExchangedToken(
-        TokenSlot(lambda: now), lambda: hook.login_flow(url, user, password), (password,)
+        TokenSlot(lambda: now), lambda: login_flow(hook, url, user, password), (password,)
     )
 
     def later(seconds: float) -> list[tuple[str, str, str]]:

@@ -26,7 +26,12 @@ from airflow_provider_jobstatus.core.errors import AccessDenied, RateLimited, Se
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.tokens import Exchange, Token
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
-from airflow_provider_jobstatus.hooks.talkdesk.login import ASSERTION_LIFE, CLOCK_TOLERANCE, REGIONS
+from airflow_provider_jobstatus.hooks.talkdesk.login import (
+    ASSERTION_LIFE,
+    CLOCK_TOLERANCE,
+    REGIONS,
+    login_flow,
+)
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 SECRET = "canary:pass+word/9"
@@ -197,7 +202,7 @@ def test_a_secret_is_shown_as_basic_to_the_login_host() -> None:
 
 
 def test_a_good_login_brings_a_token_and_its_life() -> None:
-    flow = talkdesk().login_flow(TOKEN_URL, "client-1", SECRET)
+    flow = login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET)
     next(flow)
     with pytest.raises(StopIteration) as stopped:
         flow.send(Response(200, {}, (SAMPLES / "token.json").read_bytes()))
@@ -208,7 +213,7 @@ def test_a_good_login_brings_a_token_and_its_life() -> None:
 def test_a_refused_login_is_denied_in_its_own_words_and_without_the_secret(status: int) -> None:
     basic = base64.b64encode(f"client-1:{SECRET}".encode()).decode()
     for told in ("Client authentication failed", f"bad {SECRET}", f"bad Basic {basic}"):
-        flow = talkdesk().login_flow(TOKEN_URL, "client-1", SECRET)
+        flow = login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET)
         next(flow)
         body = json.dumps({"error": "invalid_client", "error_description": told}).encode()
         with pytest.raises(AccessDenied, match=r"POST acme\.talkdeskid\.com/oauth/token: answered") as caught:
@@ -222,7 +227,7 @@ def test_a_refused_login_is_denied_in_its_own_words_and_without_the_secret(statu
 
 @pytest.mark.parametrize("name", ["token-error-400.json", "token-error-401.json"])
 def test_the_documented_token_errors_are_denied(name: str) -> None:
-    flow = talkdesk().login_flow(TOKEN_URL, "client-1", SECRET)
+    flow = login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET)
     next(flow)
     body = (SAMPLES / name).read_bytes()
     with pytest.raises(AccessDenied, match=json.loads(body)["error_description"]):
@@ -231,7 +236,7 @@ def test_the_documented_token_errors_are_denied(name: str) -> None:
 
 @pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (500, ServerError), (503, ServerError)])
 def test_a_login_host_in_trouble_is_no_refusal(status: int, error: type[Exception]) -> None:
-    flow = talkdesk().login_flow(TOKEN_URL, "client-1", SECRET)
+    flow = login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET)
     next(flow)
     with pytest.raises(error):
         flow.send(Response(status, {}, b""))
@@ -467,10 +472,10 @@ def test_a_refused_login_speaks_of_a_scope_unless_the_client_or_secret_is_wrong(
     hook = talkdesk()
     flow = hook.with_credentials(hook.status_flow("calls/1"))
     exchange = next(flow)
-    login_flow = exchange.flow()
-    next(login_flow)
+    login = exchange.flow()
+    next(login)
     with pytest.raises(AccessDenied) as refused:
-        login_flow.send(Response(status, {}, body))
+        login.send(Response(status, {}, body))
     with pytest.raises(AccessDenied) as caught:
         flow.throw(refused.value)
     assert hint in str(caught.value)

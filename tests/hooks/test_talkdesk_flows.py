@@ -24,7 +24,10 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
 from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES
-from airflow_provider_jobstatus.hooks.talkdesk import MAX_ADDRESSES, MAX_PAGES, PAGE_SIZE, TalkdeskHook
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.hooks.talkdesk.listing import MAX_PAGES, PAGE_SIZE
+from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
+from airflow_provider_jobstatus.hooks.talkdesk.results import MAX_ADDRESSES
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 API = "https://api.talkdeskapp.com"
@@ -427,12 +430,12 @@ def test_trap_17_job_ids_are_scoped_by_report_type() -> None:
 def test_trap_19_token_errors_and_api_errors_have_different_shapes() -> None:
     hook = talkdesk()
     with pytest.raises(AccessDenied, match="Client authentication failed"):
-        finish(hook.login_flow("https://a.example/t", "c", "s"), reply(sample("token-error-401.json"), 401))
+        finish(login_flow(hook, "https://a.example/t", "c", "s"), reply(sample("token-error-401.json"), 401))
     with pytest.raises(AccessDenied, match="The scope is not granted"):
         status_of(sample("error.json"), 403)
     # Each in the place of the other still says what it says.
     with pytest.raises(AccessDenied, match="The scope is not granted"):
-        finish(hook.login_flow("https://a.example/t", "c", "s"), reply(sample("error.json"), 403))
+        finish(login_flow(hook, "https://a.example/t", "c", "s"), reply(sample("error.json"), 403))
     with pytest.raises(AccessDenied, match="Client authentication failed"):
         status_of(sample("token-error-401.json"), 401)
 

@@ -18,6 +18,7 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.tokens import TokenSlot
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.raw_server import RawServer, Received
 from tests.support.raw_server import reply as raw_reply
@@ -243,7 +244,10 @@ def test_a_token_is_renewed_ahead_of_its_end(job: Sandbox) -> None:
     connection = job.connection("talkdesk")
     url, client, secret = connection["extra"]["token_url"], connection["login"], connection["password"]
     hook.auth = ExchangedToken(
-        TokenSlot(lambda: now), lambda: hook.login_flow(url, client, secret), (secret,), frozenset({401, 403})
+        TokenSlot(lambda: now),
+        lambda: login_flow(hook, url, client, secret),
+        (secret,),
+        frozenset({401, 403}),
     )
 
     def later(seconds: float) -> list[tuple[str, str, str]]:

@@ -16,6 +16,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
 from airflow_provider_jobstatus.waiting.spec import WaitPlan
 
 JOBS: dict[type[BatchJobHook], str] = {
@@ -89,7 +90,7 @@ def test_a_4xx_of_its_form_is_the_vendors_own_but_for_a_misdirected_request(kind
 def test_a_login_that_is_not_answered_as_it_should_tells_when_to_come_again(status: int) -> None:
     talkdesk = hook(TalkdeskHook)
     assert isinstance(talkdesk, TalkdeskHook)
-    flow = talkdesk.login_flow("https://acme.talkdeskid.com/oauth/token", "client", "secret-of-mine")
+    flow = login_flow(talkdesk, "https://acme.talkdeskid.com/oauth/token", "client", "secret-of-mine")
     next(flow)
     with pytest.raises(VendorError) as caught:
         flow.send(Response(status, {"retry-after": "300"}, b'{"error": "x"}'))

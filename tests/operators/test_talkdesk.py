@@ -271,17 +271,17 @@ def test_a_vendor_or_storage_that_wants_hours_fails_soon(
 def test_an_address_that_expires_before_it_is_called_is_asked_for_anew(
     job: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_jobstatus.hooks import talkdesk
+    from airflow_provider_jobstatus.hooks.talkdesk import results
 
     late: list[float] = []
-    real = talkdesk.target_of
+    real = results.target_of
 
     def dawdling(*arguments: Any) -> str:
         if not late:
             late.append(job.advance_clock(61))
         return real(*arguments)
 
-    monkeypatch.setattr(talkdesk, "target_of", dawdling)
+    monkeypatch.setattr(results, "target_of", dawdling)
     assert run(tmp_path / "calls")["rows"] == 40
     assert [request["status"] for request in job.requests if request["origin"] == "storage"] == [403, 200]
 

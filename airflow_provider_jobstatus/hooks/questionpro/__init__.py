@@ -18,40 +18,16 @@ Quirks
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
-from airflow_provider_jobstatus.core.errors import (
-    NotFound,
-    RateLimited,
-    RequestRejected,
-    SettingsError,
-    VendorError,
-)
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, utc_time
+from airflow_provider_jobstatus.core.http import Flow, Response
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.core.responses import expect, expect_json, json_object, unexpected
-from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-
-#: Error id of a spent licence (with 429), and of a missing permission (with 403).
-LICENCE_SPENT = "1013"
-
-
-def _is_own(error: Mapping[str, Any]) -> bool:
-    # All ids of both pages have four digits; they stand as texts on one, as numbers on the other.
-    texts = isinstance(error.get("name"), str) and isinstance(error.get("message"), str)
-    return texts and re.fullmatch("1[0-9]{3}", _id_of(error)) is not None
-
-
-def _id_of(error: Mapping[str, Any]) -> str:
-    told = error.get("id")
-    return str(told) if isinstance(told, (str, int)) else ""
+from airflow_provider_jobstatus.hooks.questionpro import status
 
 
 class QuestionProHook(BatchJobHook):
@@ -102,88 +78,14 @@ class QuestionProHook(BatchJobHook):
         )
 
     def status_flow(self, job_id: str) -> Flow[JobStatus]:
-        """
-        Ask for a mailing's status: ``GET /micropanel/batches/{batchID}``.
-
-        Smallest reply relied on: ``{"response": {"status": "Delivery Successful"}}``
-
-        :raises RateLimited: ``spent`` if the licence's calls are used up.
-        """
-        batch = job_id_text(job_id)
-        if not (batch.isascii() and batch.isdigit()):
-            raise SettingsError(
-                f"job_id {clean(batch, 80)!r} is no batchID of QuestionPro, which is a number"
-            )
-        request = self.request("GET", f"/micropanel/batches/{path_segment(batch, 'batchID')}")
-        reply = self._envelope(request, (yield request))
-        self.check_id(request, str(int(batch)), reply.get("id"))
-        word = self.read_word(request, reply.get("status"))
-        state = self.known_state(word)
-        return JobStatus(
-            job_id,
-            self.conn_type,
-            state or JobState.RUNNING,
-            word,
-            created_at=utc_time(reply.get("creationTimestamp")),
-            known=state is not None,
-        )
+        """Ask for a mailing's status."""
+        return status.status_flow(self, job_id)
 
     def ping_flow(self) -> Flow[str]:
-        """Ask for a mailing that cannot exist: ``GET /micropanel/batches/0``. A refused key shows before."""
-        request = self.request("GET", "/micropanel/batches/0")
-        response: Response = yield request
-        wanted = (
-            "QuestionPro's error for a batch that does not exist: "
-            '404 with {"response": {"error": {"id": "1040", "name": "...", "message": "..."}}}'
-        )
-        try:
-            self._envelope(request, response)
-        except (NotFound, RequestRejected):
-            envelope = json_object(response.body).get("response")
-            error = envelope.get("error") if isinstance(envelope, Mapping) else None
-            if isinstance(error, Mapping) and _is_own(error):
-                return "QuestionPro accepts the key"
-        raise self.foreign(request, response, wanted)
-
-    def _envelope(self, request: Request, response: Response) -> Mapping[str, Any]:
-        """Return what the envelope holds, or raise the error that it holds, whatever the status says."""
-        if not 200 <= response.status < 300:
-            raise _refusal(request, response, self._error_in(json_object(response.body)))
-        reply = expect_json(request, response)
-        error = self._error_in(reply)
-        if error is None:
-            inner = reply.get("response")
-            if not isinstance(inner, Mapping):
-                raise unexpected(request, "answered without 'response'")
-            return inner
-        status = error.get("httpStatusCode")
-        if not isinstance(status, int) or not 400 <= status < 600:
-            raise unexpected(request, f"answered the error {clean(error.get('message'), 200)!r} with 200")
-        raise _refusal(request, replace(response, status=status), error)
+        """Ask for a mailing that cannot exist."""
+        return status.ping_flow(self)
 
     def is_own_error(self, response: Response) -> bool:
         """Whether it is an envelope with an ``error``."""
         envelope = json_object(response.body).get("response")
         return isinstance(envelope, Mapping) and "error" in envelope
-
-    @staticmethod
-    def _error_in(reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Return the error that a reply holds, in the envelope or beside it, in whatever form."""
-        places = (reply.get("response"), reply)
-        for error in (place.get("error") for place in places if isinstance(place, Mapping)):
-            parts = error if isinstance(error, list) else [error]
-            told = next((part for part in parts if isinstance(part, Mapping)), None)
-            if error:
-                return told or {"message": error}
-        return None
-
-
-def _refusal(request: Request, response: Response, error: Mapping[str, Any] | None) -> VendorError:
-    """Return the error for a status that is none of success."""
-    try:
-        expect(request, response)
-    except VendorError as refusal:
-        if isinstance(refusal, RateLimited):
-            refusal.spent = error is not None and _id_of(error) == LICENCE_SPENT
-        return refusal
-    return unexpected(request, "answered with an error", response.status)

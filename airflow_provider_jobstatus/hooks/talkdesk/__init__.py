@@ -20,34 +20,28 @@ Quirks
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.content import expect_file
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.auth import Auth, origin
+from airflow_provider_jobstatus.core.errors import AccessDenied
+from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.ids import job_id_text
-from airflow_provider_jobstatus.core.jobs import JobState, Listed, Listing
-from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
-from airflow_provider_jobstatus.core.responses import expect_json, json_object, unexpected
-from airflow_provider_jobstatus.hooks.talkdesk.status import TalkdeskStatus
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listing
+from airflow_provider_jobstatus.core.responses import json_object
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.connection_settings import Settings
+from airflow_provider_jobstatus.hooks.talkdesk import job, listing, login, ping, results, status
+from airflow_provider_jobstatus.hooks.validators import with_port
 
-#: Signed addresses that are tried: one that has expired is asked for again once.
-MAX_ADDRESSES = 2
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
-#: Jobs on a page of the list: the most that clients ask for.
-PAGE_SIZE = 200
-#: Pages of a list that are read; a longer one costs more than it saves.
-MAX_PAGES = 10
-
-#: What Talkdesk's errors consist of, and what their codes look like in practice.
-_ERROR_KEYS = frozenset({"code", "message", "description", "fields"})
-_CODE = re.compile(r"\d{7}", re.ASCII)
+T = TypeVar("T")
 
 
-class TalkdeskHook(TalkdeskStatus):
+class TalkdeskHook(BatchJobHook):
     """
     Talks to Talkdesk Explore.
 
@@ -77,123 +71,70 @@ class TalkdeskHook(TalkdeskStatus):
     def __init__(self, talkdesk_conn_id: str = default_conn_name, **http: Any) -> None:
         super().__init__(talkdesk_conn_id, **http)
 
+    @classmethod
+    def read_settings(cls, connection: Connection) -> Settings:
+        """Return the connection, checked; without a host, that of its region."""
+        settings = super().read_settings(connection)
+        if (connection.host or "").strip():
+            return settings
+        return settings.at(with_port(login.region_of(settings).api, connection.port))
+
+    def make_auth(self) -> Auth:
+        """Return the exchange of client credentials."""
+        return login.make_auth(self)
+
+    def account(self) -> tuple[str, ...]:
+        """Return the login host: it is the account's own, and the region's."""
+        return tuple(map(str, origin(login.token_url(self))))
+
+    def with_credentials(
+        self,
+        flow: Flow[T],
+        sent: list[Mapping[str, str]] | None = None,
+        replies: list[Response] | None = None,
+    ) -> Flow[T]:
+        """Return ``flow`` with credentials; what refuses them says which scope is needed."""
+        try:
+            return (yield from super().with_credentials(flow, sent, replies))
+        except AccessDenied as error:
+            if error.path.startswith(f"{urlsplit(self.settings.base_url).path}{login.REPORTS}"):
+                error.add(f"this call needs the scope {login.SCOPES[error.method]}")
+            elif error.method == "POST":
+                login.add_scope(error)
+            raise
+
+    def status_flow(self, job_id: str) -> Flow[JobStatus]:
+        """Ask for a job's status."""
+        return status.status_flow(self, job_id)
+
     def list_place(self, job_id: str) -> tuple[str, str]:
         """Return the report type, quoted: each has a list; and the job."""
         return self.split_job_id(job_id)[0], job_id_text(job_id).partition("/")[2]
 
     def list_flow(self, name: str) -> Flow[Listing]:
         """
-        Read the list of a report type's jobs: ``GET /data/reports/{type}/jobs?page=1&per_page=200``.
-
-        Smallest reply relied on, of each page:
-        ``{"_embedded": {"jobs": [{"id": "j1", "status": "processing"}]}}``
-
-        The list of Explore stands on no page; its path and its paging are read from clients, its form from
-        the page of the older API. A page that is not full is the last.
+        Read the list of a report type's jobs.
 
         :param name: the report type, quoted.
-        :raises UnexpectedResponse: a page without jobs in that form, or more than :data:`MAX_PAGES`.
         """
-        entries: list[tuple[str, Listed]] = []
-        for page in range(1, MAX_PAGES + 1):
-            request = self.request(
-                "GET",
-                f"/data/reports/{name}/jobs",
-                {"page": str(page), "per_page": str(PAGE_SIZE)},
-            )
-            reply = expect_json(request, (yield request))
-            embedded = reply.get("_embedded")
-            jobs = embedded.get("jobs") if isinstance(embedded, dict) else None
-            if not isinstance(jobs, list):
-                raise unexpected(request, "answered no list of jobs")
-            entries += [
-                (job["id"], Listed(job["status"]))
-                for job in jobs
-                if isinstance(job, dict)
-                and isinstance(job.get("id"), str)
-                and isinstance(job.get("status"), str)
-            ]
-            if len(jobs) < PAGE_SIZE:
-                return Listing.of(entries, page)
-        raise unexpected(request, f"answered a list of more than {MAX_PAGES} pages")
+        return listing.list_flow(self, name)
 
     def ping_flow(self) -> Flow[str]:
-        """
-        Ask for a job that cannot exist: ``GET /data/reports/calls/jobs/{id}``. Refused credentials show
-        before.
-        """
-        request = self.request("GET", f"/data/reports/calls/jobs/{uuid.UUID(int=0)}")
-        response: Response = yield request
-        if response.status in (400, 404) and _is_full_error(json_object(response.body)):
-            return "Talkdesk accepts the credentials"
-        raise self.foreign(
-            request,
-            response,
-            "Talkdesk's error for a job that does not exist: 404 with "
-            '{"code": "...", "message": "...", "description": "...", "fields": []}, where a code of seven '
-            "digits and a message are enough (its codes are on no page: if this is Talkdesk all the same, "
-            "the credentials were accepted, and waits work)",
-        )
+        """Ask for a job that cannot exist."""
+        return ping.ping_flow(self)
+
+    def file_flow(self, job_id: str) -> Flow[Response]:
+        """Open a finished report."""
+        return results.file_flow(self, job_id)
 
     def is_own_error(self, response: Response) -> bool:
         """Whether it is an object with a ``code``."""
         return "code" in json_object(response.body)
 
-    def file_flow(self, job_id: str) -> Flow[Response]:
+    def split_job_id(self, job_id: str) -> tuple[str, str]:
         """
-        Open a finished report: ``GET /data/reports/{type}/files/{id}``, and the signed address that it
-        redirects to.
+        Return report type and job id, each quoted for a path.
 
-        The reply is streamed: for ``BlockingClient.open``. The second request carries nothing of ours. A
-        storage may refuse an address that has expired with any 4xx: another address is asked for, once.
-
-        :raises NotFound: there is no file: not yet, or no more.
-        :raises ServerError: a 2xx that is no file, such as "not yet".
-        :raises UnexpectedResponse: an address that must not be called, a second redirect, an empty file that
-            comes from no storage, or addresses that are refused.
+        :raises SettingsError: not of the form ``"<report_type>/<jobId>"``.
         """
-        kind, job = self.split_job_id(job_id)
-        request = self.request(
-            "GET", f"/data/reports/{kind}/files/{job}", headers={"Accept": "*/*"}, stream=True
-        )
-        for _ in range(MAX_ADDRESSES):
-            response: Response = yield request
-            if response.status not in REDIRECTS:
-                if expect_file(request, response).headers.get("content-length") == "0":
-                    raise unexpected(request, "answered with an empty file")
-                return response
-            stored = Request(
-                self.conn_type,
-                "GET",
-                target_of(request, response),
-                {"Accept": "*/*"},
-                stream=True,
-                anonymous=True,
-            )
-            response = yield stored
-            if not _may_have_expired(response):
-                break
-        # A storage may repeat the signed address in its error.
-        shown = response if response.status < 300 else replace(response, body=b"")
-        if _may_have_expired(response) and response.status not in (404, 410):
-            reason = f"gave {MAX_ADDRESSES} signed addresses, and the storage refused each"
-            raise unexpected(request, f"{reason}, the last with {response.status}", response.status)
-        return expect_file(stored, shown)
-
-
-def _is_full_error(error: Mapping[str, object]) -> bool:
-    """
-    Return whether an error is Talkdesk's and not any server's with a ``code`` and a ``message``.
-
-    One page leaves out the message, another the description.
-    """
-    code, told = error.get("code"), error.get("message", error.get("description"))
-    if not isinstance(code, str) or not isinstance(told, str) or not error.keys() <= _ERROR_KEYS:
-        return False
-    return bool(_CODE.fullmatch(code)) or not error.keys() <= {"code", "message"}
-
-
-def _may_have_expired(response: Response) -> bool:
-    """Return whether a storage refuses an address, rather than all calls for the time being."""
-    later = response.status in (408, 425, 429) or "retry-after" in response.headers
-    return 400 <= response.status < 500 and not later
+        return job.split_job_id(job_id)

@@ -17,16 +17,16 @@ from airflow_provider_jobstatus.core.auth import same_origin
 from airflow_provider_jobstatus.core.errors import (
     NotFound,
     RequestRejected,
-    SettingsError,
     UnexpectedResponse,
 )
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, location_of, place_of
 from airflow_provider_jobstatus.core.responses import expect, expect_json, load_json, unexpected
 from airflow_provider_jobstatus.core.text import clean
-from airflow_provider_jobstatus.hooks.talkdesk.login import TalkdeskLogin, is_login_host
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.talkdesk.job import split_job_id
+from airflow_provider_jobstatus.hooks.talkdesk.login import is_login_host, token_url
 from airflow_provider_jobstatus.hooks.talkdesk.shapes import (
     ID_KEYS,
     OF_AN_ERROR,
@@ -52,162 +52,155 @@ class _Target(Enum):
     ELSEWHERE = auto()
 
 
-class TalkdeskStatus(TalkdeskLogin):
-    """The part of Talkdesk's hook that asks for a status."""
+def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
+    """
+    Ask for a job's status: ``GET /data/reports/{type}/jobs/{id}``.
 
-    def status_flow(self, job_id: str) -> Flow[JobStatus]:
-        """
-        Ask for a job's status: ``GET /data/reports/{type}/jobs/{id}``.
+    Where the reply leaves open whether the report is ready, its file is asked for, and no more than the
+    beginning of it is read: ``GET /data/reports/{type}/files/{id}``.
 
-        Where the reply leaves open whether the report is ready, its file is asked for, and no more than the
-        beginning of it is read: ``GET /data/reports/{type}/files/{id}``.
+    Smallest replies relied on: 200 ``{"job": {"status": "processing"}}``, 300 without a body to
+    ``/data/reports/{type}/files/{id}``, 204, and 200 ``{"entries": []}``.
 
-        Smallest replies relied on: 200 ``{"job": {"status": "processing"}}``, 300 without a body to
-        ``/data/reports/{type}/files/{id}``, 204, and 200 ``{"entries": []}``.
-
-        :raises UnexpectedResponse: also a redirect to anything else than the job's file, and a report whose
-            file is not there.
-        """
-        kind, job = self.split_job_id(job_id)
-        request = self.request("GET", f"/data/reports/{kind}/jobs/{job}", outline=ReplyOutline)
-        response: Response = yield request
-        if response.status == 204:
-            return JobStatus(job_id, self.conn_type, JobState.RUNNING, "204 No Content")
-        if response.status in REDIRECTS:
-            target = self._target(request, response, kind, job)
-            word = self._word_of_redirect(request, response, job, target)
-            if word is None and target is _Target.JOBS_FILE:
-                word = DONE
-            if word is None and target is _Target.ELSEWHERE:
-                raise _astray(request, response, "which is not the job's file")
-        else:
-            word = self._word_of_reply(request, response, job, confirms=False)
-        if word is None:
-            yield from self._find_file(kind, job)
+    :raises UnexpectedResponse: also a redirect to anything else than the job's file, and a report whose
+        file is not there.
+    """
+    kind, job = split_job_id(job_id)
+    request = hook.request("GET", f"/data/reports/{kind}/jobs/{job}", outline=ReplyOutline)
+    response: Response = yield request
+    if response.status == 204:
+        return JobStatus(job_id, hook.conn_type, JobState.RUNNING, "204 No Content")
+    if response.status in REDIRECTS:
+        target = _target(hook, request, response, kind, job)
+        word = _word_of_redirect(hook, request, response, job, target)
+        if word is None and target is _Target.JOBS_FILE:
             word = DONE
-        word, state = self.read_state(request, word)
-        return JobStatus(job_id, self.conn_type, state, word)
+        if word is None and target is _Target.ELSEWHERE:
+            raise _astray(request, response, "which is not the job's file")
+    else:
+        word = _word_of_reply(hook, request, response, job, confirms=False)
+    if word is None:
+        yield from _find_file(hook, kind, job)
+        word = DONE
+    word, state = hook.read_state(request, word)
+    return JobStatus(job_id, hook.conn_type, state, word)
 
-    def _find_file(self, kind: str, job: str) -> Flow[None]:
-        """
-        Make sure that a job's file is there, without reading it or calling the storage that has it.
 
-        :raises VendorError: it is not; never :class:`NotFound`, as the job itself is known.
-        """
-        request = self.request(
-            "GET", f"/data/reports/{kind}/files/{job}", headers={"Accept": "*/*"}, outline=FileOutline
-        )
-        response: Response = yield request
-        if response.status in REDIRECTS:
-            target = self._target(request, response, kind, job)
-            word = self._word_of_redirect(request, response, job, target)
-            if word is None and target is not _Target.STORAGE:
-                raise _astray(request, response, "which is no storage of files")
-        else:
-            try:
-                word = self._word_of_reply(request, response, job, confirms=True)
-            except (NotFound, RequestRejected) as error:
-                reason = f"{error.args[0]}; without its file the job is not taken for done"
-                missing = unexpected(request, reason, error.status)
-                missing.retry_after = error.retry_after
-                raise missing from None
-        if word is not None and self.known_state(word) is not JobState.SUCCEEDED:
-            raise unexpected(request, f"answered {word!r} in place of the job's file", response.status)
+def _find_file(hook: BatchJobHook, kind: str, job: str) -> Flow[None]:
+    """
+    Make sure that a job's file is there, without reading it or calling the storage that has it.
 
-    def _word_of_reply(self, request: Request, response: Response, job: str, *, confirms: bool) -> str | None:
-        """Return the word of a reply that is no redirect, or None if it may be the report itself."""
-        expect(request, response)
-        if response.status == 200 and is_report(response, unquote(job), confirms=confirms):
-            return None
-        reply = expect_json(request, response)
-        if "job" in reply or "status" in reply:
-            return self._word_of_job(request, reply, job)
-        rows = isinstance(reply.get("entries"), list) and not any(map(reply.get, OF_AN_ERROR))
-        if response.status != 200 or not rows:
-            raise unexpected(request, "answered neither a job nor a report", response.status)
+    :raises VendorError: it is not; never :class:`NotFound`, as the job itself is known.
+    """
+    request = hook.request(
+        "GET", f"/data/reports/{kind}/files/{job}", headers={"Accept": "*/*"}, outline=FileOutline
+    )
+    response: Response = yield request
+    if response.status in REDIRECTS:
+        target = _target(hook, request, response, kind, job)
+        word = _word_of_redirect(hook, request, response, job, target)
+        if word is None and target is not _Target.STORAGE:
+            raise _astray(request, response, "which is no storage of files")
+    else:
+        try:
+            word = _word_of_reply(hook, request, response, job, confirms=True)
+        except (NotFound, RequestRejected) as error:
+            reason = f"{error.args[0]}; without its file the job is not taken for done"
+            missing = unexpected(request, reason, error.status)
+            missing.retry_after = error.retry_after
+            raise missing from None
+    if word is not None and hook.known_state(word) is not JobState.SUCCEEDED:
+        raise unexpected(request, f"answered {word!r} in place of the job's file", response.status)
+
+
+def _word_of_reply(
+    hook: BatchJobHook, request: Request, response: Response, job: str, *, confirms: bool
+) -> str | None:
+    """Return the word of a reply that is no redirect, or None if it may be the report itself."""
+    expect(request, response)
+    if response.status == 200 and is_report(response, unquote(job), confirms=confirms):
         return None
+    reply = expect_json(request, response)
+    if "job" in reply or "status" in reply:
+        return _word_of_job(hook, request, reply, job)
+    rows = isinstance(reply.get("entries"), list) and not any(map(reply.get, OF_AN_ERROR))
+    if response.status != 200 or not rows:
+        raise unexpected(request, "answered neither a job nor a report", response.status)
+    return None
 
-    def _word_of_redirect(
-        self, request: Request, response: Response, job: str, target: _Target
-    ) -> str | None:
-        """
-        Return the word that the body of a redirect has for the job, or None if it has none.
 
-        :raises UnexpectedResponse: the body contradicts the redirect, or cannot be read.
-        """
-        body = response.body.lstrip()
-        if not body.startswith(_JSON_BEGINS):
-            return None
-        try:
-            reply = load_json(body)
-        except ValueError as error:
-            raise _astray(request, response, f"with a body that is no usable JSON ({error})") from None
-        if not isinstance(reply, dict):
-            return None
-        if error_in(reply) or ("code" in reply and "job" not in reply):
-            raise _astray(request, response, "with an error in its body")
-        # A gateway has a status of its own; Talkdesk's is the job's, wrapped or with the job's id.
-        if target is not _Target.JOBS_FILE and not {"job", *ID_KEYS} & reply.keys():
-            return None
-        if "job" not in reply and "status" not in reply:
-            return None
-        try:
-            word = self._word_of_job(request, reply, job)
-        except UnexpectedResponse as error:
-            error.add(f"that was a {response.status} and led to {place_of(request, response)}")
-            raise
-        if self.known_state(word) is JobState.RUNNING:
-            raise _astray(request, response, f"with a body that says {word!r}")
-        return word
+def _word_of_redirect(
+    hook: BatchJobHook, request: Request, response: Response, job: str, target: _Target
+) -> str | None:
+    """
+    Return the word that the body of a redirect has for the job, or None if it has none.
 
-    def _word_of_job(self, request: Request, reply: Mapping[str, Any], job: str) -> str:
-        """
-        Return the word of a reply that tells of a job.
+    :raises UnexpectedResponse: the body contradicts the redirect, or cannot be read.
+    """
+    body = response.body.lstrip()
+    if not body.startswith(_JSON_BEGINS):
+        return None
+    try:
+        reply = load_json(body)
+    except ValueError as error:
+        raise _astray(request, response, f"with a body that is no usable JSON ({error})") from None
+    if not isinstance(reply, dict):
+        return None
+    if error_in(reply) or ("code" in reply and "job" not in reply):
+        raise _astray(request, response, "with an error in its body")
+    # A gateway has a status of its own; Talkdesk's is the job's, wrapped or with the job's id.
+    if target is not _Target.JOBS_FILE and not {"job", *ID_KEYS} & reply.keys():
+        return None
+    if "job" not in reply and "status" not in reply:
+        return None
+    try:
+        word = _word_of_job(hook, request, reply, job)
+    except UnexpectedResponse as error:
+        error.add(f"that was a {response.status} and led to {place_of(request, response)}")
+        raise
+    if hook.known_state(word) is JobState.RUNNING:
+        raise _astray(request, response, f"with a body that says {word!r}")
+    return word
 
-        :raises UnexpectedResponse: of another job; or a success beside an error, or beside another word.
-        """
-        told = reply.get("job", reply)
-        if not isinstance(told, dict):
-            raise unexpected(request, "answered a job that is no JSON object")
-        asked = unquote(job)
-        for place in (reply, told):
-            for key in ID_KEYS:
-                self.check_id(request, asked, place.get(key))
-        word, state = self.read_state(request, told.get("status"))
-        if state is JobState.SUCCEEDED:
-            beside = reply.get("status")
-            contradicts = isinstance(beside, str) and self.known_state(beside) not in (None, state)
-            if wrong := beside if contradicts else error_in(reply, told):
-                raise unexpected(request, f"answered {word!r}, and beside it {clean(wrong, 200)!r}")
-        return word
 
-    def _target(self, request: Request, response: Response, kind: str, job: str) -> _Target:
-        """Return where a redirect leads."""
-        if not response.headers.get("location"):
-            return _Target.NOWHERE
-        try:
-            url = location_of(request, response)
-        except UnexpectedResponse:
-            return _Target.ELSEWHERE
-        base = self.settings.base_url
-        if is_storage(url, base, self._token_url()) and not is_login_host(url):
-            return _Target.STORAGE
-        # A vendor behind a gateway does not know the gateway's path.
-        files = [f"{root}/data/reports/{kind}/files/{job}" for root in ("", urlsplit(base).path)]
-        if same_origin(url, base) and _unquoted(urlsplit(url).path) in map(_unquoted, files):
-            return _Target.JOBS_FILE
+def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any], job: str) -> str:
+    """
+    Return the word of a reply that tells of a job.
+
+    :raises UnexpectedResponse: of another job; or a success beside an error, or beside another word.
+    """
+    told = reply.get("job", reply)
+    if not isinstance(told, dict):
+        raise unexpected(request, "answered a job that is no JSON object")
+    asked = unquote(job)
+    for place in (reply, told):
+        for key in ID_KEYS:
+            hook.check_id(request, asked, place.get(key))
+    word, state = hook.read_state(request, told.get("status"))
+    if state is JobState.SUCCEEDED:
+        beside = reply.get("status")
+        contradicts = isinstance(beside, str) and hook.known_state(beside) not in (None, state)
+        if wrong := beside if contradicts else error_in(reply, told):
+            raise unexpected(request, f"answered {word!r}, and beside it {clean(wrong, 200)!r}")
+    return word
+
+
+def _target(hook: BatchJobHook, request: Request, response: Response, kind: str, job: str) -> _Target:
+    """Return where a redirect leads."""
+    if not response.headers.get("location"):
+        return _Target.NOWHERE
+    try:
+        url = location_of(request, response)
+    except UnexpectedResponse:
         return _Target.ELSEWHERE
-
-    def split_job_id(self, job_id: str) -> tuple[str, str]:
-        """
-        Return report type and job id, each quoted for a path.
-
-        :raises SettingsError: not of the form ``"<report_type>/<jobId>"``.
-        """
-        kind, slash, job = job_id_text(job_id).partition("/")
-        if not slash:
-            raise SettingsError(f"job_id {kind!r} names no report type: give '<report_type>/<jobId>'")
-        return path_segment(kind, "report type"), path_segment(job, "jobId")
+    base = hook.settings.base_url
+    if is_storage(url, base, token_url(hook)) and not is_login_host(url):
+        return _Target.STORAGE
+    # A vendor behind a gateway does not know the gateway's path.
+    files = [f"{root}/data/reports/{kind}/files/{job}" for root in ("", urlsplit(base).path)]
+    if same_origin(url, base) and _unquoted(urlsplit(url).path) in map(_unquoted, files):
+        return _Target.JOBS_FILE
+    return _Target.ELSEWHERE
 
 
 def _astray(request: Request, response: Response, what: str) -> UnexpectedResponse:

@@ -1,0 +1,61 @@
+"""The file of a finished report; see :mod:`airflow_provider_jobstatus.hooks.talkdesk`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from airflow_provider_jobstatus.core.content import expect_file
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
+from airflow_provider_jobstatus.core.responses import unexpected
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.talkdesk.job import split_job_id
+
+#: Signed addresses that are tried: one that has expired is asked for again once.
+MAX_ADDRESSES = 2
+
+
+def file_flow(hook: BatchJobHook, job_id: str) -> Flow[Response]:
+    """
+    Open a finished report: ``GET /data/reports/{type}/files/{id}``, and the signed address that it
+    redirects to.
+
+    The reply is streamed: for ``BlockingClient.open``. The second request carries nothing of ours. A
+    storage may refuse an address that has expired with any 4xx: another address is asked for, once.
+
+    :raises NotFound: there is no file: not yet, or no more.
+    :raises ServerError: a 2xx that is no file, such as "not yet".
+    :raises UnexpectedResponse: an address that must not be called, a second redirect, an empty file that
+        comes from no storage, or addresses that are refused.
+    """
+    kind, job = split_job_id(job_id)
+    request = hook.request("GET", f"/data/reports/{kind}/files/{job}", headers={"Accept": "*/*"}, stream=True)
+    for _ in range(MAX_ADDRESSES):
+        response: Response = yield request
+        if response.status not in REDIRECTS:
+            if expect_file(request, response).headers.get("content-length") == "0":
+                raise unexpected(request, "answered with an empty file")
+            return response
+        stored = Request(
+            hook.conn_type,
+            "GET",
+            target_of(request, response),
+            {"Accept": "*/*"},
+            stream=True,
+            anonymous=True,
+        )
+        response = yield stored
+        if not _may_have_expired(response):
+            break
+    # A storage may repeat the signed address in its error.
+    shown = response if response.status < 300 else replace(response, body=b"")
+    if _may_have_expired(response) and response.status not in (404, 410):
+        reason = f"gave {MAX_ADDRESSES} signed addresses, and the storage refused each"
+        raise unexpected(request, f"{reason}, the last with {response.status}", response.status)
+    return expect_file(stored, shown)
+
+
+def _may_have_expired(response: Response) -> bool:
+    """Return whether a storage refuses an address, rather than all calls for the time being."""
+    later = response.status in (408, 425, 429) or "retry-after" in response.headers
+    return 400 <= response.status < 500 and not later
