@@ -61,7 +61,7 @@ class BatchJobSensor(BaseSensorOperator):
         is logged as a warning; ``("succeeded",)`` is strict.
     :param skipped_states: terminal states that skip the task. Any other terminal state fails it.
     :param max_outage: seconds or timedelta without one usable answer after which the wait is given up.
-        Default one hour.
+        Default one hour; None for never.
     :param deferrable: wait in the triggerer. Default: Airflow's ``[operators] default_deferrable``.
     :param poke_interval: seconds or timedelta between two polls of a running job, at least one second.
         Default 60; at QuestionPro, whose licence counts each call, 600.
@@ -70,7 +70,7 @@ class BatchJobSensor(BaseSensorOperator):
     :param mode: ``"poke"`` or ``"reschedule"``, for ``deferrable=False``.
     :param soft_fail: a time-out skips the task instead of failing it; a failed job still fails it.
     :param never_fail: whatever would fail the task skips it.
-    :param silent_fail: never give up because of an outage, as if ``max_outage`` were endless.
+    :param silent_fail: Airflow's word for ``max_outage=None``.
     :param exponential_backoff: double the interval after each poll, up to ``max_wait``.
     :param wait_for: of several jobs ``"all"``, or ``"any"``: the first to end in one of ``allowed_states``.
     :param fail_fast: with ``wait_for="all"``, do not wait for the others once a job has failed.
@@ -108,7 +108,7 @@ class BatchJobSensor(BaseSensorOperator):
         job_id: Any,
         allowed_states: Iterable[str] = ("succeeded", "partial"),
         skipped_states: Iterable[str] = (),
-        max_outage: timedelta | float = timedelta(minutes=60),
+        max_outage: timedelta | float | None = timedelta(minutes=60),
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float | None = None,
@@ -155,7 +155,8 @@ class BatchJobSensor(BaseSensorOperator):
         self.skipped_states = arguments.terminal_states("skipped_states", skipped_states)
         if both := set(self.allowed_states) & set(self.skipped_states):
             raise BadSettings(f"{sorted(both)} stand in allowed_states and in skipped_states")
-        self.max_outage = arguments.seconds("max_outage", max_outage)
+        longest_outage = None if max_outage is None else arguments.seconds("max_outage", max_outage)
+        self.max_outage = None if self.silent_fail else longest_outage
         self.deferrable = deferrable
         self.wait_for: WaitFor = wait_for
         self.fail_fast = fail_fast

@@ -204,7 +204,7 @@ class WorkerWait:
             started_at=started_at,
             first_poll_at=started_at + interval,
             deadline_at=deadline_at,
-            max_outage=None if sensor.silent_fail else sensor.max_outage,
+            max_outage=sensor.max_outage,
             exponential_backoff=bool(sensor.exponential_backoff),
             max_wait=None if sensor.max_wait is None else sensor.max_wait.total_seconds(),
             stalled_after=sensor.stalled_after,

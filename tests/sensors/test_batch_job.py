@@ -168,10 +168,19 @@ def test_execution_timeout_bounds_a_deferred_wait(sandbox: Sandbox, fake_time: F
     assert fake_time.now - began == pytest.approx(600)
 
 
-def test_silent_fail_makes_the_outage_endless(sandbox: Sandbox, fake_time: FakeTime) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [{"max_outage": None}, {"silent_fail": True}, {"silent_fail": True, "max_outage": 60}],
+    ids=str,
+)
+def test_an_outage_without_an_end_is_max_outage_none_which_silent_fail_means_too(
+    arguments: dict[str, Any], sandbox: Sandbox, fake_time: FakeTime
+) -> None:
     sandbox.put_job("ruler", "site/job", script=["processing"])
+    one = sensor(**arguments)
 
-    assert deferral(sensor(silent_fail=True)).trigger.serialize()[1]["max_outage"] is None
+    assert one.max_outage is None
+    assert deferral(one).trigger.serialize()[1]["max_outage"] is None
 
 
 def test_a_job_that_has_ended_is_not_waited_for(sandbox: Sandbox, fake_time: FakeTime) -> None:

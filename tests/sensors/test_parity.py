@@ -66,6 +66,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "soft_fail": {"soft_fail": True},
     "never_fail": {"never_fail": True},
     "silent_fail": {"silent_fail": True},
+    "no max_outage": {"max_outage": None},
     "exponential_backoff": {"exponential_backoff": True},
     "max_wait": {"exponential_backoff": True, "max_wait": 120},
     "adaptive": {"adaptive": True},
@@ -133,7 +134,7 @@ def expected(script: str, options: str) -> str | type[Exception]:
             return AirflowSkipException
         case "never_fail" if not isinstance(end, str):
             return AirflowSkipException
-        case "silent_fail" if end is PollingFailed:
+        case "silent_fail" | "no max_outage" if end is PollingFailed:
             return JobTimedOut
         case _:
             return end
