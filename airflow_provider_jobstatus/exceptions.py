@@ -1,7 +1,7 @@
 """
-What a task of ours can fail with.
+All that a user may have to catch: what a task of this provider can fail with, and what its hooks raise.
 
-::
+Tasks::
 
     JobStatusError
       JobFailed             the vendor says so: detail, counts
@@ -19,6 +19,20 @@ What a task of ours can fail with.
 
 Airflow retries all of them as the task's ``retries`` say, but for the three that are also an exception of
 Airflow's own, which it never retries.
+
+Hooks that are called in Python::
+
+    VendorError             a conversation with the vendor failed; vendor, method, path, status
+      TransportError        no usable reply
+        SendError           certain that nothing was sent
+      ApiError              a status that was not expected
+        AccessDenied        401, 403
+        NotFound            404, 410
+        RateLimited         429; retry_after
+        ServerError         5xx, 408, 425
+        RequestRejected     any other 4xx
+      UnexpectedResponse    wrong content, unknown word
+    SettingsError           connection or job id unusable
 """
 
 from __future__ import annotations
@@ -29,12 +43,44 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
+    ApiError,
     NotFound,
     RateLimited,
     RequestRejected,
+    SendError,
+    ServerError,
     SettingsError,
+    TransportError,
+    UnexpectedResponse,
     VendorError,
 )
+
+__all__ = [
+    "AccessDenied",
+    "ApiError",
+    "BadSettings",
+    "BadTriggerEvent",
+    "DestinationError",
+    "DownloadIncomplete",
+    "JobCancelled",
+    "JobFailed",
+    "JobNotFinished",
+    "JobStatusError",
+    "JobTimedOut",
+    "NotFound",
+    "PollingFailed",
+    "RateLimited",
+    "RequestRejected",
+    "SendError",
+    "ServerError",
+    "SettingsError",
+    "SubmissionUnknown",
+    "TransportError",
+    "UnexpectedResponse",
+    "UnknownJob",
+    "VendorError",
+    "VendorRefused",
+]
 
 
 class JobStatusError(Exception):
