@@ -26,6 +26,7 @@ from airflow_provider_jobstatus.fleet.session import Access
 from airflow_provider_jobstatus.fleet.shared_job import Job, durations_of
 from airflow_provider_jobstatus.fleet.subscription import Wait
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.connection_lookup import unreadable
 
 #: Seconds after a deadline up to which the last look may still wait for its turn.
 PATIENCE = 60.0
@@ -79,6 +80,7 @@ class Fleet:
     async def serve(self, wait: Wait) -> None:
         """Return when the wait is over. A fault of ours that ended it is raised."""
         if wait.pollers:
+            wait.joined = self._access.readings
             self._access.refusals.renew(wait.pollers[0].plan.started_at - wait.offset)
         for poller in wait.pollers:
             poller.durations = durations_of(self._access.conn_id, poller.job_id.rpartition("/")[0])
@@ -149,6 +151,14 @@ class Fleet:
 
     def _look(self, job: Job, hook: BatchJobHook, at: float) -> float | None:
         """Look at a job whose turn it is; or return the seconds until that may be done."""
+        if self._doubtful(job, hook, at):
+            if self._access.readings > max(wait.joined for _, wait in job.members):
+                error = unreadable(self._access.conn_id, "was changed, and is read again")
+                self._tell(job, error, None, at)
+                return None
+            self._access.expire()
+            self._load()
+            return math.inf
         for poller, wait in job.awaited(at):
             if not (wait.belongs(poller, hook, at) and wait.may_ask(poller, at)) and not job.open:
                 self._put(job)
@@ -189,6 +199,16 @@ class Fleet:
         if following is not None and budget.full(at - following.due):
             return self._questions.wait_for_room()
         return None
+
+    def _doubtful(self, job: Job, hook: BatchJobHook, at: float) -> bool:
+        """
+        Return whether a wait for a job may be of the account to which its connection leads by now.
+
+        The settings in use do not lead there, and were read before it began.
+        """
+        return any(
+            not wait.agrees(hook) and self._access.read_by <= wait.joined for _, wait in job.awaited(at)
+        )
 
     def _postpone(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
         """Let a job wait for its turn in the budget; not so long that its deadline passes without an end."""
@@ -232,7 +252,8 @@ class Fleet:
         if isinstance(hook, BatchJobHook):
             for job in list(self._jobs.values()):
                 for poller, wait in job.awaited(at):
-                    wait.belongs(poller, hook, at)
+                    if self._access.read_by > wait.joined:
+                        wait.belongs(poller, hook, at)
                 if not job.open:
                     self._put(job)
                 elif self._lists.place(job, hook, at) and not job.under_way:
@@ -292,6 +313,9 @@ class Fleet:
             # Now its waits know something else than its list does.
             job.list.covered.pop(job, None)
         for poller, wait in job.awaited(at):
+            if hook is not None and not wait.agrees(hook):
+                # It joined while the question was under way, and is of another account than that.
+                continue
             wait.observe(poller, answer, at)
             if poller.reconnect:
                 poller.reconnect = False

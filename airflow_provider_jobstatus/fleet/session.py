@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import AsyncExitStack
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -62,6 +63,8 @@ class Access:
 
     :ivar budget: of the key; shared with other connections that hold the same.
     :ivar refusals: of the key; shared likewise.
+    :ivar readings: how many times a reading of the connection has begun.
+    :ivar read_by: number of the reading that brought the settings in use.
     """
 
     def __init__(self, conn_id: str) -> None:
@@ -71,6 +74,7 @@ class Access:
         self._lock = asyncio.Lock()
         self._hook: BatchJobHook | None = None
         self._read_at = self._read_again_at = 0.0
+        self.readings = self.read_by = 0
         self._reading: asyncio.Task[BatchJobHook | VendorError | SettingsError] | None = None
         # By what a session is made of: a changed connection gets another, and calls under way end on theirs.
         self._clients: dict[tuple[str | None, float], AioClient] = {}
@@ -109,6 +113,10 @@ class Access:
         if self._hook is hook:
             self._hook = None
 
+    def expire(self) -> None:
+        """Read the connection again before the next question; until that succeeds, its settings stay."""
+        self._read_again_at = -math.inf
+
     async def load(self) -> BatchJobHook | VendorError | SettingsError:
         """Read the connection if need be, and return the hook by which to ask, or why there is none."""
         if self.hook is not None:
@@ -125,6 +133,7 @@ class Access:
 
     async def _read(self) -> BatchJobHook | VendorError | SettingsError:
         """Read the connection. Settings that work are replaced by ones that can be used, and by no others."""
+        self.readings += 1
         try:
             connection = await aread_connection(self.conn_id)
         except (
@@ -139,6 +148,7 @@ class Access:
             _ = hook.account_digest
         except SettingsError as error:
             return self._keep(error)
+        self.read_by = self.readings
         self._read_at = monotonic()
         self._read_again_at = self._read_at + MAX_AGE
         if self._hook is None or hook.settings != self._hook.settings:

@@ -38,6 +38,7 @@ class Wait:
 
     :ivar display: told that there is something new to show, if there is one.
     :ivar listed: returns when the list was read last, and is read next, that does a job's polls, if one does.
+    :ivar joined: how many times its connection had begun to be read when it joined the fleet.
     :ivar over: done when the wait is over; fails if a fault of ours has ended it.
     """
 
@@ -49,6 +50,7 @@ class Wait:
         "_waiting",
         "account",
         "display",
+        "joined",
         "listed",
         "offset",
         "over",
@@ -67,6 +69,7 @@ class Wait:
         self.pollers = pollers
         self.offset = offset
         self.account = account
+        self.joined = 0
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._goal = goal
         self._chronicle = chronicle
@@ -86,9 +89,13 @@ class Wait:
             self._context.run(self._ended, poller.event, at)
         return False
 
+    def agrees(self, hook: BatchJobHook) -> bool:
+        """Return whether a hook leads to the account of this wait's jobs."""
+        return self.account in ("", hook.account_digest)
+
     def belongs(self, poller: JobPoller, hook: BatchJobHook, at: float) -> bool:
         """Return whether a hook still leads to the account of this wait's jobs; if not, the wait ends."""
-        if not self.account or self.account == hook.account_digest:
+        if self.agrees(hook):
             return True
         try:
             hook.check_account(self.account)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.exceptions import BadSettings, VendorRefused
+from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.codec import decode
 from airflow_provider_jobstatus.waiting.spec import Outcome
-from tests.support.modes import MODES, first_event, run, stored_and_loaded
+from tests.support.modes import MODES, TaskInstance, first_event, run, stored_and_loaded
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.times import FakeTime
 
@@ -70,6 +73,10 @@ class Timed(FakeTime):
         value = {"conn_type": "ruler", "host": f"{url}/v1", "password": "first-key", **fields}
         self._changes.append((self.now + seconds, value))
         self._store()
+
+    def forget(self) -> None:
+        """Store none of the earlier ones any more."""
+        self._changes.clear()
 
     def advance_to(self, moment: float) -> None:
         super().advance_to(moment)
@@ -277,6 +284,60 @@ def test_a_connection_that_leads_elsewhere_ends_the_wait(mode: str, change: str,
 
     assert server.url not in str(caught.value)
     assert other.url not in str(caught.value)
+
+
+@pytest.mark.parametrize("unreadable", [0, 100], ids=["", "cannot be read for a while"])
+@pytest.mark.parametrize("shared", [True, False], ids=["same id", "another id"])
+def test_a_wait_that_begins_after_the_change_goes_on_beside_one_that_began_before(
+    shared: bool, unreadable: float, time: Timed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"older": "job", "newer": "job" if shared else "another-job"}
+    asked = threading.Event()
+
+    def answer(received: Received, connection: socket.socket) -> None:
+        if deferrals and not asked.is_set():
+            # The connection was read for this question, and is changed now.
+            monkeypatch.delenv("AIRFLOW_CONN_RULER_DEFAULT")
+            time.forget()
+            time.connection(server.url, seconds=unreadable, extra={"site_id": "second-site"})
+            asked.set()
+        done = asked.is_set() and time.now >= began + 300 and "/second-site/" in received.target
+        connection.sendall(reply(200, DONE if done else RUNNING))
+
+    deferrals: dict[str, TaskDeferred] = {}
+    began = time.now
+    with RawServer(answer) as server:
+        found = {}
+        for which, site in (("newer", "second-site"), ("older", "first-site")):
+            time.connection(server.url, extra={"site_id": site})
+            found[which] = deferral(job_id=names[which])
+        deferrals |= found
+
+        async def beside() -> list[Any]:
+            older = asyncio.create_task(first_event(stored_and_loaded(deferrals["older"].trigger)))
+            while not asked.is_set():  # noqa: ASYNC110 - another thread answers
+                await asyncio.sleep(0)
+            newer = first_event(stored_and_loaded(deferrals["newer"].trigger))
+            return await asyncio.gather(older, newer)
+
+        older, newer = (
+            decode(event.payload, [names[which]])[0]
+            for which, event in zip(("older", "newer"), asyncio.run(beside()), strict=True)
+        )
+
+    assert newer.outcome is Outcome.FINISHED, newer.message
+    assert older.outcome is Outcome.BAD_SETTINGS
+    assert "has changed during the wait" in older.message
+
+
+def deferral(**arguments: Any) -> TaskDeferred:
+    """Return what a sensor hands to the triggerer."""
+    sensor = BatchJobSensor(
+        task_id="wait", conn_id="ruler_default", deferrable=True, poke_interval=60, timeout=7200, **arguments
+    )
+    with pytest.raises(TaskDeferred) as caught:
+        sensor.execute({"ti": TaskInstance()})
+    return caught.value
 
 
 @pytest.mark.parametrize("mode", MODES)
