@@ -46,7 +46,7 @@ from pathlib import Path
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, row_counts
 from airflow_provider_jobstatus.waiting.completion import Durations
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, WaitPlan
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, WaitSpec
 
 #: Epoch seconds at which every wait begins.
 START = 2.0**30
@@ -151,7 +151,7 @@ def _marks(seconds: float, chance: random.Random) -> tuple[float, ...]:
 
 def wait_for(job: Job, interval: float, adaptive: bool, durations: Durations | None) -> tuple[int, float]:
     """Return how many requests a wait for a job took, and how late it saw the end."""
-    plan = WaitPlan(interval, START, START + interval, START + 30 * LONGEST, adaptive=adaptive)
+    plan = WaitSpec(interval, START, START + interval, START + 30 * LONGEST, adaptive=adaptive)
     poller = JobPoller("job", plan, START, durations=durations)
     poller.observe(job.status(0.0), START)
     # As the sensor does when it defers.

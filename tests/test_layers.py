@@ -29,9 +29,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hooks": {"core", "transports", "_compat"},
     "fleet": {"core", "waiting", "transports", "hooks", "_compat"},
     "files": {"core", "exceptions"},
-    "tasks": {"core", "waiting", "transports", "hooks", "files", "triggers", "_compat", "exceptions"},
+    "tasks": {"core", "waiting", "transports", "hooks", "files", "_compat", "exceptions"},
     "triggers": {"core", "waiting", "hooks", "fleet"},
-    "sensors": {"core", "waiting", "triggers", "tasks", "_compat", "exceptions"},
+    "sensors": {"core", "waiting", "hooks", "triggers", "tasks", "_compat", "exceptions"},
     "operators": {"core", "hooks", "tasks", "files", "exceptions"},
     "sandbox": set(),
 }
@@ -126,8 +126,6 @@ def arrows_point_one_way(path: str, tree: ast.Module) -> Iterator[Finding]:
             yield line, "relative import"
         if module == NAME or module.startswith(f"{NAME}."):
             other = module.removeprefix(NAME).removeprefix(".").partition(".")[0]
-            if (own, other) == ("tasks", "sensors"):
-                continue  # For typing only, until the blocking wait takes a value instead of a sensor.
             if other != own and other not in MAY_IMPORT[own]:
                 yield line, f"{own} imports {other or 'the package'}"
 
@@ -272,6 +270,8 @@ def test_the_package_keeps_each_rule(rule: Rule) -> None:
         (arrows_point_one_way, "sandbox/ruler/__init__.py", f"from {NAME}.core.jobs import JobState"),
         (arrows_point_one_way, "sensors/batch_job.py", f"from {NAME}.operators.ruler import X"),
         (arrows_point_one_way, "triggers/batch_job.py", f"from {NAME}.sensors.batch_job import X"),
+        (arrows_point_one_way, "tasks/results.py", f"from {NAME}.sensors.batch_job import X"),
+        (arrows_point_one_way, "tasks/deferral.py", f"from {NAME}.triggers.batch_job import X"),
         (arrows_point_one_way, "provider_info.py", f"from {NAME}.hooks.ruler import RulerHook"),
         (only_declared_libraries, "core/auth.py", "import jwt"),
         (only_declared_libraries, "core/jobs.py", "from airflow.sdk import BaseHook"),

@@ -54,7 +54,7 @@ def get_provider_info():
 DAG_AUTHOR = """
 import json
 import sys
-from airflow_provider_jobstatus.tasks import blocking_wait
+from airflow_provider_jobstatus.tasks import worker
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers import batch_job
 from airflow_provider_jobstatus.fleet import timer
@@ -65,9 +65,9 @@ from tests.support.modes import TaskInstance, run_deferred
 from tests.support.times import FakeTime
 
 time = FakeTime()
-blocking_wait.steady_clock = lambda: lambda: time.now
+worker.steady_clock = lambda: lambda: time.now
 batch_job.epoch_offset = lambda: 0.0
-blocking_wait.sleep = time.sleep
+worker.sleep = time.sleep
 for module in (batch_job, timer, runtime, request_pool, list_poller):
     module.monotonic = lambda: time.now
 timer.call_later = time.alarm

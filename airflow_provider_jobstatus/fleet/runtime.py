@@ -79,9 +79,8 @@ class Fleet:
 
     async def serve(self, wait: Wait) -> None:
         """Return when the wait is over. A fault of ours that ended it is raised."""
-        if wait.pollers:
-            wait.joined = self._access.readings
-            self._access.refusals.renew(wait.pollers[0].plan.started_at - wait.offset)
+        wait.joined = self._access.readings
+        self._access.refusals.renew(wait.spec.started_at - wait.offset)
         for poller in wait.pollers:
             poller.durations = durations_of(self._access.conn_id, poller.job_id.rpartition("/")[0])
             job = self._jobs.get(poller.job_id) or self._jobs.setdefault(poller.job_id, Job(poller.job_id))
@@ -212,7 +211,7 @@ class Fleet:
 
     def _postpone(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
         """Let a job wait for its turn in the budget; not so long that its deadline passes without an end."""
-        if any(at + wait.offset > poller.plan.deadline_at + PATIENCE for poller, wait in job.members):
+        if any(at + wait.offset > poller.spec.deadline_at + PATIENCE for poller, wait in job.members):
             error = TransportError("was not asked in time, as its budget was used up", vendor=hook.conn_type)
             error.conn_id = self._access.conn_id
             self._tell(job, error, None, at)

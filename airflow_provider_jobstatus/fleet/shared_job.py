@@ -64,8 +64,8 @@ class Job:
         """Take in one more who waits for it. Those who ask alike ask together."""
         if self.members:
             first, its_wait = self.members[0]
-            if first.plan.poll_interval == poller.plan.poll_interval:
-                poller.align(first.plan.first_poll_at - its_wait.offset + wait.offset, at + wait.offset)
+            if first.spec.poll_interval == poller.spec.poll_interval:
+                poller.align(first.first_poll_at - its_wait.offset + wait.offset, at + wait.offset)
         self._keep([*self.members, (poller, wait)])
         self._all_awaited = False
 
@@ -75,7 +75,7 @@ class Job:
 
     def _keep(self, members: list[tuple[JobPoller, Wait]]) -> None:
         self.members = members
-        self.interval = min((poller.plan.poll_interval for poller, _ in members), default=self.interval)
+        self.interval = min((poller.spec.poll_interval for poller, _ in members), default=self.interval)
 
     @property
     def open(self) -> bool:
@@ -92,7 +92,7 @@ class Job:
         for poller, wait in self.members:
             if poller.next_poll_at - wait.offset < due:
                 due = poller.next_poll_at - wait.offset
-                last = poller.next_poll_at >= poller.plan.deadline_at
+                last = poller.next_poll_at >= poller.spec.deadline_at
         return due, last
 
     @property
@@ -104,7 +104,7 @@ class Job:
     def own_look(self) -> float:
         """When to look at it although a list covers it, by the fleet's clock."""
         return min(
-            (poller.next_poll_at if poller.last_status is None else poller.plan.deadline_at) - wait.offset
+            (poller.next_poll_at if poller.last_status is None else poller.spec.deadline_at) - wait.offset
             for poller, wait in self.members
         )
 
@@ -125,7 +125,7 @@ class Job:
         awaited = [
             (poller, wait)
             for poller, wait in self.members
-            if at + wait.offset >= min(poller.plan.first_poll_at, poller.plan.deadline_at) - SAME_POINT
+            if at + wait.offset >= min(poller.first_poll_at, poller.spec.deadline_at) - SAME_POINT
         ]
         self._all_awaited = len(awaited) == len(self.members)
         return awaited
@@ -133,22 +133,22 @@ class Job:
     @property
     def deadline(self) -> float:
         """When somebody's last look is due, by the fleet's clock."""
-        return min(poller.plan.deadline_at - wait.offset for poller, wait in self.members)
+        return min(poller.spec.deadline_at - wait.offset for poller, wait in self.members)
 
     def at_deadline(self, at: float) -> bool:
         """Whether this look is somebody's last."""
-        return any(at + wait.offset >= poller.plan.deadline_at for poller, wait in self.members)
+        return any(at + wait.offset >= poller.spec.deadline_at for poller, wait in self.members)
 
     @property
     def steady(self) -> bool:
         """Whether all look at it at even distances, as long as it runs."""
-        return not any(poller.plan.exponential_backoff for poller, _ in self.members)
+        return not any(poller.spec.exponential_backoff for poller, _ in self.members)
 
     @property
     def watched(self) -> bool:
         """Whether somebody needs what a list does not tell: row counts, or what is true this very moment."""
         return any(
-            poller.plan.stalled_after is not None or poller.plan.adaptive for poller, _ in self.members
+            poller.spec.stalled_after is not None or poller.spec.adaptive for poller, _ in self.members
         )
 
 

@@ -14,9 +14,8 @@ from airflow_provider_jobstatus.fleet.progress_writer import Display
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.progress import summary
-from airflow_provider_jobstatus.waiting.spec import JobEvent, News
+from airflow_provider_jobstatus.waiting.spec import JobEvent, News, WaitSpec
 from airflow_provider_jobstatus.waiting.status_lines import Signs, own_polls, sign
-from airflow_provider_jobstatus.waiting.stop_condition import Goal
 from airflow_provider_jobstatus.waiting.wait_log import Chronicle
 
 log = logging.getLogger(__name__)
@@ -29,12 +28,11 @@ class Wait:
     It is told from the tasks of the fleet, and writes where its trigger would: Airflow finds a trigger's log
     by the context that it runs in.
 
+    :param spec: of the wait.
     :param pollers: of the trigger's jobs.
-    :param goal: when the wait is over, if not with the last job.
     :param chronicle: what is written of it.
     :param offset: epoch seconds less the fleet's own clock, as of the beginning of this wait.
     :param at: now, by the fleet's clock, as all points in time here.
-    :param account: digest of the account that its jobs are of; empty for any.
 
     :ivar display: told that there is something new to show, if there is one.
     :ivar listed: returns when the list was read last, and is read next, that does a job's polls, if one does.
@@ -45,37 +43,34 @@ class Wait:
     __slots__ = (
         "_chronicle",
         "_context",
-        "_goal",
         "_signs",
         "_waiting",
-        "account",
         "display",
         "joined",
         "listed",
         "offset",
         "over",
         "pollers",
+        "spec",
     )
 
     def __init__(
         self,
+        spec: WaitSpec,
         pollers: Sequence[JobPoller],
-        goal: Goal,
         chronicle: Chronicle,
         offset: float,
         at: float,
-        account: str = "",
     ) -> None:
+        self.spec = spec
         self.pollers = pollers
         self.offset = offset
-        self.account = account
         self.joined = 0
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._goal = goal
         self._chronicle = chronicle
         self.display: Display | None = None
         self.listed: Callable[[str], tuple[float, float] | None] | None = None
-        self._signs = Signs(pollers[0].plan.started_at, at + offset) if pollers else None
+        self._signs = Signs(spec.started_at, at + offset)
         self._waiting = len(pollers)
         self._context = copy_context()
 
@@ -91,14 +86,14 @@ class Wait:
 
     def agrees(self, hook: BatchJobHook) -> bool:
         """Return whether a hook leads to the account of this wait's jobs."""
-        return self.account in ("", hook.account_digest)
+        return self.spec.account in ("", hook.account_digest)
 
     def belongs(self, poller: JobPoller, hook: BatchJobHook, at: float) -> bool:
         """Return whether a hook still leads to the account of this wait's jobs; if not, the wait ends."""
         if self.agrees(hook):
             return True
         try:
-            hook.check_account(self.account)
+            hook.check_account(self.spec.account)
         except SettingsError as error:
             self.observe(poller, error, at)
         return False
@@ -123,7 +118,7 @@ class Wait:
         if self.over.done():
             return
         try:
-            due = self._signs is not None and self._signs.due(self.pollers, at + self.offset)
+            due = self._signs.due(self.pollers, at + self.offset)
             if due:
                 self._context.run(self._chronicle.sign, sign(self.pollers, at + self.offset, self._polls))
             if self.display is not None:
@@ -154,7 +149,7 @@ class Wait:
             return
         self._chronicle.ended(event)
         self._waiting -= 1
-        if self._goal.decided_by(event):
+        if self.spec.decided_by(event):
             for other in self.pollers:
                 if other.event is None:
                     other.leave()

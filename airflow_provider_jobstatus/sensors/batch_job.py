@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from time import time
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 
@@ -22,15 +23,14 @@ from airflow_provider_jobstatus.exceptions import (
     PollingFailed,
 )
 from airflow_provider_jobstatus.tasks import arguments
-from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitFor
+from airflow_provider_jobstatus.waiting.spec import IfStalled, JobEvent, WaitFor, WaitSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+    from airflow_provider_jobstatus.hooks.base import BatchJobHook
     from airflow_provider_jobstatus.tasks.outcome_policy import Policy
-
-IfStalled = Literal["warn", "fail"]
 
 #: Name of one of several tasks that a mapped sensor becomes. Never a number, which a native template would
 #: make of the id of a job that has no letters, and Airflow wants a text; and its column is short.
@@ -175,18 +175,16 @@ class BatchJobSensor(BaseSensorOperator):
         return made
 
     def execute(self, context: Context) -> Any:
-        """Look once, and wait for what has not ended yet."""
-        from airflow_provider_jobstatus.tasks.blocking_wait import WorkerWait
+        """Poll each job once, and wait for those that have not ended yet."""
         from airflow_provider_jobstatus.tasks.results import kept_results
+        from airflow_provider_jobstatus.tasks.task_wait import wait_in_task
 
         events: list[JobEvent] = []
         causes: dict[str, Exception] = {}
         with kept_results(self, context) as results:
             try:
-                if ids := results.read_ids():
-                    wait = WorkerWait(self, ids, context)
-                    causes, results.seen = wait.causes, wait.seen
-                    events = wait.run()
+                if results.read_ids():
+                    events, causes = wait_in_task(self, results, context)
             except SettingsError as error:
                 self._policy.fail(BadSettings(str(error)), error)
             except VendorError as error:
@@ -195,6 +193,41 @@ class BatchJobSensor(BaseSensorOperator):
                 self.log.info("job_id is an empty list: there is nothing to wait for")
             self._policy.settle(events, self.log, causes)
             return results.value()
+
+    def hand_over(self, arguments: dict[str, Any], timeout: timedelta) -> NoReturn:
+        """Defer: the triggerer goes on with the wait."""
+        from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+
+        self.defer(trigger=BatchJobTrigger(**arguments), method_name="execute_complete", timeout=timeout)
+
+    def wait_spec(self, hook: BatchJobHook | None, now: float, began_at: float | None = None) -> WaitSpec:
+        """
+        Return the wait that the arguments describe.
+
+        :param hook: of the connection; None if that cannot be read now.
+        :param now: of the first poll of this call, in epoch seconds.
+        :param began_at: of the first poke, if that is another.
+        """
+        started_at, interval = now if began_at is None else began_at, self.poke_interval
+        if not self.interval_given:
+            # The usual one of this vendor; the first poll is no later than the last.
+            interval = min(hook.default_interval if hook else interval, self.timeout)
+        deadline_at = started_at + self.timeout
+        if self.deferrable and self.execution_timeout is not None:
+            # Airflow does not enforce it while a task is deferred.
+            deadline_at = min(deadline_at, now + self.execution_timeout.total_seconds())
+        good = {*self.allowed_states, *(self.skipped_states if self.wait_for == "all" else ())}
+        spec = WaitSpec(
+            poll_interval=interval,
+            started_at=started_at,
+            first_poll_at=started_at + interval,
+            deadline_at=deadline_at,
+            exponential_backoff=bool(self.exponential_backoff),
+            max_wait=None if self.max_wait is None else self.max_wait.total_seconds(),
+            good_states=tuple(sorted(good)),
+            **{name: getattr(self, name) for name in WaitSpec.options()},
+        )
+        return replace(spec, refusal_grace=hook.settings.refusal_grace) if hook else spec
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Take over from the triggerer."""

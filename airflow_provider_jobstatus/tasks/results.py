@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
@@ -15,27 +15,37 @@ from airflow_provider_jobstatus.exceptions import JobStatusError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+    from airflow.sdk.types import Logger
 
 #: Airflow's key of what a task returns.
 RETURN_VALUE = "return_value"
 
 
+class JobTask(Protocol):
+    """A task that waits for jobs: a sensor, or another operator."""
+
+    job_id: Any
+    do_xcom_push: bool
+
+    @property
+    def log(self) -> Logger:
+        """The task's log."""
+
+
 class Results:
     """
-    The results of a sensor's jobs, as far as they are known.
+    The results of a task's jobs, as far as they are known.
 
-    :param sensor: whose jobs they are.
+    :param task: that waits for the jobs.
 
     :ivar ids: of the jobs, each once; empty until they have been read.
     :ivar seen: returns what the vendor said last of each of these, or nothing if it was not asked.
     """
 
-    def __init__(self, sensor: BatchJobSensor) -> None:
+    def __init__(self, task: JobTask) -> None:
         self.ids: list[str] = []
         self.seen: Callable[[], Sequence[JobStatus | None]] = list
-        self._sensor = sensor
+        self._task = task
         self._places: list[str] = []
         self._many: bool | None = None
 
@@ -46,13 +56,13 @@ class Results:
         :raises SettingsError: they cannot be used.
         """
         # What a template makes may be readable only once, and dag.test() resumes with this very object.
-        self._sensor.job_id = lasting(self._sensor.job_id)
-        self._places, self._many = job_ids(self._sensor.job_id)
+        self._task.job_id = lasting(self._task.job_id)
+        self._places, self._many = job_ids(self._task.job_id)
         self.ids = list(dict.fromkeys(self._places))
         return self.ids
 
     def value(self) -> Any:
-        """Return what the sensor returns: a dict, or of a list of ids a list of dicts, one for each place."""
+        """Return what the task returns: a dict, or of a list of ids a list of dicts, one for each place."""
         results = self.of_places()
         return results if self._many else results[0]
 
@@ -63,19 +73,19 @@ class Results:
 
     def leave(self, context: Context) -> None:
         """Write them where Airflow keeps what a task returns. A trouble in that is only logged."""
-        task = context.get("ti")
-        if task is None or self._many is None or not self._sensor.do_xcom_push:
+        instance = context.get("ti")
+        if instance is None or self._many is None or not self._task.do_xcom_push:
             return
         try:
-            task.xcom_push(RETURN_VALUE, self.value())
+            instance.xcom_push(RETURN_VALUE, self.value())
         except Exception as error:  # noqa: BLE001 - how the task ends is decided; a backend may raise anything
-            self._sensor.log.warning("The results cannot be kept in XCom: %s", type(error).__name__)
+            self._task.log.warning("The results cannot be kept in XCom: %s", type(error).__name__)
 
 
 @contextmanager
-def kept_results(sensor: BatchJobSensor, context: Context) -> Iterator[Results]:
+def kept_results(task: JobTask, context: Context) -> Iterator[Results]:
     """Leave the results in XCom if the task is about to fail or to be skipped; else Airflow does that."""
-    results = Results(sensor)
+    results = Results(task)
     try:
         yield results
     except BaseException as end:

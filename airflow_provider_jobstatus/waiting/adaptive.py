@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.waiting.completion import Chance, Durations, Pace
 from airflow_provider_jobstatus.waiting.progress_tracker import share_done
-from airflow_provider_jobstatus.waiting.spec import WaitPlan
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 
 #: The floor as a part of the poll interval, or of the job's age if that is less, and in seconds.
 FLOOR_SHARE, FLOOR_SHARE_OF_AGE, MIN_FLOOR = 1 / 25, 1 / 20, 1.0
@@ -36,7 +36,12 @@ _DAY = 86_400.0
 
 
 def next_look(
-    plan: WaitPlan, pace: Pace, durations: Durations | None, status: JobStatus, now: float
+    spec: WaitSpec,
+    pace: Pace,
+    durations: Durations | None,
+    status: JobStatus,
+    now: float,
+    first_poll_at: float | None = None,
 ) -> float:
     """
     Return when to look next at a job that runs, epoch seconds: at the next point of the grid, or before.
@@ -44,15 +49,16 @@ def next_look(
     :param pace: of this job; it takes this look in.
     :param durations: of jobs of its kind, if there are any.
     :param status: of this look.
+    :param first_poll_at: start of the job's grid, if it is not the spec's.
     """
-    age = now - began_at(status, plan.started_at)
+    age = now - began_at(status, spec.started_at)
     pace.see(share_done(status), now)
     chance = pace.chance(now, age) or (durations.chance(age) if durations else None)
-    point = plan.next_point(now)
+    point = spec.next_point(now, first_poll_at)
     ahead = point - now
     # Equal pauses up to the point: none is longer because of it, or shorter than half as long.
-    pauses = math.ceil(ahead / pause(chance, plan.poll_interval, age))
-    pauses = min(pauses, int(ahead / floor(plan.poll_interval, age)))
+    pauses = math.ceil(ahead / pause(chance, spec.poll_interval, age))
+    pauses = min(pauses, int(ahead / floor(spec.poll_interval, age)))
     return point if pauses <= 1 else now + ahead / pauses
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_jobstatus.core.errors import VendorError
-from airflow_provider_jobstatus.waiting.spec import WaitPlan
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, SAME_POINT, WaitSpec
 
 #: Longest pause between failed polls, in seconds, unless the poll interval itself is longer.
 MAX_BACKOFF = 300.0
@@ -15,40 +15,73 @@ MAX_BACKOFF = 300.0
 
 class Timetable:
     """
-    The next poll of one job: at the plan's points or after a growing pause, never before the vendor wants it,
-    and at the deadline at the latest.
+    The next poll of one job: at the points of its grid or after a growing pause, never before the vendor
+    wants it, and at the deadline at the latest.
 
-    :param plan: when to ask, and for how long.
-    :param now: epoch seconds. The first poll is due at the next point of the plan's grid.
+    :param spec: of the wait.
+    :param now: epoch seconds. The first poll is due at the next point of the grid.
     :param memory: what :meth:`timing` of an earlier one returned; and ``"polled_at"``, if that is known.
     :param jitter: returns a random number from 0 to 1.
+    :param first_poll_at: start of this job's grid, if it is not the spec's: of several jobs, or of several
+        waits for one job.
 
+    :ivar first_poll_at: as given, else the spec's.
     :ivar next_poll_at: when to ask next, epoch seconds.
     :ivar not_before: the vendor asked not to be called before, epoch seconds.
     :ivar polled_at: when the vendor was last asked, as far as is known, or None.
     :ivar errors: how many polls in a row brought no answer about the job.
     """
 
-    __slots__ = ("_failures", "_jitter", "errors", "next_poll_at", "not_before", "plan", "polled_at")
+    __slots__ = (
+        "_failures",
+        "_jitter",
+        "errors",
+        "first_poll_at",
+        "next_poll_at",
+        "not_before",
+        "polled_at",
+        "spec",
+    )
 
     def __init__(
-        self, plan: WaitPlan, now: float, memory: Mapping[str, Any], jitter: Callable[[], float]
+        self,
+        spec: WaitSpec,
+        now: float,
+        memory: Mapping[str, Any],
+        jitter: Callable[[], float],
+        first_poll_at: float | None = None,
     ) -> None:
-        self.plan = plan
+        self.spec = spec
+        self.first_poll_at = spec.first_poll_at if first_poll_at is None else first_poll_at
         self._jitter = jitter
         self.errors = self._failures = int(memory.get("failures", 0))
         self.polled_at: float | None = memory.get("polled_at")
         self.not_before: float = memory.get("not_before", 0.0)
-        self._ask_again_at(now if now == plan.first_poll_at else plan.next_point(now))
+        self._ask_again_at(now if now == self.first_poll_at else self.next_point(now))
 
     def align(self, point: float, now: float) -> None:
-        """Ask at the points of another poller's grid, who asks about the same job as often."""
-        self.plan = self.plan.through(point)
-        self._ask_again_at(self.plan.next_point(now))
+        """
+        Poll at the points of a grid through ``point``, as another poller of the same job does.
+
+        The grid begins about where it did before.
+        """
+        spec = self.spec
+        if not spec.exponential_backoff:
+            earliest = self.first_poll_at - spec.poll_interval + SAME_POINT
+            earliest = max(earliest, spec.started_at + MIN_DEFERRAL)
+            steps = math.ceil((earliest - point) / spec.poll_interval)
+            self.first_poll_at = point + steps * spec.poll_interval
+        self._ask_again_at(self.next_point(now))
+
+    def next_point(self, now: float) -> float:
+        """Return the first point of this job's grid after ``now``."""
+        return self.spec.next_point(now, self.first_poll_at)
 
     def go_on(self, now: float) -> None:
-        """Ask by itself again: what is known came by another way, of late."""
-        self._ask_again_at(self.plan.soon(now))
+        """Poll the job itself again, whose status came from a list of late: within half an interval."""
+        point, half = self.next_point(now), self.spec.poll_interval / 2
+        early = not self.spec.exponential_backoff and now >= self.first_poll_at and point - now > half
+        self._ask_again_at(point - half if early else point)
 
     def timing(self) -> dict[str, Any]:
         """Return what a later one of the same wait needs to know; empty if there is no such thing."""
@@ -70,11 +103,11 @@ class Timetable:
 
     def _back_off(self, error: VendorError, now: float, no_later_than: float = math.inf) -> None:
         self._failures += 1
-        longest = max(MAX_BACKOFF, self.plan.poll_interval)
-        pause = min(self.plan.poll_interval * 2.0 ** min(self._failures - 1, 32), longest)
+        longest = max(MAX_BACKOFF, self.spec.poll_interval)
+        pause = min(self.spec.poll_interval * 2.0 ** min(self._failures - 1, 32), longest)
         # Between half of it and all of it: spread out, and never nothing. After a failed first look at the
         # first point of the grid, as in a triggerer, which knows nothing of that look.
-        at = max(now + pause * (0.5 + 0.5 * self._jitter()), self.plan.first_poll_at)
+        at = max(now + pause * (0.5 + 0.5 * self._jitter()), self.first_poll_at)
         at = min(at, no_later_than)
         if error.retry_after:
             at = max(at, self.not_before + min(error.retry_after, 1.0) * self._jitter())
@@ -82,4 +115,4 @@ class Timetable:
 
     def _ask_again_at(self, at: float) -> None:
         # One last look at the deadline itself.
-        self.next_poll_at = min(max(at, self.not_before), self.plan.deadline_at)
+        self.next_poll_at = min(max(at, self.not_before), self.spec.deadline_at)

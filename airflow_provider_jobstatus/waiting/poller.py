@@ -52,7 +52,7 @@ from airflow_provider_jobstatus.waiting.completion import Durations, Pace
 from airflow_provider_jobstatus.waiting.confirmation import SPENT_CONFIRMED_AFTER, Doubts
 from airflow_provider_jobstatus.waiting.poll_schedule import Timetable
 from airflow_provider_jobstatus.waiting.progress_tracker import Course
-from airflow_provider_jobstatus.waiting.spec import SAME_POINT, JobEvent, News, Outcome, WaitPlan, digest
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT, JobEvent, News, Outcome, WaitSpec, digest
 from airflow_provider_jobstatus.waiting.unknown_words import UnknownWords
 
 #: Seconds after the start of a wait in which a 404 may mean "not yet".
@@ -68,15 +68,14 @@ class JobPoller(Timetable):
     Decides, for one job, when to ask next and when the wait has ended.
 
     :param job_id: of the job.
-    :param plan: when to ask, and for how long.
-    :param now: epoch seconds. The first poll is due at the next point of the plan's grid.
+    :param spec: of the wait. This job's grid begins at ``first_poll_at``, if that is given.
+    :param now: epoch seconds. The first poll is due at the next point of the grid.
     :param memory: what :meth:`memory` of an earlier poller of the same wait returned; and ``"status"``, what
         that one saw last, as a plain dict, if that is to be known; ``"told"``, the :func:`digest` of what
         the log was told already; and ``"looked"``, whether the wait's first look lies behind.
     :param jitter: returns a random number from 0 to 1.
-    :param durations: of jobs of this kind; it is told how long this one took, and an adaptive plan uses it.
+    :param durations: of jobs of this kind; it is told how long this one took, and an adaptive wait uses it.
 
-    :ivar durations: as given; its owner may set it later.
     :ivar event: how the wait ended, or None while it goes on.
     :ivar last_status: what the vendor said last, if it ever said something usable.
     :ivar last_error: why the last poll brought nothing about the job; None if it did.
@@ -104,14 +103,15 @@ class JobPoller(Timetable):
     def __init__(
         self,
         job_id: str,
-        plan: WaitPlan,
+        spec: WaitSpec,
         now: float,
         memory: Mapping[str, Any] | None = None,
         jitter: Callable[[], float] = random.random,
         durations: Durations | None = None,
+        first_poll_at: float | None = None,
     ) -> None:
         memory = memory or {}
-        super().__init__(plan, now, memory, jitter)
+        super().__init__(spec, now, memory, jitter, first_poll_at)
         self.job_id = job_id
         self.event: JobEvent | None = None
         self.reconnect = False
@@ -119,13 +119,13 @@ class JobPoller(Timetable):
         self.last_status: JobStatus | None = None
         self.last_error: VendorError | None = None
         # Since when there is trouble, or can be; None if only an earlier poller knows.
-        self._troubled_at = now if now <= plan.first_poll_at + SAME_POINT else None
+        self._troubled_at = now if now <= self.first_poll_at + SAME_POINT else None
         self._doubts = Doubts(memory)
         self._words = UnknownWords(memory.get("words"))
         with suppress(ValueError):  # of another version
             self.last_status = JobStatus.from_dict(memory["status"]) if "status" in memory else None
         self._course = Course(memory.get("course"))
-        self._pace = Pace(memory.get("pace")) if plan.adaptive else None
+        self._pace = Pace(memory.get("pace")) if spec.adaptive else None
         self._told: int | None = memory.get("told")
         self.outage_began_at = memory.get("outage_began_at")
 
@@ -141,12 +141,12 @@ class JobPoller(Timetable):
 
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""
-        known = {**self.timing(), **self._doubts.memory()}
+        known = self.timing() | self._doubts.memory()
         if self.outage_began_at is not None:
             known["outage_began_at"] = self.outage_began_at
         if self._words.shapes:
             known["words"] = self._words.shapes
-        if self.plan.stalled_after is not None:
+        if self.spec.stalled_after is not None:
             known["course"] = self._course.memory()
         if self._pace is not None and (looks := self._pace.memory()):
             known["pace"] = looks
@@ -162,7 +162,7 @@ class JobPoller(Timetable):
 
         Ends the wait if the deadline comes while the vendor still wants to be left alone.
         """
-        if self.plan.deadline_at - SAME_POINT <= now < self.not_before:
+        if self.spec.deadline_at - SAME_POINT <= now < self.not_before:
             self._time_out()
             return False
         return True
@@ -198,15 +198,16 @@ class JobPoller(Timetable):
         self._heed(status.retry_after, now)
         if status.state.terminal:
             self.event = JobEvent(self.job_id, Outcome.FINISHED, status)
-            seconds = seconds_taken(status, self.plan.started_at, now, seen_running=seen_running)
+            seconds = seconds_taken(status, self.spec.started_at, now, seen_running=seen_running)
             if self.durations is not None and seconds is not None:
                 self.durations.add(seconds)
-        elif now >= self.plan.deadline_at:
+        elif now >= self.spec.deadline_at:
             self._time_out()
         elif self._pace is None:
-            self._ask_again_at(self.plan.next_point(now))
+            self._ask_again_at(self.next_point(now))
         else:
-            self._ask_again_at(next_look(self.plan, self._pace, self.durations, status, now))
+            first, pace = self.first_poll_at, self._pace
+            self._ask_again_at(next_look(self.spec, pace, self.durations, status, now, first))
         if not status.known and self._words.is_new(status.vendor_status):
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
             return self._news("unknown word", text)
@@ -222,13 +223,13 @@ class JobPoller(Timetable):
         return None
 
     def _stall(self, now: float) -> News | None:
-        limit = self.plan.stalled_after
+        limit = self.spec.stalled_after
         stalled = self._course.stalled_for(now)
         # A point in time may be reached a hair too early: Airflow stores it in whole microseconds.
         if limit is None or stalled < limit - SAME_POINT:
             return None
         text = f"nothing has changed for {stalled:.0f} s: {self.last_status.describe()}"  # type: ignore[union-attr]
-        if self.plan.fail_stalled:
+        if self.spec.if_stalled == "fail":
             self._end(Outcome.STALLED, f"{text}. {messages.MAY_STILL_RUN}")
             return None
         return self._news("stalled", text) if self._course.first_stall() else None
@@ -241,7 +242,7 @@ class JobPoller(Timetable):
             self._troubled_at = now
         self.last_error = error if error.asked else known or error
         self._heed(error.retry_after, now)
-        late = now >= self.plan.deadline_at
+        late = now >= self.spec.deadline_at
         match error:
             case AccessDenied() if late and self._was_refused(error):
                 self._end(Outcome.REFUSED, messages.refused(error, self._doubts.refused_for(now)))
@@ -253,11 +254,11 @@ class JobPoller(Timetable):
                 self._end(Outcome.REFUSED, messages.rejected(error))
             case _ if late:
                 self._time_out()
-            case NotFound() if now < self.plan.started_at + NOT_FOUND_GRACE:
-                self.outage_began_at, until = None, self.plan.started_at + NOT_FOUND_GRACE
-                self._ask_again_at(min(self.plan.next_point(now), until))
+            case NotFound() if now < self.spec.started_at + NOT_FOUND_GRACE:
+                self.outage_began_at, until = None, self.spec.started_at + NOT_FOUND_GRACE
+                self._ask_again_at(min(self.next_point(now), until))
             case NotFound() if self._doubts.is_final(error):
-                self._end(Outcome.UNKNOWN_JOB, messages.unknown_job(error, now - self.plan.started_at))
+                self._end(Outcome.UNKNOWN_JOB, messages.unknown_job(error, now - self.spec.started_at))
             case NotFound() | RequestRejected():
                 self.outage_began_at, self._doubts.stray = None, True
                 self._back_off(error, now)
@@ -284,7 +285,7 @@ class JobPoller(Timetable):
     def _refuse(self, error: AccessDenied, now: float) -> float:
         """Take in a refusal before the deadline, and return until when refusals are borne."""
         first = not self.refused
-        ends_at = self._doubts.refused_until(error, now, self.plan.refusal_grace)
+        ends_at = self._doubts.refused_until(error, now, self.spec.refusal_grace)
         if first:
             self.reconnect = True
             self._ask_again_at(now + RECONNECT_DELAY)
@@ -294,7 +295,7 @@ class JobPoller(Timetable):
             # A time that the vendor names puts off the end as well: to ask at that end might be for ever.
             soonest = now + REFUSED_PAUSE
             self._ask_again_at(soonest if error.retry_after else min(soonest, ends_at))
-        return min(ends_at, self.plan.deadline_at)
+        return min(ends_at, self.spec.deadline_at)
 
     def _news(self, kind: str, text: str, *, warning: bool = True) -> News:
         return News(self.job_id, kind, f"{self.job_id}: {text}", warning)
@@ -303,18 +304,18 @@ class JobPoller(Timetable):
         """Take in that there was no answer, and return until when that is borne; None for ever."""
         if self.outage_began_at is None:
             self.outage_began_at = now
-        if self.plan.max_outage is None:
+        if self.spec.max_outage is None:
             self._back_off(error, now)
             return None
-        ends_at = self.outage_began_at + self.plan.max_outage
+        ends_at = self.outage_began_at + self.spec.max_outage
         if now >= ends_at - SAME_POINT:
-            self._end(Outcome.GAVE_UP, messages.gave_up(error, self.plan.max_outage))
+            self._end(Outcome.GAVE_UP, messages.gave_up(error, self.spec.max_outage))
         else:
             self._back_off(error, now, no_later_than=ends_at)
-        return min(ends_at, self.plan.deadline_at)
+        return min(ends_at, self.spec.deadline_at)
 
     def _time_out(self) -> None:
-        waited = self.plan.deadline_at - self.plan.started_at
+        waited = self.spec.deadline_at - self.spec.started_at
         self._end(Outcome.TIMED_OUT, messages.timed_out(waited, self.last_status, self.last_error))
 
     def _end(self, outcome: Outcome, message: str) -> None:

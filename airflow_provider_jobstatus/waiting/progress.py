@@ -37,7 +37,7 @@ def summary(pollers: Sequence[JobPoller], now: float, polls: Polls = own_polls) 
         in_trouble=sum(poller.last_error is not None for poller in waiting),
         as_of=in_utc(now),
         next_poll_at=None if following is None else in_utc(max(following, now)),
-        deadline_at=in_utc(min(poller.plan.deadline_at for poller in waiting)) if waiting else None,
+        deadline_at=in_utc(min(poller.spec.deadline_at for poller in waiting)) if waiting else None,
     )
 
 

@@ -105,7 +105,7 @@ def sign(pollers: Sequence[JobPoller], now: float, polls: Polls = own_polls) -> 
     facts = [
         f"last poll {'not yet' if last is None else _time(last)}",
         f"next by {_time(max(following or now, now))}",
-        f"deadline {_time(min((poller.plan.deadline_at for poller in waiting), default=now))}",
+        f"deadline {_time(min((poller.spec.deadline_at for poller in waiting), default=now))}",
     ]
     if len(pollers) == 1:
         (poller,) = pollers
@@ -131,7 +131,7 @@ def _trouble(troubled: Sequence[JobPoller], many: bool) -> list[str]:
     since = outage_since(troubled)
     if since is not None:
         away = next(poller for poller in troubled if poller.outage_began_at == since)
-        limit = away.plan.max_outage
+        limit = away.spec.max_outage
         until = "for as long as the wait lasts" if limit is None else f"until {_time(since + limit)}"
         facts.append(f"no usable answer since {_time(since)}, which is borne {until}")
     return facts

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.waiting.spec import JobEvent, News, Outcome
 
 #: More jobs than these are told of in sum: a line each would be ten thousand lines.
 FEW = 16
+
+
+class HasLog(Protocol):
+    """Owner of a log, such as a task or a trigger."""
+
+    @property
+    def log(self) -> Any:
+        """The log, with ``info`` and ``warning``."""
 
 
 class Chronicle:
@@ -20,7 +28,7 @@ class Chronicle:
     :param jobs: how many there are.
     """
 
-    def __init__(self, owner: Any, jobs: int) -> None:
+    def __init__(self, owner: HasLog, jobs: int) -> None:
         self._owner = owner
         self._jobs = jobs
         self._kinds: dict[str, int] = {}

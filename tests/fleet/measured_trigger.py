@@ -24,7 +24,7 @@ def wait(jobs: int) -> int:
     now = time.time()
     ids = [f"job-{number}" for number in range(jobs)]
     waiting = BatchJobTrigger(
-        "aftercare_default", ids, 1.0, started_at=now, first_poll_at=now, deadline_at=now + 3600
+        "aftercare_default", ids, poll_interval=1.0, started_at=now, first_poll_at=now, deadline_at=now + 3600
     )
     return len(json.dumps(asyncio.run(first_event(waiting)).payload))
 

@@ -392,7 +392,7 @@ def test_who_joins_a_job_that_its_list_covers_is_told_of_it_at_his_first_look(
     told: dict[float, float] = {}
 
     def observe(wait: Wait, poller: JobPoller, answer: JobStatus, at: float) -> None:
-        told.setdefault(poller.plan.poll_interval, at - began)
+        told.setdefault(poller.spec.poll_interval, at - began)
         tell(wait, poller, answer, at)
 
     tell = Wait.observe

@@ -35,16 +35,17 @@ def test_what_is_kept_of_each_job_is_bounded() -> None:
     waiting = BatchJobTrigger(
         "ruler_default",
         ids,
-        60.0,
+        poll_interval=60.0,
         started_at=0.0,
         first_poll_at=60.0,
         deadline_at=7200.0,
         stalled_after=600.0,
     )
     counts = {"total": 10**6, "processed": 10**5, "succeeded": 10**5, "failed": 0}
+    assert waiting.spec is not None
     tracemalloc.start()
     try:
-        pollers = waiting._pollers(ids, 1.0)
+        pollers = waiting._pollers(waiting.spec, 1.0)
         for look in range(20):
             for number, poller in enumerate(pollers):
                 rows = {key: count + number + look for key, count in counts.items()}
@@ -112,7 +113,7 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
     waiting = BatchJobTrigger(
         "ruler_default",
         ["site/job"],
-        60.0,
+        poll_interval=60.0,
         started_at=began,
         first_poll_at=began + 60,
         deadline_at=began + 600,

@@ -35,12 +35,12 @@ from airflow_provider_jobstatus.tasks import final_progress
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.progress import KEY, final_summary, summary
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitPlan, digest
+from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec, digest
 from airflow_provider_jobstatus.waiting.wait_log import FEW
 from tests.support.modes import TaskInstance, first_event, run_deferred
 from tests.support.times import FakeTime
 
-PLAN = WaitPlan(poll_interval=60.0, started_at=0.0, first_poll_at=60.0, deadline_at=7200.0)
+PLAN = WaitSpec(poll_interval=60.0, started_at=0.0, first_poll_at=60.0, deadline_at=7200.0)
 PLACE = {"dag_id": "dag", "task_id": "wait", "run_id": "run", "map_index": 3}
 
 
@@ -114,7 +114,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def trigger(*job_ids: str, now: float = 0.0, with_task: bool = True, told: int = 0) -> BatchJobTrigger:
     made = BatchJobTrigger(
-        "ruler_default", list(job_ids), 10.0, now, first_poll_at=now, deadline_at=now + 600, told=told
+        "ruler_default",
+        list(job_ids),
+        poll_interval=10.0,
+        started_at=now,
+        first_poll_at=now,
+        deadline_at=now + 600,
+        told=told,
     )
     if with_task:
         made.task_instance = SimpleNamespace(**PLACE)

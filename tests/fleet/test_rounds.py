@@ -14,12 +14,11 @@ from airflow_provider_jobstatus.fleet import rounds
 from airflow_provider_jobstatus.fleet.rounds import PAUSE, SLICE, join, leave
 from airflow_provider_jobstatus.fleet.subscription import Wait
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import WaitPlan
-from airflow_provider_jobstatus.waiting.stop_condition import Goal
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from airflow_provider_jobstatus.waiting.wait_log import Chronicle
 from tests.support.times import Timer
 
-PLAN = WaitPlan(poll_interval=60.0, started_at=0.0, first_poll_at=60.0, deadline_at=1e6)
+PLAN = WaitSpec(poll_interval=60.0, started_at=0.0, first_poll_at=60.0, deadline_at=1e6)
 whose: ContextVar[str] = ContextVar("whose", default="nobody's")
 
 
@@ -63,7 +62,7 @@ def wait(name: str, told: list[tuple[str, str]], jobs: int = 1) -> Wait:
     pollers = [JobPoller(f"{name}-{number}", PLAN, 0.0) for number in range(jobs)]
     reset = whose.set(name)
     try:
-        return Wait(pollers, Goal("all", False), Chronicle(SimpleNamespace(log=log), jobs), 0.0, 0.0)
+        return Wait(PLAN, pollers, Chronicle(SimpleNamespace(log=log), jobs), 0.0, 0.0)
     finally:
         whose.reset(reset)
 

@@ -174,7 +174,9 @@ def test_many_triggers_look_the_connection_up_once_log_in_once_and_share_a_sessi
         sandbox.put_job("ruler", job_id, script=["processing", "complete"])
     now = fake_time.now
     triggers = [
-        BatchJobTrigger(CONN_ID, [job_id], 10.0, started_at=now, first_poll_at=now, deadline_at=now + 600)
+        BatchJobTrigger(
+            CONN_ID, [job_id], poll_interval=10.0, started_at=now, first_poll_at=now, deadline_at=now + 600
+        )
         for job_id in IDS
     ]
 

@@ -17,7 +17,7 @@ from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
-from airflow_provider_jobstatus.waiting.spec import WaitPlan
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 
 JOBS: dict[type[BatchJobHook], str] = {
     AftercareHook: "b-1",
@@ -164,7 +164,7 @@ def test_a_secret_a_login_and_the_like_may_change(kind: type[BatchJobHook], chan
     ],
 )
 def test_a_plan_knows_how_often_it_looks_at_most(seconds: float, options: Any, looks: int) -> None:
-    plan = WaitPlan(60.0, 0.0, 60.0, seconds, **options)
+    plan = WaitSpec(60.0, 0.0, 60.0, seconds, **options)
     points, now = 1, 0.0
     while now < seconds:
         now = min(plan.next_point(now), seconds)

@@ -13,7 +13,7 @@ from airflow_provider_jobstatus._compat import AirflowRescheduleException
 from airflow_provider_jobstatus.exceptions import BadSettings
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.tasks.blocking_wait import SPREAD
+from airflow_provider_jobstatus.tasks.deferral import SPREAD
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL
 from tests.support.modes import MODES, TaskInstance, run
 from tests.support.times import FakeTime

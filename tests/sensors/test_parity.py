@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.exceptions import (
     VendorRefused,
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.tasks import blocking_wait, worker
+from airflow_provider_jobstatus.tasks import task_state, worker
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 
@@ -398,7 +398,7 @@ def test_what_airflow_forces_is_listed(
                 raise AirflowTaskTimeout  # by Airflow's alarm, out of whatever the task does
             fake_time.sleep(seconds)
 
-        monkeypatch.setattr(blocking_wait, "sleep", sleep)
+        monkeypatch.setattr(worker, "sleep", sleep)
 
     arguments = {"conn_id": "ruler_default", "job_id": "site/job", **options}
     if error is None:
@@ -416,6 +416,6 @@ def test_a_rescheduled_wait_says_once_that_it_will_have_no_memory(
 
     run({"conn_id": "ruler_default", "job_id": "site/job"}, "reschedule", fake_time, store=store)
 
-    said = [record for record in caplog.records if record.name == worker.log.name]
+    said = [record for record in caplog.records if record.name == task_state.log.name]
     assert len(sandbox.requests) > 5
     assert len(said) == times

@@ -20,7 +20,7 @@ from airflow_provider_jobstatus.fleet import (
     timer,
 )
 from airflow_provider_jobstatus.fleet import session as access
-from airflow_provider_jobstatus.tasks import blocking_wait
+from airflow_provider_jobstatus.tasks import worker
 from airflow_provider_jobstatus.triggers import batch_job
 
 #: Tasks in which triggers run: what a triggerer would cancel.
@@ -66,9 +66,9 @@ class FakeTime:
 
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put this time in the place of the real one wherever our code waits."""
-        monkeypatch.setattr(blocking_wait, "steady_clock", lambda: lambda: self.now)
+        monkeypatch.setattr(worker, "steady_clock", lambda: lambda: self.now)
         monkeypatch.setattr(batch_job, "epoch_offset", lambda: 0.0)
-        monkeypatch.setattr(blocking_wait, "sleep", self.sleep)
+        monkeypatch.setattr(worker, "sleep", self.sleep)
         for module in (batch_job, access, timer, progress_writer, runtime, request_pool, list_poller, rounds):
             monkeypatch.setattr(module, "monotonic", lambda: self.now)
         monkeypatch.setattr(timer, "call_later", self.alarm)

@@ -21,14 +21,13 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.tasks.deferral import (
     MYSQL_BYTES,
-    SAFE_RESCHEDULE,
     handover,
-    reschedule_warning,
     size_warning,
     stored_bytes,
 )
+from airflow_provider_jobstatus.tasks.rescheduling import SAFE_RESCHEDULE, reschedule_warning
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from airflow_provider_jobstatus.waiting.spec import WaitPlan
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from tests.support.modes import TaskInstance, run
 from tests.support.times import FakeTime
 
@@ -109,7 +108,7 @@ def test_a_long_list_is_deferred_unless_the_database_is_known_to_be_too_small(
         assert json.loads(json.dumps(ended.value.trigger.serialize()[1]))["job_ids"] == many
 
 
-PLAN = WaitPlan(poll_interval=60, started_at=0, first_poll_at=65, deadline_at=7200, max_outage=900)
+PLAN = WaitSpec(poll_interval=60, started_at=0, first_poll_at=65, deadline_at=7200, max_outage=900)
 SEEN = JobStatus("site/a", "ruler", JobState.RUNNING, "processing", progress=12)
 
 

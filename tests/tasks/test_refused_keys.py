@@ -248,7 +248,9 @@ def test_a_wait_that_began_after_a_lock_was_taken_off_logs_in(time: Timed) -> No
 
 def deferred(time: FakeTime, *job_ids: str, **arguments: Any) -> BatchJobTrigger:
     times = {"started_at": time.now, "first_poll_at": time.now + 60, "deadline_at": time.now + 7200}
-    trigger = stored_and_loaded(BatchJobTrigger("ruler_default", list(job_ids), 60.0, **times, **arguments))
+    trigger = stored_and_loaded(
+        BatchJobTrigger("ruler_default", list(job_ids), poll_interval=60.0, **times, **arguments)
+    )
     assert isinstance(trigger, BatchJobTrigger)
     return trigger
 
@@ -383,7 +385,9 @@ def test_whatever_is_shared_names_the_connection_of_the_wait_that_shows_it(
         plan = {"started_at": time.now, "first_poll_at": time.now + 5, "deadline_at": time.now + 300}
         triggers = [
             stored_and_loaded(
-                BatchJobTrigger(name, [f"site/{name}-{number}" for number in range(4)], 20.0, **plan)
+                BatchJobTrigger(
+                    name, [f"site/{name}-{number}" for number in range(4)], poll_interval=20.0, **plan
+                )
             )
             for name in names
         ]

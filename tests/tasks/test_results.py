@@ -19,7 +19,7 @@ from airflow_provider_jobstatus.exceptions import (
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.tasks import blocking_wait
+from airflow_provider_jobstatus.tasks import worker
 from tests.support.modes import MODES, TaskInstance, run
 from tests.support.times import FakeTime
 
@@ -201,7 +201,7 @@ def test_airflows_own_time_out_in_poke_mode_leaves_what_was_seen(
     def interrupted(seconds: float) -> None:
         raise AirflowTaskTimeout
 
-    monkeypatch.setattr(blocking_wait, "sleep", interrupted)
+    monkeypatch.setattr(worker, "sleep", interrupted)
     with pytest.raises(AirflowTaskTimeout):
         run(arguments(["site/job", "site/other"]), "poke", fake_time)
 

@@ -30,7 +30,9 @@ def trigger(job_id: str) -> str:
     now = time.time()
     # The first poll comes at the next point of the grid.
     waiting = stored_and_loaded(
-        BatchJobTrigger(CONN_ID, [job_id], 0.1, started_at=now, first_poll_at=now, deadline_at=now + 600)
+        BatchJobTrigger(
+            CONN_ID, [job_id], poll_interval=0.1, started_at=now, first_poll_at=now, deadline_at=now + 600
+        )
     )
     (job,) = asyncio.run(first_event(waiting)).payload["jobs"]
     state: str = job["status"]["state"]

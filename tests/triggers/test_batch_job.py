@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger, first_polls
 from airflow_provider_jobstatus.waiting.codec import SLICE, decode
-from airflow_provider_jobstatus.waiting.spec import Outcome, WaitPlan
+from airflow_provider_jobstatus.waiting.spec import Outcome, WaitSpec
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime
 
@@ -209,6 +209,19 @@ def test_arguments_of_a_newer_version_end_in_a_clear_event(fake_time: FakeTime) 
     assert "install the same version everywhere" in event["message"]
 
 
+def test_arguments_that_are_no_wait_end_in_a_clear_event(fake_time: FakeTime) -> None:
+    (event,) = events(BatchJobTrigger("ruler_default", ["site/job"], poll_interval=10.0))
+
+    assert event["outcome"] == Outcome.BAD_SETTINGS
+    assert "started_at is missing" in event["message"]
+
+
+def test_arguments_of_a_newer_version_stay_as_they_are_stored(fake_time: FakeTime) -> None:
+    newer = trigger(fake_time, "site/job", version=VERSION + 1, newer={"a": 1}).serialize()[1]
+
+    assert (newer["version"], newer["newer"]) == (VERSION + 1, {"a": 1})
+
+
 @pytest.mark.parametrize("odd", [{"poll_interval": 0}, {"deadline_at": "soon"}], ids=str)
 def test_a_fault_of_ours_becomes_an_event_and_never_leaves_run(
     odd: dict[str, Any], sandbox: Sandbox, fake_time: FakeTime
@@ -271,7 +284,7 @@ def test_all_polls_of_waits_with_one_interval_lie_on_the_same_few_points_of_the_
         began = now + number * 0.037
         (point,) = first_polls([f"job-{number}"], began - 3600, began, interval)
         assert began - interval <= point <= began + 1e-6
-        plan = WaitPlan(interval, began - 3600, point, began + 86_400)
+        plan = WaitSpec(interval, began - 3600, point, began + 86_400)
         for at in (point, plan.next_point(point), plan.next_point(point + 1000.3)):
             assert abs(at / step - round(at / step)) * step < 1e-5
 
@@ -280,13 +293,14 @@ def test_an_adaptive_wait_is_not_spread_beyond_its_first_look() -> None:
     waiting = BatchJobTrigger(
         "ruler_default",
         ["site/job"],
-        600.0,
+        poll_interval=600.0,
         started_at=1000.0,
         first_poll_at=1005.0,
         deadline_at=9000.0,
         adaptive=True,
     )
-    (poller,) = waiting._pollers(["site/job"], 1000.0)
+    assert waiting.spec is not None
+    (poller,) = waiting._pollers(waiting.spec, 1000.0)
     assert poller.next_poll_at == 1005.0
 
 

@@ -18,12 +18,12 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.waiting.adaptive import began_at, floor, next_look, pause, seconds_taken
 from airflow_provider_jobstatus.waiting.completion import LOOKS, REMEMBERED, Durations, Pace
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import SAME_POINT, WaitPlan
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT, WaitSpec
 from tests.support.values import anything, hostile_text
 
 START = 2.0**30
 INTERVAL = 300.0
-PLAN = WaitPlan(INTERVAL, START, START + INTERVAL, START + 7 * 86_400, adaptive=True)
+PLAN = WaitSpec(INTERVAL, START, START + INTERVAL, START + 7 * 86_400, adaptive=True)
 RUNNING = JobStatus("a", "vendor", JobState.RUNNING, "processing")
 
 ages = st.floats(0, 1e9)
@@ -48,7 +48,7 @@ def looks(
     share: Callable[[float], float | None],
     seconds: float,
     durations: Durations | None = None,
-    plan: WaitPlan = PLAN,
+    plan: WaitSpec = PLAN,
 ) -> list[float]:
     """Return the ages at which a job that takes so long is looked at; the last look sees the end."""
     one = JobPoller("a", plan, START, durations=durations)

@@ -36,7 +36,7 @@ from airflow_provider_jobstatus.waiting.poller import (
     REFUSED_PAUSE,
     JobPoller,
 )
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitPlan, digest
+from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec, digest
 from tests.support.values import assert_storable
 from tests.waiting.test_spec import FIRST, STEP, grid
 from tests.waiting.test_spec import plans as any_plans
@@ -44,7 +44,7 @@ from tests.waiting.test_spec import plans as any_plans
 Answer = JobStatus | VendorError | SettingsError
 
 START = FIRST - 60
-PLAN = WaitPlan(
+PLAN = WaitSpec(
     poll_interval=60.0, started_at=START, first_poll_at=FIRST, deadline_at=START + 7200, max_outage=600.0
 )
 #: Within the grace of a 404, and long before the deadline.
@@ -67,11 +67,11 @@ RUNNING = status()
 OUTAGE = failed(ServerError)
 
 
-def poller(plan: WaitPlan = PLAN, now: float = START, **options: Any) -> JobPoller:
+def poller(plan: WaitSpec = PLAN, now: float = START, **options: Any) -> JobPoller:
     return JobPoller("a", plan, now, **{"jitter": lambda: 1.0, **options})
 
 
-def told(*answers: tuple[Answer, float], plan: WaitPlan = PLAN) -> JobPoller:
+def told(*answers: tuple[Answer, float], plan: WaitSpec = PLAN) -> JobPoller:
     """Return a poller that has seen these answers, each at its time, after the first look of its wait."""
     one = poller(plan, memory={"looked": True})
     for answer, now in answers:
@@ -156,7 +156,7 @@ def test_a_terminal_state_beats_a_long_outage() -> None:
 
 
 @given(any_plans, st.integers(1, 64 * 80_000))
-def test_a_new_poller_asks_at_a_point_of_the_same_grid(plan: WaitPlan, steps: int) -> None:
+def test_a_new_poller_asks_at_a_point_of_the_same_grid(plan: WaitSpec, steps: int) -> None:
     now = FIRST + steps * STEP
     expected = next(point for point in grid(plan) if point > now)
     assert poller(plan, now).next_poll_at == min(expected, plan.deadline_at)
@@ -788,7 +788,7 @@ def test_a_wait_uses_how_long_others_took_once_its_owner_knows_it() -> None:
 
 @pytest.mark.parametrize("plan", [PLAN, ADAPTIVE])
 @pytest.mark.parametrize("state", [state for state in JobState if state.terminal])
-def test_the_end_of_a_job_is_told_to_the_durations_of_its_kind(plan: WaitPlan, state: JobState) -> None:
+def test_the_end_of_a_job_is_told_to_the_durations_of_its_kind(plan: WaitSpec, state: JobState) -> None:
     durations = Durations()
     one = poller(plan, durations=durations)
     one.observe(RUNNING, EARLY)
@@ -837,7 +837,7 @@ def without_ends(answer: Answer) -> bool:
     st.randoms(use_true_random=False),
 )
 def test_whatever_happens_the_wait_ends_or_pauses_and_nobody_is_asked_too_early(
-    plan: WaitPlan, happens: list[tuple[Answer, float]], chance: random.Random
+    plan: WaitSpec, happens: list[tuple[Answer, float]], chance: random.Random
 ) -> None:
     one = JobPoller("a", plan, FIRST, jitter=chance.random)
     now = FIRST
@@ -864,7 +864,7 @@ def test_whatever_happens_the_wait_ends_or_pauses_and_nobody_is_asked_too_early(
 
 
 @given(any_plans, st.lists(any_answer().filter(without_ends), min_size=1, max_size=5))
-def test_every_wait_ends_at_its_deadline_at_the_latest(plan: WaitPlan, answers: list[Answer]) -> None:
+def test_every_wait_ends_at_its_deadline_at_the_latest(plan: WaitSpec, answers: list[Answer]) -> None:
     one = poller(plan, FIRST)
     now = FIRST
     polls = 0

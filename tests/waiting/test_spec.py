@@ -1,9 +1,13 @@
-"""The grid of a wait, and how a wait ends."""
+"""What a wait is, when it polls, and how it ends."""
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.waiting.spec import SAME_POINT, JobEvent, Outcome, WaitPlan
+from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT, VERSION, JobEvent, Outcome, WaitSpec
 from tests.core.test_jobs import clean_text, statuses
 from tests.support.values import anything, assert_storable, hostile_text, json_values
 
@@ -21,7 +26,7 @@ FIRST = 2.0**30
 intervals = st.integers(64, 64 * 600).map(lambda steps: steps * STEP)
 
 
-def grid(plan: WaitPlan) -> Iterator[float]:
+def grid(plan: WaitSpec) -> Iterator[float]:
     """Every point of the grid, counted out: an oracle for what the plan calculates."""
     longest = float("inf") if plan.max_wait is None else max(plan.max_wait, 1.0)
     point = plan.first_poll_at
@@ -34,7 +39,7 @@ def grid(plan: WaitPlan) -> Iterator[float]:
 
 
 plans = st.builds(
-    WaitPlan,
+    WaitSpec,
     poll_interval=intervals,
     started_at=st.just(FIRST - 10),
     first_poll_at=st.just(FIRST),
@@ -47,13 +52,13 @@ moments = st.integers(-64 * 60, 64 * 20_000).map(lambda steps: FIRST + steps * S
 
 
 @given(plans, moments)
-def test_the_next_point_is_the_first_of_the_grid_that_is_to_come(plan: WaitPlan, now: float) -> None:
+def test_the_next_point_is_the_first_of_the_grid_that_is_to_come(plan: WaitSpec, now: float) -> None:
     assert plan.next_point(now) == next(point for point in grid(plan) if point > now)
 
 
 @given(plans, st.lists(moments, min_size=1, max_size=5))
 def test_a_triggerer_that_takes_over_asks_where_the_one_before_would_have(
-    plan: WaitPlan, restarts: list[float]
+    plan: WaitSpec, restarts: list[float]
 ) -> None:
     last = max(restarts)
     points = list(takewhile(lambda point: point <= plan.next_point(last), grid(plan)))
@@ -70,7 +75,7 @@ def test_a_triggerer_that_takes_over_asks_where_the_one_before_would_have(
 def test_a_point_to_come_is_to_come_whatever_rounding_does(
     interval: float, first: float, waited: float, exponential: bool, max_wait: float | None
 ) -> None:
-    plan = WaitPlan(interval, first, first, first + 1e8, 1.0, exponential, max_wait)
+    plan = WaitSpec(interval, first, first, first + 1e8, 1.0, exponential, max_wait)
     now = first + waited
     point = plan.next_point(now)
     assert point > now
@@ -81,7 +86,7 @@ def test_a_point_to_come_is_to_come_whatever_rounding_does(
 @pytest.mark.parametrize("exponential", [False, True])
 @pytest.mark.parametrize("interval", [1.1, 3.3, 60.1, 1 / 0.7])
 def test_a_point_of_an_odd_grid_is_followed_by_another(interval: float, exponential: bool) -> None:
-    plan = WaitPlan(interval, FIRST, FIRST + 0.3, FIRST + 1e6, 1.0, exponential, interval)
+    plan = WaitSpec(interval, FIRST, FIRST + 0.3, FIRST + 1e6, 1.0, exponential, interval)
     point = plan.next_point(FIRST)
     for _ in range(2000):
         following = plan.next_point(point)
@@ -101,11 +106,90 @@ def test_a_point_of_an_odd_grid_is_followed_by_another(interval: float, exponent
     ],
 )
 def test_the_grid_is_even_or_doubles(options: dict[str, Any], points: list[float]) -> None:
-    plan = WaitPlan(60.0, FIRST - 60, FIRST, FIRST + 86_400, **options)
+    plan = WaitSpec(60.0, FIRST - 60, FIRST, FIRST + 86_400, **options)
     found = [plan.next_point(FIRST - 1)]
     while len(found) < len(points):
         found.append(plan.next_point(found[-1]))
     assert [point - FIRST for point in found] == points
+
+
+# One description of a wait
+
+#: A value for each field that is none of the defaults.
+OTHER: dict[str, Any] = {
+    "poll_interval": 10.0,
+    "started_at": 1000.0,
+    "first_poll_at": 1010.5,
+    "deadline_at": 2000.0,
+    "max_outage": None,
+    "exponential_backoff": True,
+    "max_wait": 300.0,
+    "stalled_after": 900.0,
+    "if_stalled": "fail",
+    "adaptive": True,
+    "wait_for": "any",
+    "fail_fast": True,
+    "good_states": ("cancelled", "failed"),
+    "refusal_grace": 60.0,
+    "account": "0123456789abcdef",
+    "not_before": 1005.0,
+    "told": 123456,
+    "words": ("sending #",),
+}
+PLAIN = WaitSpec(60.0, 0.0, 60.0, 3600.0)
+FIELDS = [each.name for each in fields(WaitSpec)]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_each_field_of_a_wait_is_stored_restored_and_documented(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "waiting.md").read_text()
+    spec = replace(PLAIN, **{name: OTHER[name]})
+
+    stored = json.loads(json.dumps(spec.as_json(), allow_nan=False))
+
+    assert name in stored
+    assert WaitSpec.from_json(stored) == spec != PLAIN
+    assert page.count(f"\n| `{name}` | ") == 1
+
+
+@pytest.mark.parametrize("name", WaitSpec.options())
+def test_each_option_of_a_wait_is_an_argument_of_the_sensor_that_reaches_the_wait(name: str) -> None:
+    sensor = BatchJobSensor(task_id="wait", conn_id="c", job_id="a", **{name: OTHER[name]})
+
+    assert name in inspect.signature(BatchJobSensor.__init__).parameters
+    assert f":param {name}:" in (BatchJobSensor.__doc__ or "")
+    assert getattr(sensor.wait_spec(None, 0.0), name) == OTHER[name]
+
+
+def test_a_wait_that_says_nothing_special_stores_nothing_special() -> None:
+    assert PLAIN.as_json() == {
+        "version": VERSION,
+        "poll_interval": 60.0,
+        "started_at": 0.0,
+        "first_poll_at": 60.0,
+        "deadline_at": 3600.0,
+    }
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "version", "newer"]), anything | json_values))
+def test_whatever_is_stored_is_a_wait_or_a_value_error(stored: dict[str, Any]) -> None:
+    try:
+        spec = WaitSpec.from_json(stored)
+    except ValueError:
+        return
+    assert stored.get("version", VERSION) == VERSION
+    assert {"poll_interval", "started_at", "first_poll_at", "deadline_at"} <= set(stored)
+    assert isinstance(spec.as_json(), dict)
+
+
+@pytest.mark.parametrize("version", [VERSION + 1, None, "1", True, 1.0, "x" * 1000])
+def test_a_wait_of_another_version_is_refused(version: Any) -> None:
+    with pytest.raises(ValueError, match="install the same version everywhere"):
+        WaitSpec.from_json({**PLAIN.as_json(), "version": version})
+
+
+def test_what_a_newer_release_adds_to_a_wait_is_left_out() -> None:
+    assert WaitSpec.from_json({**PLAIN.as_json(), "newer": 1}) == PLAIN
 
 
 # Events

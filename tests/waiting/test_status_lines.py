@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_jobstatus.core.errors import ServerError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import WaitPlan
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from airflow_provider_jobstatus.waiting.status_lines import Signs, points, sign, told_until
 
 #: 2001-09-09 01:46:40 UTC.
@@ -16,7 +16,7 @@ DAY = 86_400
 
 
 def waiting(jobs: int = 1, max_outage: float | None = 7200.0) -> list[JobPoller]:
-    plan = WaitPlan(
+    plan = WaitSpec(
         poll_interval=60,
         started_at=START,
         first_poll_at=START + 60,
