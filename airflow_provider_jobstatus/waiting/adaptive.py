@@ -11,7 +11,7 @@ The first two give a chance (``waiting/completion.py``), and one rule, :func:`pa
 look when ``seconds since the last look x chance that the job has ended since`` reaches a fixed number. Half
 of that is about how late the look comes on average, so each request buys as much as any other. No pause is
 longer than the poll interval, or shorter than the floor. The figures below are those with which
-``benchmarks/adaptive.py`` did well.
+``dev/adaptive.py`` did well.
 """
 
 from __future__ import annotations

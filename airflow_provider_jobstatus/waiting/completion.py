@@ -3,7 +3,7 @@ The chance that a running job ends soon, by what is known of it. `now` is passed
 
 :class:`Pace` has it from the job's progress, :class:`Durations` from its age and how long others of its kind
 took. Both say None where they do not know. ``waiting/adaptive.py`` makes a pause of it. The figures below are
-those with which ``benchmarks/adaptive.py`` did well.
+those with which ``dev/adaptive.py`` did well.
 """
 
 from __future__ import annotations

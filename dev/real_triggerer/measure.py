@@ -1,4 +1,4 @@
-"""What one DAG of waits costs on a running Airflow, step by step; for :mod:`benchmarks.real_triggerer`."""
+"""What one DAG of waits costs on a running Airflow, step by step; for :mod:`dev.real_triggerer`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks import real_machine
-from benchmarks.real_machine import Memory
-from benchmarks.real_result import Costs, Result, Sizes, Window
-from benchmarks.real_vendor import Vendor
 from dev.api import StackError
 from dev.postgres import PostgresDatabase
+from dev.real_triggerer import machine as real_machine
+from dev.real_triggerer.machine import Memory
+from dev.real_triggerer.result import Costs, Result, Sizes, Window
+from dev.real_triggerer.vendor import Vendor
 from dev.stack import AirflowStack
 
 #: DAGs, each with the waits of one kind; the last is never ended and shows what waits cost that do not ask.
@@ -95,7 +95,7 @@ class Measurement:
             time.time() + 5.0 + self._sizes.spread * place / len(self._jobs)
             for place in range(len(self._jobs))
         ]
-        random.Random(1).shuffle(ends)  # noqa: S311
+        random.Random(1).shuffle(ends)
         before = self._costs()
         self._vendor.end(dict(zip(self._jobs, ends, strict=True)))
         self._until(

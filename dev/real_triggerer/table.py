@@ -1,4 +1,4 @@
-"""The tables of :mod:`benchmarks.real_triggerer`: ratios first."""
+"""The tables of :mod:`dev.real_triggerer`: ratios first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.real_result import Result, Window
+from dev.real_triggerer.result import Result, Window
 
 #: What the others are compared with.
 PEER = "http_sensor"

@@ -1,7 +1,7 @@
 """
 What deferred waits cost on a real Airflow: HttpSensor and BatchJobSensor, mapped, and one over a list.
 
-    python -m benchmarks.real_triggerer --waits 1000
+    python -m dev.real_triggerer --waits 1000
 
 Airflow's scheduler, dag-processor, triggerer and api-server, PostgreSQL and a status server run on 127.0.0.1.
 Each DAG has a fresh triggerer and is measured in turn: an idle triggerer; all tasks until they are deferred;
@@ -29,16 +29,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if __package__ in (None, ""):
-    sys.path.insert(0, str(ROOT))
+from dev import bootstrap
 
-from dev import bootstrap  # noqa: E402 - found there, also when this file is run by its path
-
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "real-triggerer"
 VENV = FOLDER / "venv"
-PEERS = ROOT / "benchmarks" / "constraints-real.txt"
-DAGS = ROOT / "benchmarks" / "real_dags"
+PEERS = Path(__file__).with_name("constraints.txt")
+DAGS = Path(__file__).with_name("dags")
 
 
 def environment() -> Path:
@@ -57,11 +54,11 @@ def environment() -> Path:
 def run(given: argparse.Namespace, home: Path) -> None:
     """Measure all that was asked for; what is there is written after each DAG."""
     # Airflow is in the environment's interpreter only.
-    from benchmarks import real_table
-    from benchmarks.real_measure import FIRST, Measurement
-    from benchmarks.real_result import Result, Sizes
-    from benchmarks.real_vendor import Vendor
     from dev.postgres import PostgresDatabase
+    from dev.real_triggerer import table as real_table
+    from dev.real_triggerer.measure import FIRST, Measurement
+    from dev.real_triggerer.result import Result, Sizes
+    from dev.real_triggerer.vendor import Vendor
     from dev.stack import AirflowStack
 
     sizes = Sizes(
@@ -146,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         own = sys.argv[1:] if arguments is None else arguments
         given.output = given.output.absolute()
         os.chdir(ROOT)
-        os.execv(python, [str(python), "-m", "benchmarks.real_triggerer", *own])  # noqa: S606 - no shell is wanted
+        os.execv(python, [str(python), "-m", "dev.real_triggerer", *own])  # noqa: S606 - no shell is wanted
     # The triggerer keeps a log open for each wait.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,10 +1,10 @@
-"""The tables of ``benchmarks/real_triggerer.py``: what is taken off, what is divided by what."""
+"""The tables of ``dev.real_triggerer``: what is taken off, what is divided by what."""
 
 from __future__ import annotations
 
-from benchmarks import real_table
-from benchmarks.real_machine import Memory
-from benchmarks.real_result import Costs, Result, Window
+from dev.real_triggerer import table as real_table
+from dev.real_triggerer.machine import Memory
+from dev.real_triggerer.result import Costs, Result, Window
 
 ABOUT = {
     "at": "2026-11-27T02:00:00+00:00",

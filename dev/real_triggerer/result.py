@@ -1,10 +1,10 @@
-"""What :mod:`benchmarks.real_triggerer` measures, as values."""
+"""What :mod:`dev.real_triggerer` measures, as values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.real_machine import Memory
+from dev.real_triggerer.machine import Memory
 
 
 @dataclass(frozen=True)

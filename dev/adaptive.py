@@ -6,9 +6,9 @@ answer then. Worker and triggerer share a wait as in deferred mode: one look at 
 later, by another poller. For each fixed interval, adaptive's ``poke_interval`` is sought with which it sends
 at most as many requests, and their delays are compared.
 
-    python -m benchmarks.adaptive [--seeds 3] [--kinds 60] [--jobs 40] [--processes 2] [--chart FILE.svg]
+    python -m dev.adaptive [--seeds 3] [--kinds 60] [--jobs 40] [--processes 2]
 
-``--chart`` needs matplotlib, which nothing else here does. Ends with 1 if a bar is missed in the mix.
+Ends with 1 if a bar is missed in the mix.
 
 What is assumed of the jobs:
 
@@ -41,7 +41,6 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, row_counts
 from airflow_provider_jobstatus.waiting.completion import Durations
@@ -126,7 +125,7 @@ def _iso(age: float) -> str:
 
 def make_jobs(telling: int, kinds: int, jobs: int, seed: int) -> list[Job]:
     """Return the jobs of a population, of ``telling`` kinds in two with progress."""
-    chance = random.Random(seed)  # noqa: S311 - a model
+    chance = random.Random(seed)
     made = []
     for kind in range(kinds):
         median = SHORTEST * (LONGEST / SHORTEST) ** ((kind + chance.random()) / kinds)
@@ -215,7 +214,6 @@ def main() -> int:
     parser.add_argument("--kinds", type=int, default=60, help="kinds of jobs in each (default: 60)")
     parser.add_argument("--jobs", type=int, default=40, help="jobs of each kind (default: 40)")
     parser.add_argument("--processes", type=int, default=2, help="that share the work (default: 2)")
-    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the mix, as .svg or .png")
     arguments = parser.parse_args()
     seeds = range(101, 101 + arguments.seeds)
     rows = [
@@ -232,7 +230,6 @@ def main() -> int:
         f"{'99th percentile, s':<20}{'ratio':<22}{'bar'}"
     )
     missed = False
-    drawn: list[list[tuple[Result, Result]]] = []
     with ProcessPoolExecutor(arguments.processes) as pool:
         pending = {
             row: [pool.submit(compare, *row, arguments.kinds, arguments.jobs, seed) for seed in seeds]
@@ -243,9 +240,6 @@ def main() -> int:
             reached = tell(population, interval, pairs)
             if population == "mix":
                 missed |= not reached
-                drawn.append(pairs)
-    if arguments.chart:
-        draw(drawn, arguments.chart)
     return int(missed)
 
 
@@ -272,42 +266,6 @@ def tell(population: str, interval: float, pairs: list[tuple[Result, Result]]) -
 
 def _spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def draw(rows: list[list[tuple[Result, Result]]], path: Path) -> None:
-    """Draw delay against requests, for the median and the 99th percentile."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    # The same figures make the same file.
-    mpl.rcParams.update({"svg.hashsalt": "adaptive", "font.size": 10})
-    from matplotlib import pyplot
-
-    figure, panels = pyplot.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
-    for panel, name, title in zip(panels, ("median", "late"), ("median", "99th percentile"), strict=True):
-        for way, label, colour, mark in ((0, "fixed", "#D55E00", "s"), (1, "adaptive=True", "#0072B2", "o")):
-            xs = [statistics.median(pair[way].requests for pair in row) for row in rows]
-            ys = [[getattr(pair[way], name) for pair in row] for row in rows]
-            middles = [statistics.median(values) for values in ys]
-            panel.fill_between(xs, list(map(min, ys)), list(map(max, ys)), color=colour, alpha=0.2, lw=0)
-            panel.plot(xs, middles, color=colour, marker=mark, label=label)
-            for x, y, row in zip(xs, middles, rows, strict=True):
-                interval = statistics.median(pair[way].interval for pair in row)
-                above = (0, 7) if way == 0 else (0, -15)
-                panel.annotate(
-                    f"{interval:.0f} s", (x, y), above, textcoords="offset points", ha="center", fontsize=8
-                )
-        panel.set(xscale="log", yscale="log", xlabel="requests per job", title=f"Detection delay, {title}")
-        panel.set_xticks([10, 20, 50, 100, 200], ["10", "20", "50", "100", "200"])
-        panel.set_yticks([1, 3, 10, 30, 100, 300], ["1", "3", "10", "30", "100", "300"])
-        panel.minorticks_off()
-        panel.grid(alpha=0.3)
-        panel.margins(0.08, 0.12)
-    panels[0].set_ylabel("seconds after the job's end")
-    panels[1].legend(title="poke_interval beside the points", loc="lower left", frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"Date": None} if path.suffix == ".svg" else None
-    figure.savefig(path, metadata=metadata)
 
 
 if __name__ == "__main__":

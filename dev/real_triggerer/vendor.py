@@ -1,4 +1,4 @@
-"""The status server as :mod:`benchmarks.real_triggerer` uses it, and Airflow's connections to it."""
+"""The status server as :mod:`dev.real_triggerer` uses it, and Airflow's connections to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import requests
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: Longer than any run, in seconds.
 _NEVER = 1e9
 
