@@ -3,8 +3,8 @@ Measure everything that docs/performance.md says about waits, and print it as ta
 
     python -m benchmarks [--quick] [--only waits,fleet] [--rounds N] [--report]
 
-Makes its environment once, under ``build/bench``, where the results of every run are kept as JSON. Tables go
-to ``build/bench/tables.md`` and charts to ``docs/images``; of a quick run, both stay under ``build/bench``.
+Makes its environment once, under ``build/bench``, where the results of every run are kept as JSON.
+The tables go to ``tables.md`` beside them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import charts, environment, fleet, limits, restart, soak, waits
+from benchmarks import environment, fleet, limits, restart, soak, waits
 from benchmarks.runs import FOLDER, Record, rounds
-from benchmarks.service import ROOT
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,12 @@ class Part:
     :param title: as a heading.
     :param cases: the runs of a round, by whether it is a quick one.
     :param tables: the lines that show the records.
-    :param charts: draws the records into a folder.
     :param repeated: whether one round is not enough.
     """
 
     title: str
     cases: Callable[[bool], list[Record]]
     tables: Callable[[Sequence[Record]], list[str]]
-    charts: Callable[[Sequence[Record], charts.Folder], None]
     repeated: bool = True
 
 
@@ -55,26 +52,22 @@ def main() -> None:
     arguments = parser.parse_args()
     environment.enter("benchmarks")
     parts = {
-        "waits": Part("Waits in one event loop", waits.suite, waits.tables, charts.waits),
-        "fleet": Part("Lists of jobs", fleet.cases, fleet.tables, charts.fleet),
+        "waits": Part("Waits in one event loop", waits.suite, waits.tables),
+        "fleet": Part("Lists of jobs", fleet.cases, fleet.tables),
         "limits": Part(
             "A key with a limit",
             partial(limits.cases, seconds=arguments.seconds),
             limits.tables,
-            charts.nothing,
             repeated=False,
         ),
-        "restart": Part("After a restart", restart.cases, restart.tables, charts.restart),
-        "soak": Part(
-            "Soak", partial(soak.cases, polls=arguments.polls), soak.tables, charts.soak, repeated=False
-        ),
+        "restart": Part("After a restart", restart.cases, restart.tables),
+        "soak": Part("Soak", partial(soak.cases, polls=arguments.polls), soak.tables, repeated=False),
     }
     chosen = arguments.only.split(",") if arguments.only else list(parts)
     if unknown := set(chosen) - set(parts):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     results = FOLDER / ("quick" if arguments.quick else "results")
     results.mkdir(parents=True, exist_ok=True)
-    images = results if arguments.quick else ROOT / "docs" / "images"
     count = arguments.rounds or (1 if arguments.quick else 3)
     for name in chosen:
         part, file = parts[name], results / f"{name}.json"
@@ -85,7 +78,6 @@ def main() -> None:
 
         if not arguments.report:
             rounds(part.cases(arguments.quick), count if part.repeated else 1, save)
-        part.charts(json.loads(file.read_text()), images)
     # Parts that were measured earlier stay in the file.
     known = {name: results / f"{name}.json" for name in parts if (results / f"{name}.json").is_file()}
     shown = {

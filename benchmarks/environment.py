@@ -1,4 +1,4 @@
-"""The environment of the benchmarks: Airflow, this package, the peers, and what draws the charts."""
+"""The environment of the benchmarks: Airflow, this package and the peer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ensure() -> Path:
         FOLDER.mkdir(parents=True, exist_ok=True)
         bootstrap.create(venv)
         requirements = ["--editable", str(ROOT), "--requirement", str(PINS)]
-        bootstrap.install(venv, requirements, purpose="Airflow and the peers into build/bench/venv (once)")
+        bootstrap.install(venv, requirements, purpose="Airflow and the peer into build/bench/venv (once)")
         stamp.write_text(wanted)
     return python
 

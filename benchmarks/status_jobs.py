@@ -52,19 +52,6 @@ _SINGLE: list[tuple[str, re.Pattern[str], str, str]] = [
         '{"response": {"id": %d, "status": "Delivery Successful"}}',
     ),
     (
-        "dbt",
-        re.compile(r"/api/v2/accounts/\d+/runs/(\d+)/"),
-        '{"data": {"id": %d, "status": 3}, "status": {"code": 200, "is_success": true}}',
-        '{"data": {"id": %d, "status": 10}, "status": {"code": 200, "is_success": true}}',
-    ),
-    (
-        "databricks",
-        re.compile(r"/api/2\.\d/jobs/runs/get\b.*?(\d+)\D*$"),
-        '{"run_id": %d, "state": {"life_cycle_state": "RUNNING", "state_message": ""}}',
-        '{"run_id": %d, "state": {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS", '
-        '"state_message": ""}}',
-    ),
-    (
         "talkdesk",
         re.compile(r"/data/reports/[a-z-]+/jobs/(\d+)"),
         '{"job": {"id": "%d", "name": "report", "timezone": "UTC", "format": "csv", "status": "processing"}}',

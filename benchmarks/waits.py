@@ -3,7 +3,7 @@ What a poll costs, and how late a job's end is known: many waits in one event lo
 
     python -m benchmarks.waits [--waiters floor,ours] [--waits 1000,5000] [--tls] [--apart] [--heartbeat]
 
-Compares by turns this provider's trigger with its peers' and with a floor: bare aiohttp, one session, one
+Compares by turns this provider's trigger with `HttpSensor`'s and with a floor: bare aiohttp, one session, one
 coroutine a job. Each run is a process of its own; each job ends at random within 8 s, of 100 waits two
 minutes later, and is asked for every 1 to 5 s. All waits begin at one moment, as after a triggerer's restart;
 with ``--apart`` at random.
@@ -22,9 +22,9 @@ from collections.abc import Iterable, Sequence
 from benchmarks.peers import WAITERS
 from benchmarks.runs import Record, over, rounds, select, spread, unique
 
-PEERS = ("http_sensor", "dbt_cloud", "databricks")
-ALL = ("floor", "ours", *PEERS)
-#: So many waits are too many for the peers: more polls a second than one core can send.
+PEER = "http_sensor"
+ALL = ("floor", "ours", PEER)
+#: So many waits are too many for the peer: more polls a second than one core can send.
 MANY = 10_000
 #: So few waits make few polls: their jobs run for so many seconds more.
 FEW, LONGER = 100, 112.0
@@ -32,8 +32,6 @@ NAMES = {
     "floor": "floor",
     "ours": "`BatchJobTrigger`",
     "http_sensor": "`HttpSensorTrigger`",
-    "dbt_cloud": "`DbtCloudRunJobTrigger`",
-    "databricks": "`DatabricksExecutionTrigger`",
 }
 
 
@@ -48,7 +46,7 @@ def cases(
     made = []
     for count in counts:
         for waiter in waiters:
-            if count >= MANY and waiter in PEERS:
+            if count >= MANY and waiter == PEER:
                 continue
             case: Record = {"waiter": waiter, "waits": count, "tls": tls, "together": together}
             case["heartbeat"] = heartbeat

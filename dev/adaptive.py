@@ -251,7 +251,7 @@ def tell(population: str, interval: float, pairs: list[tuple[Result, Result]]) -
     reached = not more and statistics.median(median) >= BAR and statistics.median(late) >= BAR
 
     def middle(name: str, way: int) -> float:
-        return statistics.median(getattr(pair[way], name) for pair in pairs)
+        return float(statistics.median(getattr(pair[way], name) for pair in pairs))
 
     print(
         f"{population:<24}{interval:>5.0f} s"
