@@ -27,6 +27,7 @@ from airflow_provider_jobstatus.fleet.shared_job import Job, durations_of
 from airflow_provider_jobstatus.fleet.subscription import Wait
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connection_lookup import unreadable
+from airflow_provider_jobstatus.waiting.refusals import Refusals
 
 #: Seconds after a deadline up to which the last look may still wait for its turn.
 PATIENCE = 60.0
@@ -190,7 +191,7 @@ class Fleet:
         if listed is None or refusals.active:
             refusals.asks(job.job_id)
             budget.take(at)
-            self._questions.start(partial(self._ask, job, hook), job.fail, budget)
+            self._questions.start(partial(self._ask, job, hook, refusals), job.fail, budget)
         else:
             listed.hungry.append(job)
             self._reader.start(listed, hook, at)
@@ -260,10 +261,9 @@ class Fleet:
             return
         self._tell_ready(hook, at)
 
-    async def _ask(self, job: Job, hook: BatchJobHook) -> None:
+    async def _ask(self, job: Job, hook: BatchJobHook, refusals: Refusals) -> None:
         """Ask about one job, for all who wait for it."""
         answer = None
-        refusals = self._access.refusals
         try:
             answer = await self._questions.ask(hook, hook.job_status_flow(job.job_id))
         finally:

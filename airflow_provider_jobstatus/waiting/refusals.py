@@ -2,19 +2,21 @@
 Refusals of a key, for all who ask with it: one finds out for all whether it works again.
 
 A key that is made anew at the vendor works before anybody can put it into the connection, so waits bear a
-refusal for a while. Meanwhile the vendor is asked once a minute with the same key; and a refused login, which
-too many tries may lock, is tried three times in all. Other settings have another :class:`Refusals`.
+refusal for a while. Meanwhile the vendor is asked once a minute with the same key, about one job after the
+other; and a refused login, which too many tries may lock, is tried three times in all. Other settings have
+another :class:`Refusals`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from http import HTTPStatus
 from typing import Any
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.waiting.poller import REFUSED_PAUSE
 
 #: Seconds after which a connection is read again while its key is refused.
 REFUSED_AGE = 30.0
@@ -25,16 +27,55 @@ LOGIN_PAUSE, MAX_LOGINS = 240.0, 3
 #: Jobs that are refused with 403, and no other answered meanwhile, until that counts as said of the key: one
 #: may be somebody else's. So many if the key was never seen to work, and so many if it was.
 FORBIDDEN_ALIKE, FORBIDDEN_ALIKE_LATER = 3, 2
+#: Seconds for which a question is kept for a job whose turn it is: a job that was held comes again sooner.
+TURN_KEPT = REFUSED_PAUSE + 1.0
 # A point in time may be reached a hair too early.
 _SAME = 0.001
 
 
 class _Refused:
-    __slots__ = ("again_at", "error", "probing", "times")
+    __slots__ = ("again_at", "error", "times")
 
     def __init__(self, error: AccessDenied, again_at: float = 0.0, times: int = 0) -> None:
         self.error, self.again_at, self.times = error, again_at, times
-        self.probing = False
+
+
+class _Turns:
+    """
+    Whose turn it is to find out whether a refused key works again.
+
+    :param had: jobs that were asked about already, in vain.
+    """
+
+    __slots__ = ("_had", "_waiting")
+
+    def __init__(self, had: Set[str]) -> None:
+        self._had, self._waiting = set(had), set[str]()
+
+    def is_over(self, job_id: str) -> bool:
+        """Whether a job has had its turn, and others wait for theirs."""
+        return bool(self._waiting) and job_id in self._had
+
+    def wait(self, job_id: str) -> None:
+        """Take note that a job is held."""
+        if job_id not in self._had:
+            self._waiting.add(job_id)
+
+    def take(self, job_id: str) -> None:
+        """Take note that a job is asked about. With the last one that waits, a round is over."""
+        self._waiting.discard(job_id)
+        if not self._waiting:
+            self._had.clear()
+        self._had.add(job_id)
+
+    def expire(self) -> None:
+        """Wait no longer for those that did not come."""
+        self._waiting.clear()
+
+    def forget(self, job_id: str) -> None:
+        """Forget a job for which nobody waits any more."""
+        self._waiting.discard(job_id)
+        self._had.discard(job_id)
 
 
 class Refusals:
@@ -42,7 +83,7 @@ class Refusals:
     Says whether a job may be asked about although its key was refused.
 
     A 403 may be of one job alone, until others are refused as well; a 401 and a refused login are of the
-    key.
+    key. What is refused while others are answered is no sign against the key, until it is answered itself.
 
     :param memory: what :meth:`memory` of an earlier one returned, by the same clock.
     """
@@ -50,7 +91,11 @@ class Refusals:
     def __init__(self, memory: object = None) -> None:
         self._key: _Refused | None = None
         self._jobs: dict[str, _Refused] = {}
+        self._turns = _Turns(frozenset())
+        self._prober: str | None = None
+        # Jobs that were refused since the last good answer, and those that were refused beside one.
         self._alike: set[str] = set()
+        self._apart: set[str] = set()
         self._logins = 0
         self._worked = False
         self._last_at = -math.inf
@@ -93,7 +138,7 @@ class Refusals:
         :param conn_id: of the connection that is waited on: others may hold the same key.
         """
         refused = self._key or self._jobs.get(job_id)
-        if refused is None or (not refused.probing and at >= refused.again_at - _SAME):
+        if refused is None or self._may_ask(job_id, refused, at):
             return None
         held = refused.error.seen_by(conn_id)
         held.asked, held.retry_after = False, None
@@ -101,10 +146,25 @@ class Refusals:
             held.retry_after = refused.again_at - at
         return held
 
+    def _may_ask(self, job_id: str, refused: _Refused, at: float) -> bool:
+        due = at >= refused.again_at - _SAME
+        if refused is not self._key:
+            return due
+        if at >= refused.again_at + TURN_KEPT - _SAME:
+            self._turns.expire()
+        # A login is the same for every job; and the second try shows whether the first was a mistake.
+        in_turn = refused.error.login or refused.times == 1 or not self._turns.is_over(job_id)
+        if due and in_turn and self._prober is None:
+            return True
+        self._turns.wait(job_id)
+        return False
+
     def asks(self, job_id: str) -> None:
         """Take note that a job is asked about: until the answer has come, the key is not tried again."""
-        if (refused := self._key or self._jobs.get(job_id)) is not None:
-            refused.probing = True
+        if self._key is not None:
+            self._prober = job_id
+            if self._key.times > 1:
+                self._turns.take(job_id)
 
     def observe(self, job_id: str, answer: JobStatus | VendorError | SettingsError | None, at: float) -> None:
         """
@@ -116,15 +176,20 @@ class Refusals:
             self._refuse(job_id, answer, at)
         elif isinstance(answer, JobStatus):
             self._worked = True
-            if self.active or self._alike:
+            if self.active or self._alike or self._apart:
+                self._apart |= self._alike
                 self.forget(job_id)
                 self._clear()
-        elif (refused := self._key or self._jobs.get(job_id)) is not None:
-            refused.probing = False
+        if self._prober == job_id:
+            self._prober = None
 
     def forget(self, job_id: str) -> None:
         """Forget a job for which nobody waits any more."""
         self._jobs.pop(job_id, None)
+        self._apart.discard(job_id)
+        self._turns.forget(job_id)
+        if self._prober == job_id:
+            self._prober = None
 
     def renew(self, began_at: float) -> None:
         """Forget what is older than a wait that began, as it must, with a look that was not refused."""
@@ -132,26 +197,28 @@ class Refusals:
             self._clear()
 
     def _clear(self) -> None:
-        self._key = None
+        self._key = self._prober = None
         self._alike.clear()
         self._logins = 0
 
     def _refuse(self, job_id: str, error: AccessDenied, at: float) -> None:
         self._last_at = at
-        self._alike.add(job_id)
+        if job_id not in self._apart:
+            self._alike.add(job_id)
         refused = self._key
         alike = FORBIDDEN_ALIKE_LATER if self._worked else FORBIDDEN_ALIKE
         if refused is None and (
             error.login or error.status != HTTPStatus.FORBIDDEN or len(self._alike) >= alike
         ):
             refused = self._key = _Refused(error)
+            self._turns = _Turns(self._alike)
         elif refused is None:
             refused = self._jobs.setdefault(job_id, _Refused(error))
-        elif not refused.probing:
+        elif self._prober != job_id:
             # It was under way before the key was known to be refused.
             refused.error = error
             return
-        refused.error, refused.probing = error, False
+        refused.error = error
         refused.times += 1
         if error.login:
             self._logins += 1

@@ -162,6 +162,50 @@ def test_below_airflow_3_3_a_rescheduled_wait_has_no_grace(time: Timed) -> None:
     assert len(vendor.refused()) == 2
 
 
+class Forbidden:
+    """Ruler, where some jobs are forbidden for a while; all others are answered."""
+
+    def __init__(self, time: FakeTime, jobs: str, until: float, done_at: float) -> None:
+        self._time, self._began = time, time.now
+        self._jobs, self._until, self._done_at = jobs, until, done_at
+
+    def __call__(self, received: Received, connection: socket.socket) -> None:
+        now = self._time.now - self._began
+        if any(f"/{job}/" in f"{received.target}/" for job in self._jobs) and 70 < now < self._until:
+            connection.sendall(reply(403, b'{"message": "not this one"}'))
+        else:
+            connection.sendall(reply(200, DONE if now >= self._done_at else RUNNING))
+
+
+@pytest.mark.parametrize(
+    ("mode", "jobs"), [*((mode, "xy") for mode in MODES), ("poke", "xyz"), ("deferred", "xyz")]
+)
+def test_jobs_that_are_forbidden_hold_up_no_other(mode: str, jobs: str, time: Timed) -> None:
+    vendor = Forbidden(time, jobs, until=1e9, done_at=400)
+    with RawServer(vendor) as server:
+        time.connection(server.url)
+        began = time.now
+
+        found = wait(mode, time, job_id=[f"site/{job}" for job in f"{jobs}w"], wait_for="any")
+
+    assert [status["state"] for status in found] == [*("running" for _ in jobs), "succeeded"]
+    # Once the question was kept for it, its own polls go on.
+    assert time.now - began <= 480
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_jobs_that_were_forbidden_for_a_while_are_all_asked_again(mode: str, time: Timed) -> None:
+    vendor = Forbidden(time, "xy", until=300, done_at=600)
+    with RawServer(vendor) as server:
+        time.connection(server.url)
+        began = time.now
+
+        found = wait(mode, time, job_id=["site/x", "site/w", "site/y"], poke_interval=25)
+
+    assert [status["state"] for status in found] == ["succeeded"] * 3
+    assert time.now - began <= 700
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("login", [None, "user"])
 def test_a_refusal_at_the_first_look_fails_at_once(mode: str, login: str | None, time: Timed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from airflow_provider_jobstatus.waiting.refusals import (
     LOGIN_PAUSE,
     MAX_LOGINS,
     SECOND_TRY,
+    TURN_KEPT,
     Refusals,
 )
 
@@ -41,7 +43,100 @@ def ask(refusals: Refusals, job: str, answer: JobStatus | VendorError, at: float
 def test_a_refused_key_is_tried_once_more_and_then_once_a_minute_whoever_asks() -> None:
     refusals = Refusals()
     asked = [at for at in range(601) if ask(refusals, f"job-{at % 7}", denied(), float(at))]
-    assert asked == [0, SECOND_TRY, *range(61, 601, int(ASK_PAUSE))]
+    assert asked[:3] == [0, SECOND_TRY, SECOND_TRY + ASK_PAUSE]
+    # Some seconds later where another job has its turn.
+    assert all(ASK_PAUSE <= later - at <= ASK_PAUSE + 7 for at, later in pairwise(asked[2:]))
+    assert len(asked) == 11
+
+
+def test_a_job_whose_403_makes_the_key_refused_is_asked_again_once_the_key_works() -> None:
+    refusals = Refusals()
+    ask(refusals, "good", GOOD, 0.0)
+    assert ask(refusals, "first", denied(403), 1.0)
+    # Asked once more by itself, and refused again when another has been refused meanwhile.
+    refusals.asks("first")
+    assert ask(refusals, "second", denied(403), 3.0)
+    refusals.observe("first", denied(403), 4.0)
+    assert refusals.of_key
+
+    assert ask(refusals, "good", GOOD, 100.0)
+
+    for job in ("first", "second"):
+        assert refusals.hold(job, 200.0, "mine") is None
+
+
+def test_a_job_that_has_gone_while_it_was_asked_about_holds_up_no_other() -> None:
+    refusals = Refusals()
+    ask(refusals, "a", denied(), 0.0)
+    refusals.asks("a")
+    refusals.forget("a")
+    assert refusals.hold("b", 100.0, "mine") is None
+
+
+def test_a_question_that_was_under_way_leaves_the_one_that_finds_out_alone() -> None:
+    refusals = Refusals()
+    refusals.asks("early")
+    ask(refusals, "a", denied(), 0.0)
+    refusals.asks("a")
+    refusals.observe("early", TransportError("away", vendor="vendor"), 70.0)
+    assert refusals.hold("b", 70.0, "mine") is not None
+
+
+def refused_by(refusals: Refusals, *jobs: str) -> None:
+    """Let a key that has worked be refused by 403s of these jobs, twice."""
+    ask(refusals, "another", GOOD, 0.0)
+    for job in jobs:
+        assert ask(refusals, job, denied(403), 1.0)
+    assert ask(refusals, jobs[0], denied(403), 1.0 + SECOND_TRY)
+    assert refusals.of_key
+
+
+def test_the_question_is_kept_for_a_job_that_was_not_refused_itself() -> None:
+    refusals = Refusals()
+    refused_by(refusals, "a", "b")
+    due = 1.0 + SECOND_TRY + ASK_PAUSE
+    assert refusals.hold("healthy", due - 10.0, "mine") is not None
+    # Those that were refused come first at every round.
+    for job in ("a", "b"):
+        assert refusals.hold(job, due, "mine") is not None
+
+    assert ask(refusals, "healthy", GOOD, due + 20.0)
+
+    assert not refusals.of_key
+
+
+def test_jobs_take_turns_at_finding_out() -> None:
+    refusals = Refusals()
+    refused_by(refusals, "a", "b")
+    asked = [job for at in range(3, 600, 30) for job in "abcd" if ask(refusals, job, denied(403), float(at))]
+    assert asked[:2] == ["c", "d"]
+    assert len(asked) == 9
+    assert {asked.count(job) for job in "abcd"} == {2, 3}
+
+
+def test_a_question_is_not_kept_for_ever() -> None:
+    refusals = Refusals()
+    refused_by(refusals, "a", "b")
+    due = 1.0 + SECOND_TRY + ASK_PAUSE
+    assert refusals.hold("gone", 10.0, "mine") is not None
+    assert refusals.hold("a", due + TURN_KEPT - 1.0, "mine") is not None
+    assert ask(refusals, "a", denied(403), due + TURN_KEPT)
+
+
+def test_jobs_that_were_refused_beside_one_that_was_answered_say_nothing_of_the_key_later() -> None:
+    refusals = Refusals()
+    for at in range(0, 1000, 100):
+        for job in ("theirs", "foreign"):
+            ask(refusals, job, denied(403), float(at))
+        assert ask(refusals, "ours", GOOD, at + 50.0)
+        if at:
+            assert not refusals.of_key
+            assert refusals.hold("another of ours", at + 60.0, "mine") is None
+    # One of them is answered: what is said of it counts again.
+    assert ask(refusals, "foreign", GOOD, 1100.0)
+    ask(refusals, "foreign", denied(403), 1200.0)
+    ask(refusals, "ours", denied(403), 1201.0)
+    assert refusals.of_key
 
 
 def test_while_one_finds_out_the_others_are_told_what_is_known() -> None:
