@@ -133,6 +133,7 @@ def _views(came: _View) -> Iterator[_View]:
     if _BREAK.search(came.text):
         # A backslash and an n: a line break, or the end of one escape and a letter.
         roots.append(_replaced(came, _BREAK, lambda _: " "))
+        yield roots[-1]
     for view in roots:
         for _ in range(MAX_LAYERS):
             earlier, view = view, _undone(view)

@@ -138,6 +138,21 @@ def test_security_md_promises_what_is_shown_here_and_nothing_else() -> None:
     assert [line.removeprefix("- ").rstrip(";.") for line in listed.splitlines()] == list(WAYS)
 
 
+@pytest.mark.parametrize("secret", ["kTz4MbQw9RsVx2LpYn7GdHc1", "sk_test_51Hq0eZrT9vKbW3"])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\t"])
+@pytest.mark.parametrize("at", [6, 11, 17])
+def test_a_secret_with_one_escaped_break_in_it_is_found_without_any_other_escape(
+    secret: str, layers: int, line_break: str, at: int
+) -> None:
+    for _ in range(layers):
+        line_break = in_json(line_break)
+    assert redact(f"key {secret[:at]}{line_break}{secret[at:]} x", [secret]) == "key *** x"
+    wrapped = b64encode(f"user:{secret * 3}".encode()).decode()
+    shown = redact(f"{wrapped[:40]}{line_break}{wrapped[40:]}", [secret * 3])
+    assert len(shown.replace("***", "")) <= 12
+
+
 @pytest.mark.parametrize("secret", ["pass-12", "Abc/+12"])
 def test_a_short_secret_is_found_behind_escapes_in_its_own_case_only(secret: str) -> None:
     for form in (each(secret, "\\u{:04x}"), encoded(encoded(secret)), html.escape(each(secret, "&#{};"))):
