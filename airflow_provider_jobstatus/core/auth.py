@@ -96,8 +96,8 @@ class ExchangedToken:
 
     def headers(self) -> Generator[Exchange, str, Mapping[str, str]]:
         """Return the bearer header, after an exchange if there is no token that is good for some time yet."""
-        self._used = self._slot.token or (yield Exchange(self._slot, self._exchange))
-        return {"Authorization": f"Bearer {self._used}"}
+        self._used = token = self._slot.token or (yield Exchange(self._slot, self._exchange))
+        return {"Authorization": f"Bearer {token}"}
 
     def renewable(self, response: Response) -> bool:
         """Whether the status says that the token has ended; forgets it if so."""

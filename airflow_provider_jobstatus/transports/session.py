@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, NoReturn
 
 import requests
 
-from airflow_provider_jobstatus.core.auth import Auth, same_origin
+from airflow_provider_jobstatus.core.auth import Auth, same_origin, secrets_of
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers, target_of
@@ -65,7 +65,18 @@ class BoundSession(requests.Session):
         self._peers = Peers()
         self._calls = threading.local()
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _BoundAdapter(base_url, auth, client, limits))
+            self.mount(scheme, _BoundAdapter(base_url, auth, client, limits, self._calls))
+
+    def __getstate__(self) -> NoReturn:
+        """
+        Refuse to be pickled or copied, as what would come of it has no credential.
+
+        :raises TypeError: always.
+        """
+        raise TypeError(
+            "a session of get_conn() cannot be pickled or copied: it holds the connection's credential; call"
+            " get_conn() again where a session is needed"
+        )
 
     def close(self) -> None:
         """Close the session's connections."""
@@ -91,7 +102,9 @@ class BoundSession(requests.Session):
         """
         Send a request, and follow its redirects.
 
-        :raises requests.RequestException: no usable reply; does not quote the address, which may be signed.
+        :raises requests.RequestException: no usable reply; does not quote the address, which may be signed,
+            and leads to no credential.
+        :raises VendorError: a login has failed, or an address must not be called.
         """
         watchdog: Watchdog | None = getattr(self._calls, "watchdog", None)
         if watchdog is not None:
@@ -100,20 +113,31 @@ class BoundSession(requests.Session):
             return super().send(request, **kwargs)
         seconds = _longest(self._limits.total, kwargs.get("timeout"))
         self._calls.watchdog = watchdog = Watchdog(seconds, self._check_of(request, kwargs, redirected=False))
+        self._calls.sent = []
         try:
             with watchdog.guarding():
                 reply = super().send(request, **kwargs)
                 if watchdog.expired:
                     raise TimeoutError
                 return reply
+        except VendorError as error:
+            error.redact(self._secrets())
+            raise
         except CLIENT_ERRORS as error:
             if watchdog.expired:
                 text = "no usable reply (the call took too long as a whole)"
-                raise requests.ReadTimeout(text, request=request) from None
-            raise _without_address(error, "no usable reply", request) from None
+                shown: Exception = requests.ReadTimeout(text, request=request)
+            else:
+                shown = _without_address(error, "no usable reply", request)
         finally:
             watchdog.stop()
             self._calls.watchdog = None
+        # Not while the library's error is handled: it would stand behind ours, with the request as sent.
+        raise shown
+
+    def _secrets(self) -> tuple[str, ...]:
+        """Return what the last call of this thread may bring to light: others may have renewed a token."""
+        return secrets_of(self._auth, getattr(self._calls, "sent", ()))
 
     def _check_of(
         self, request: requests.PreparedRequest, options: dict[str, Any], redirected: bool
@@ -161,16 +185,23 @@ class BoundSession(requests.Session):
             try:
                 expect(asked, Response(reply.status_code, headers, reply.content))
             except VendorError as error:
-                error.redact(self._auth.secrets)
+                error.redact(self._secrets())
                 raise
         return reply
 
 
 class _BoundAdapter(WatchedAdapter):
-    """Sends one request, redirects included one by one: here alone a credential is added."""
+    """
+    Sends one request, redirects included one by one: here alone a credential is added.
 
-    def __init__(self, base_url: str, auth: Auth, client: BlockingClient, limits: CallLimits) -> None:
+    :param calls: what each thread's call has ``sent``: the headers that carried a credential.
+    """
+
+    def __init__(
+        self, base_url: str, auth: Auth, client: BlockingClient, limits: CallLimits, calls: threading.local
+    ) -> None:
         super().__init__()
+        self._calls = calls
         self._base_url = base_url
         self._auth = auth
         self._client = client
@@ -201,7 +232,9 @@ class _BoundAdapter(WatchedAdapter):
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
         copy = request.copy()
-        copy.headers.update(self._client.run(self._auth.headers()))
+        carried = self._client.run(self._auth.headers())
+        self._calls.sent.append(carried)
+        copy.headers.update(carried)
         return super().send(copy, *args, **kwargs)
 
 

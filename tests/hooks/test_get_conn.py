@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import socket
-from collections.abc import Callable
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +147,89 @@ def test_a_login_is_made_and_renewed_and_the_request_repeated_with_its_body() ->
         "/base/x",
         "/base/y",
     ]
+
+
+@pytest.mark.usefixtures("no_tokens")
+def test_a_token_that_another_thread_has_replaced_since_is_not_shown() -> None:
+    tokens_given = iter(["Jw3Zf6UgTe0PnKa2MvHs5", "9LpVt4NcW8yBd1Qx7Rk2m"])
+    asked, replaced = threading.Event(), threading.Event()
+
+    def answer(received: Received, connection: socket.socket) -> None:
+        shown = received.header("Authorization") or ""
+        if received.target == "/login":
+            connection.sendall(reply(200, json.dumps({"access_token": next(tokens_given)}).encode()))
+        elif received.target == "/base/slow":
+            asked.set()
+            assert replaced.wait(20)
+            connection.sendall(reply(502, f"refused: {shown}".encode()))
+        else:
+            connection.sendall(reply(401 if "Jw3Zf" in shown else 200, b"{}"))
+
+    with RawServer(answer) as server, ThreadPoolExecutor() as pool:
+        made = hook(RulerHook, server.url, login="me", extra={"auth_url": f"{server.url}/login"})
+        slow = pool.submit(made.run, "/slow")
+        assert asked.wait(20)
+        assert made.run("/quick").status_code == 200
+        replaced.set()
+        error = slow.exception()
+
+    assert "refused: ***" in str(error).replace("Bearer ", "")
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_session_is_not_copied_without_its_credential(copied: Callable[[Any], Any]) -> None:
+    with (
+        hook(AftercareHook, "https://vendor.test").get_conn() as session,
+        pytest.raises(TypeError, match=r"call get_conn\(\) again where"),
+    ):
+        copied(session)
+
+
+def reached(start: object) -> Iterator[str]:
+    """Yield every text that an error leads to, by its causes, requests and frames."""
+    seen, left = set[int](), [start]
+    while left:
+        thing = left.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, (str, bytes)):
+            yield thing if isinstance(thing, str) else thing.decode("latin-1")
+        elif isinstance(thing, Mapping):
+            left += thing.values()
+        elif isinstance(thing, (list, tuple)):
+            left += thing
+        elif isinstance(thing, BaseException):
+            left += [*thing.args, thing.__context__, thing.__cause__, vars(thing)]
+            left += [frame.f_locals for frame, _ in traceback.walk_tb(thing.__traceback__)]
+        elif isinstance(thing, (requests.Request, requests.PreparedRequest, requests.Response)):
+            left.append(vars(thing))
+
+
+def _ends(received: Received, connection: socket.socket) -> None:
+    connection.close()
+
+
+def _cut(received: Received, connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\nabc")
+    connection.close()
+
+
+def _moved(received: Received, connection: socket.socket) -> None:
+    connection.sendall(reply(302, b"", headers={"Location": "http://10.0.0.9:99999/"}))
+
+
+@pytest.mark.parametrize("answer", [_ends, _cut, _moved])
+@pytest.mark.parametrize("way", ["run", "session"])
+def test_the_error_of_a_call_leads_to_no_credential(way: str, answer: Any) -> None:
+    with RawServer(answer) as server:
+        made = hook(AftercareHook, server.url)
+        with made.get_conn() as session, pytest.raises(Exception) as caught:  # noqa: PT011
+            made.run("/x") if way == "run" else session.get("/x")
+
+    # What the test holds itself is in its own frame.
+    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # type: ignore[union-attr]
+    assert not [text for text in reached(error) if KEY in text]
 
 
 @pytest.mark.usefixtures("no_tokens")
