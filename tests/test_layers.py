@@ -203,13 +203,15 @@ def nobody_catches_everything(path: str, tree: ast.Module) -> Iterator[Finding]:
     """
     Only the trigger's outer boundary makes a result of any exception; others clean up and re-raise.
 
-    What goes wrong in one wait reaches it through ``fleet/subscription.py``: one task tells all.
+    What goes wrong in one wait reaches it through ``fleet/subscription.py`` or ``fleet/waits.py``: all are
+    told from one task.
     How a task ends that leaves its results in ``tasks/results.py`` is decided already.
     A secrets backend that ``hooks/connection_lookup.py`` asks is anybody's code.
     """
     boundaries = (
         "triggers/batch_job.py",
         "fleet/subscription.py",
+        "fleet/waits.py",
         "tasks/results.py",
         "hooks/connection_lookup.py",
     )

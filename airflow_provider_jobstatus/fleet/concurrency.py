@@ -1,0 +1,129 @@
+"""
+How many requests of a key may be in flight at once.
+
+The theory. A window bounds the requests in flight. It shrinks to one after a 429 and in an outage, and grows
+with each answer while requests are long in the queue. One sick job must not take the place of healthy ones,
+so three more rules hold:
+
+- A request that is not answered within some seconds leaves the window: its place is free for others.
+- Few requests are in flight for jobs whose last poll failed.
+- The circuit opens, and requests are sent one at a time, when so many polls in a row have failed that were
+  all sent after the last answer. A poll that hangs beside others that are answered proves nothing.
+
+No I/O and no clock: points in time are passed in.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+
+#: Requests in the window at first, and requests in flight at most.
+FIRST_CALLS, MAX_CALLS = 20, 100
+#: Seconds in the queue after which a larger window pays: a burst that is soon over needs no connections.
+LONG_QUEUED = 0.25
+#: Seconds for each request by which the window grows beyond the first.
+GROWTH_PAUSE = 0.1
+#: Failed polls in a row, without one answer, after which the circuit is open.
+OPEN_AFTER = 8
+#: Seconds after which a request without an answer leaves the window.
+SLOW = 2.0
+#: Requests in flight at most for jobs whose last poll failed.
+SICK_CALLS = 10
+
+
+class Concurrency:
+    """Bounds the requests of a key that are in flight at once."""
+
+    __slots__ = (
+        "_answered_at",
+        "_failures",
+        "_grown_at",
+        "_numbers",
+        "_sick",
+        "_slow",
+        "_too_small",
+        "_window",
+        "_young",
+    )
+
+    def __init__(self) -> None:
+        self._window = FIRST_CALLS
+        self._too_small = False
+        self._grown_at = -math.inf
+        self._failures = 0
+        self._answered_at = -math.inf
+        self._numbers = count()
+        # When each request in the window was sent, in the order of sending.
+        self._young: dict[int, float] = {}
+        self._slow: set[int] = set()
+        self._sick: set[int] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are in flight."""
+        return len(self._young) + len(self._slow)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the circuit is open: the vendor seems to be away."""
+        return self._failures >= OPEN_AFTER
+
+    def is_full(self, now: float, queued: float) -> bool:
+        """
+        Return whether a request must wait for another one to be answered.
+
+        :param queued: seconds for which it has been in the queue; if long, answers make room for more.
+        """
+        if len(self._young) >= self._window:
+            self._let_slow_ones_go(now)
+        full = len(self._young) >= self._window
+        self._too_small = full and queued >= LONG_QUEUED
+        return full or self.in_flight >= (FIRST_CALLS if self.is_open else MAX_CALLS)
+
+    @property
+    def is_full_for_sick(self) -> bool:
+        """Whether a poll of a job whose last poll failed must wait for another such poll to be answered."""
+        return len(self._sick) >= SICK_CALLS
+
+    def start(self, now: float, *, sick: bool = False) -> int:
+        """Count a request that is sent, and return its number."""
+        number = next(self._numbers)
+        self._young[number] = now
+        if sick:
+            self._sick.add(number)
+        return number
+
+    def end(self, number: int) -> None:
+        """Count a request that is in flight no more."""
+        self._young.pop(number, None)
+        self._slow.discard(number)
+        self._sick.discard(number)
+
+    def answered(self, now: float) -> None:
+        """Take note of an answer, whatever it said."""
+        self._failures, self._answered_at = 0, now
+        if self._too_small and (self._window < FIRST_CALLS or now >= self._grown_at + GROWTH_PAUSE):
+            self._window, self._grown_at = min(self._window + 1, MAX_CALLS), now
+
+    def failed(self, sent_at: float) -> None:
+        """
+        Take note of a poll without an answer.
+
+        :param sent_at: when it was sent. An answer that has come since proves that the vendor is not away.
+        """
+        if sent_at >= self._answered_at:
+            self._failures += 1
+            if self.is_open:
+                self.slow_down()
+
+    def slow_down(self) -> None:
+        """Send one request at a time from now on, until answers come."""
+        self._window = 1
+
+    def _let_slow_ones_go(self, now: float) -> None:
+        for number, sent_at in list(self._young.items()):
+            if now - sent_at < SLOW:
+                break
+            del self._young[number]
+            self._slow.add(number)

@@ -1,0 +1,57 @@
+"""What polls of a connection use: the vendor's rules, and what is known of the key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed
+from airflow_provider_jobstatus.fleet.key_state import KeyState
+from airflow_provider_jobstatus.waiting.refusals import Refusals
+
+
+class Vendor(Protocol):
+    """A hook, as far as it decides without I/O what is polled."""
+
+    conn_type: str
+
+    @property
+    def account_digest(self) -> str:
+        """The account that the connection leads to."""
+        ...
+
+    @property
+    def uses_lists(self) -> bool:
+        """Whether the vendor's lists may be read."""
+        ...
+
+    def check_account(self, digest: str) -> None:
+        """Refuse another account than a wait began with. :raises SettingsError: it is another."""
+        ...
+
+    def list_place(self, job_id: str) -> tuple[str, str] | None:
+        """Return the list that shows a job, and its key there. :raises SettingsError: a malformed id."""
+        ...
+
+    def known_state(self, word: str) -> JobState | None:
+        """Return the state that a word means, or None."""
+        ...
+
+    def listed_status(self, job_id: str, listed: Listed) -> JobStatus:
+        """Return what a list tells of a job."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VendorSession:
+    """
+    A connection as it was read last.
+
+    :param vendor: its hook.
+    :param key: what is known of its key, shared with other connections that hold the same.
+    :param refusals: of its key with its settings; shared likewise.
+    """
+
+    vendor: Vendor
+    key: KeyState
+    refusals: Refusals

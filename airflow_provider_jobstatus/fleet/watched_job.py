@@ -1,0 +1,151 @@
+"""A job that is waited for, and the waits for it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+from zlib import crc32
+
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
+from airflow_provider_jobstatus.waiting.poller import JobPoller
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT
+
+
+class Flight(NamedTuple):
+    """
+    A poll in flight.
+
+    :param number: of the request among those of its key.
+    :param sent_at: when it was sent.
+    :param session: by which it was sent.
+    """
+
+    number: int
+    sent_at: float
+    session: VendorSession
+
+
+class WatchedJob:
+    """
+    A job and the pollers of all waits for it: one response serves them all.
+
+    It holds facts; the scheduler alone changes them.
+
+    :param job_id: as its waits name it.
+
+    :ivar pollers: with the number of the wait of each.
+    :ivar interval: seconds in which to poll it once.
+    :ivar deadline_at: when to look for waits that must end.
+    :ivar due: when its turn comes.
+    :ivar entry: number of its place in the queue; 0 for none.
+    :ivar list_name: of the vendor's list that shows it, if there is one.
+    :ivar session: by which that list was found.
+    :ivar flight: its poll that is in flight, or None.
+    :ivar busy: whether a response is being handed to its waits.
+    :ivar polled_at: when its last own poll was sent; before the first, the past, in an order of its own.
+    :ivar waits_for_list: whether it waits for a list that is being read.
+    :ivar own: whether its next poll must be of its own, whatever a list says.
+    :ivar last: whether its next poll is the last one of a wait.
+    :ivar sick: whether its last own poll brought no usable answer.
+    :ivar changed: whether waits have left since its place in the queue was found.
+    """
+
+    __slots__ = (
+        "_all_awaited",
+        "_backing_off",
+        "_watching",
+        "busy",
+        "changed",
+        "deadline_at",
+        "due",
+        "entry",
+        "flight",
+        "interval",
+        "job_id",
+        "last",
+        "list_name",
+        "own",
+        "polled_at",
+        "pollers",
+        "session",
+        "sick",
+        "waits_for_list",
+    )
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.pollers: dict[JobPoller, int] = {}
+        self.interval = self.deadline_at = math.inf
+        self.due = 0.0
+        self.entry = 0
+        self.list_name: str | None = None
+        self.session: VendorSession | None = None
+        self.flight: Flight | None = None
+        # So that the jobs of a list are polled in an order that has nothing to do with when they were made.
+        self.polled_at = -1e12 - crc32(job_id.encode("utf-8", "surrogatepass"))
+        self.waits_for_list = self.own = self.last = self.sick = self.busy = self.changed = False
+        self._all_awaited = False
+        self._backing_off = self._watching = 0
+
+    def add(self, poller: JobPoller, wait_id: int, now: float) -> None:
+        """Take in one more poller. Those with the same interval poll together."""
+        for first in self.pollers:
+            if first.spec.poll_interval == poller.spec.poll_interval:
+                poller.align(first.first_poll_at, now)
+            break
+        self.pollers[poller] = wait_id
+        self.interval = min(self.interval, poller.spec.poll_interval)
+        self._count(poller, 1)
+        self._all_awaited = False
+
+    def remove(self, poller: JobPoller) -> None:
+        """Let a poller go."""
+        if self.pollers.pop(poller, None) is not None:
+            self._count(poller, -1)
+            self.changed = True
+
+    def refresh(self) -> None:
+        """Find out anew how often the pollers that are left poll."""
+        self.changed = False
+        self.interval = min((poller.spec.poll_interval for poller in self.pollers), default=math.inf)
+
+    def _count(self, poller: JobPoller, number: int) -> None:
+        self._backing_off += number * poller.spec.exponential_backoff
+        self._watching += number * (poller.spec.stalled_after is not None or poller.spec.adaptive)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether all poll it at even distances, as long as it runs."""
+        return not self._backing_off
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a wait needs what a list does not tell: row counts, or what is true this very moment."""
+        return self._watching > 0
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it waits for something else than its turn."""
+        return self.flight is not None or self.busy or self.waits_for_list
+
+    def next_poll(self) -> float:
+        """Return when to poll it next."""
+        return min(poller.next_poll_at for poller in self.pollers)
+
+    def next_poll_beside_list(self) -> float:
+        """Return when its turn comes although a list serves it; infinity for never."""
+        return min(
+            (poller.next_poll_at for poller in self.pollers if poller.last_status is None), default=math.inf
+        )
+
+    def awaited(self, now: float) -> list[JobPoller]:
+        """Return the pollers whose first poll has come: an event before would lose their task to a race."""
+        if self._all_awaited:
+            return list(self.pollers)
+        awaited = [
+            poller
+            for poller in self.pollers
+            if now >= min(poller.first_poll_at, poller.spec.deadline_at) - SAME_POINT
+        ]
+        self._all_awaited = len(awaited) == len(self.pollers)
+        return awaited

@@ -1,0 +1,171 @@
+"""Deadlines have a place of their own: a wait ends in time, whatever the queue."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from airflow_provider_jobstatus.core.errors import RateLimited, TransportError, VendorError
+from airflow_provider_jobstatus.core.jobs import Listing
+from airflow_provider_jobstatus.core.rate_limiter import Rate
+from airflow_provider_jobstatus.fleet.waits import PATIENCE
+from airflow_provider_jobstatus.waiting.spec import Outcome
+from tests.fleet.simulation import LATENCY, Reply, Simulation, plan, spread_plans, status
+
+INTERVAL = 60.0
+
+
+def running(job_id: str, now: float) -> Reply:
+    return LATENCY, status(job_id)
+
+
+@pytest.mark.parametrize("waits", [100, 5000])
+def test_a_deadline_comes_before_a_long_queue_and_its_last_poll_counts(waits: int) -> None:
+    def answer(job_id: str, now: float) -> Reply:
+        return LATENCY, status(job_id, "done" if job_id == "short" and now >= 30 else "running")
+
+    simulation = Simulation(answer)
+    triggerer = simulation.triggerer(Rate(4.5, 10))
+    simulation.wait(triggerer, [f"job-{number}" for number in range(waits)], plan(1.0, 6.0, 1e6))
+    short = simulation.wait(triggerer, ["short"], plan(INTERVAL, 60.0, 120.0))
+    simulation.run(300)
+
+    assert triggerer.wait_ends[short] <= 121
+    assert triggerer.outcomes() == {Outcome.FINISHED}
+
+
+@pytest.mark.parametrize("per_second", [5 / 3600, 0.0001, 0.05])
+def test_a_wait_ends_at_most_a_minute_after_its_deadline_where_its_rate_allows_no_poll(
+    per_second: float,
+) -> None:
+    simulation = Simulation(running)
+    triggerer = simulation.triggerer(Rate(per_second, 2))
+    for number in range(6):
+        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 30.0, 120.0))
+    simulation.run()
+
+    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert all(120 <= at <= 120 + PATIENCE + 1 for at in triggerer.wait_ends.values())
+    polls = [at for at, _ in triggerer.polls]
+    assert len(polls) <= 2 + per_second * 180 + 1
+
+
+def test_many_waits_with_one_deadline_end_in_time() -> None:
+    simulation = Simulation(running)
+    triggerer = simulation.triggerer(Rate(4.5, 10))
+    for number in range(2000):
+        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 30.0, 600.0))
+    simulation.run()
+
+    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert max(triggerer.wait_ends.values()) <= 600 + PATIENCE + 1
+    # As many had their last poll as the rate allows.
+    assert sum(at >= 600 for at, _ in triggerer.polls) >= 4.5 * PATIENCE - 1
+
+
+@pytest.mark.parametrize(
+    "reply", [(inf, Listing({})), (120.0, TransportError("took too long", vendor="toy"))]
+)
+def test_a_list_that_drips_delays_no_deadline(reply: tuple[float, Listing | VendorError]) -> None:
+    simulation = Simulation(lambda job_id, now: (LATENCY, status(job_id, "done")), lambda name, now: reply)
+    triggerer = simulation.triggerer()
+    for number, each in enumerate(spread_plans(12, 20.0, 50.0)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    simulation.run(1000)
+
+    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert max(triggerer.wait_ends.values()) <= 51
+
+
+def test_a_job_that_a_list_serves_is_polled_itself_at_a_deadline() -> None:
+    from tests.fleet.test_scheduler_lists import Vendor
+
+    vendor = Vendor(40, dict.fromkeys(range(40), 100.0), lag=inf)
+    vendor.ends = dict.fromkeys(range(40), 890.0)
+    simulation = Simulation(vendor.answer, vendor.listing)
+    triggerer = simulation.triggerer()
+    for number, each in enumerate(spread_plans(40, INTERVAL, 900.0)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    simulation.run()
+
+    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert max(triggerer.wait_ends.values()) <= 902
+
+
+def test_a_stop_of_the_key_ends_a_wait_at_its_deadline_and_says_so() -> None:
+    def answer(job_id: str, now: float) -> Reply:
+        error = RateLimited("wants no calls", vendor="toy", status=429)
+        error.retry_after = 3000.0
+        return LATENCY, error
+
+    simulation = Simulation(answer)
+    triggerer = simulation.triggerer()
+    for number in range(10):
+        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0 + number, 600.0))
+    simulation.run()
+
+    assert len(triggerer.polls) == 1
+    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert all(600 <= at <= 601 for at in triggerer.wait_ends.values())
+    assert all("wants no calls" in event.message for _, event in triggerer.job_ends.values())
+
+
+def test_deadlines_are_met_while_the_connection_cannot_be_read() -> None:
+    simulation = Simulation(running)
+    triggerer = simulation.triggerer(loads=lambda attempt: inf)
+    for number in range(10):
+        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0, 300.0))
+    simulation.run()
+
+    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert max(triggerer.wait_ends.values()) <= 300 + PATIENCE + 1
+
+
+def test_a_poll_that_is_in_flight_at_the_deadline_counts() -> None:
+    simulation = Simulation(lambda job_id, now: (100.0, status(job_id, "done")))
+    triggerer = simulation.triggerer()
+    simulation.wait(triggerer, ["job"], plan(INTERVAL, 590.0, 600.0))
+    simulation.run()
+
+    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.wait_ends[0] == pytest.approx(690, abs=1)
+
+
+def test_a_wait_that_joins_after_its_deadline_has_one_last_poll() -> None:
+    simulation = Simulation(
+        lambda job_id, now: (LATENCY, status(job_id, "done" if job_id == "a" else "running"))
+    )
+    triggerer = simulation.triggerer()
+    simulation.now = 5000.0
+    simulation.wait(triggerer, ["a", "b"], plan(deadline=600.0))
+    simulation.run()
+
+    assert sorted(job_id for _, job_id in triggerer.polls) == ["a", "b"]
+    assert triggerer.outcomes() == {Outcome.FINISHED, Outcome.TIMED_OUT}
+    assert triggerer.wait_ends[0] < 5002
+
+
+def test_each_of_several_waits_for_a_job_ends_at_its_own_deadline() -> None:
+    simulation = Simulation(running)
+    triggerer = simulation.triggerer()
+    waits = [simulation.wait(triggerer, ["job"], plan(INTERVAL, deadline=100.0 * n)) for n in range(3, 10)]
+    simulation.run()
+
+    ends = [round(triggerer.wait_ends[wait_id]) for wait_id in waits]
+    assert ends == [100 * number for number in range(3, 10)]
+
+
+def test_no_poll_at_a_deadline_comes_before_the_vendor_wants_it() -> None:
+    def answer(job_id: str, now: float) -> Reply:
+        found = status(job_id)
+        found.retry_after = 1000.0
+        return LATENCY, found
+
+    simulation = Simulation(answer)
+    triggerer = simulation.triggerer()
+    simulation.wait(triggerer, ["job"], plan(deadline=600.0))
+    simulation.run()
+
+    assert len(triggerer.polls) == 1
+    assert 600 <= triggerer.wait_ends[0] <= 601

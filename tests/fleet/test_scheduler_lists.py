@@ -1,0 +1,423 @@
+"""A list is help, not truth: when it serves jobs, when it is left alone, and what its refusal concerns."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import pairwise
+from math import ceil, inf
+from statistics import median
+
+import pytest
+
+from airflow_provider_jobstatus.core.errors import (
+    RateLimited,
+    ServerError,
+    TransportError,
+    UnexpectedResponse,
+    VendorError,
+)
+from airflow_provider_jobstatus.core.jobs import Listed, Listing
+from airflow_provider_jobstatus.fleet.vendor_list import WORTH_FROM, VendorList
+from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
+from tests.fleet.simulation import (
+    LATENCY,
+    FakeVendor,
+    Reply,
+    Simulation,
+    Triggerer,
+    plan,
+    spread_plans,
+    status,
+)
+
+INTERVAL = 60.0
+LONG = 1e6
+
+
+class Vendor:
+    """
+    Jobs ``l/j0`` and so on, and a list of them.
+
+    :param count: how many there are.
+    :param ends: when each of some ends; the others never do.
+    :param lag: by how many seconds the list lags; infinity for one that stands still.
+    """
+
+    def __init__(self, count: int, ends: dict[int, float], lag: float = 0.0) -> None:
+        self.count, self.ends, self.lag = count, ends, lag
+
+    def word(self, number: int, now: float) -> str:
+        return "done" if now >= self.ends.get(number, inf) else "running"
+
+    def answer(self, job_id: str, now: float) -> Reply:
+        return LATENCY, status(job_id, self.word(int(job_id.rpartition("/j")[2]), now))
+
+    def listing(self, name: str, now: float) -> tuple[float, Listing | VendorError]:
+        words = {f"j{number}": Listed(self.word(number, now - self.lag)) for number in range(self.count)}
+        return LATENCY, Listing(words, max(1, self.count // 200))
+
+
+def simulate(vendor: Vendor, until: float = inf, toy: FakeVendor | None = None) -> Triggerer:
+    """Wait for each job of a vendor, and stop when all that end have ended."""
+    simulation = Simulation(vendor.answer, vendor.listing)
+    triggerer = simulation.triggerer(vendor=toy)
+    for number, each in enumerate(spread_plans(vendor.count, INTERVAL, LONG)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    while len(triggerer.job_ends) < len(vendor.ends) and simulation.now < until:
+        simulation.run(min(simulation.now + INTERVAL, until))
+    if not vendor.ends:
+        simulation.run(until)
+    return triggerer
+
+
+def stands_still(count: int, seed: int) -> tuple[float, float | None, float]:
+    """
+    A list stands still, and a tenth of the jobs end at one moment.
+
+    :return: in intervals, how long after that the first end was known, how long after that the list was
+        dropped (None if it was not), and how long after the first end the last one was known.
+    """
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    end = 20 * INTERVAL + chance.random() * INTERVAL
+    ended = chance.sample(range(count), ceil(count / 10))
+    found = simulate(Vendor(count, dict.fromkeys(ended, end), lag=inf), until=end + 100 * INTERVAL)
+    known = sorted(found.ended_at().values())
+    assert len(known) == len(ended)
+    dropped = (found.warnings[0][0] - known[0]) / INTERVAL if found.warnings else None
+    return (known[0] - end) / INTERVAL, dropped, (known[-1] - known[0]) / INTERVAL
+
+
+def check_stale_lists(count: int, seeds: int) -> None:
+    found = [stands_still(count, seed) for seed in range(seeds)]
+    assert median(first for first, _, _ in found) <= 3
+    # Of eight jobs one ends, after which they are too few for a list.
+    dropped = [after for _, after, _ in found if after is not None]
+    assert all(after <= 2.1 for after in dropped)
+    assert len(dropped) > seeds / 2 or count == WORTH_FROM
+    assert all(last <= 2.1 + 2 for _, _, last in found)
+
+
+@pytest.mark.parametrize(("count", "seeds"), [(8, 100), (100, 12), (1000, 3)])
+def test_a_list_that_stands_still_hides_no_end(count: int, seeds: int) -> None:
+    check_stale_lists(count, seeds)
+
+
+def test_a_good_list_of_a_thousand_jobs_costs_its_pages_and_twenty_requests_an_interval() -> None:
+    vendor = Vendor(1000, {})
+    found = simulate(vendor, until=40 * INTERVAL)
+
+    minutes = [Counter(int(at // INTERVAL) for at, _ in each) for each in (found.polls, found.lists)]
+    assert found.warnings == []
+    for minute in range(5, 40):
+        assert minutes[1][minute] <= 1
+        assert minutes[0][minute] <= 20
+
+
+@pytest.mark.parametrize("lag", [0.0, INTERVAL / 2, INTERVAL, 2 * INTERVAL])
+def test_a_list_that_lags_by_up_to_two_intervals_stays_in_use(lag: float) -> None:
+    chance = random.Random(7)  # noqa: S311 - no secret
+    vendor = Vendor(100, {number: 600 + chance.random() * 6000 for number in range(80)}, lag=lag)
+    found = simulate(vendor, until=9000)
+
+    assert found.warnings == []
+    assert len(found.job_ends) == 80
+    late = [at - vendor.ends[int(job_id[3:])] for job_id, at in found.ended_at().items()]
+    assert max(late) <= lag + INTERVAL + 1
+
+
+def test_a_list_that_lags_by_more_is_dropped() -> None:
+    chance = random.Random(7)  # noqa: S311 - no secret
+    vendor = Vendor(100, {number: 600 + chance.random() * 6000 for number in range(80)}, lag=5 * INTERVAL)
+    assert simulate(vendor, until=9000).warnings
+
+
+def test_a_dropped_list_is_left_alone_for_an_hour_and_its_jobs_are_polled_evenly() -> None:
+    vendor = Vendor(100, {0: 1000.0, 1: 1000.0, **dict.fromkeys(range(2, 12), 1000.0)}, lag=inf)
+    simulation = Simulation(vendor.answer, vendor.listing)
+    triggerer = simulation.triggerer()
+    for number in range(100):
+        # All at the same points.
+        simulation.wait(triggerer, [f"l/j{number}"], plan(INTERVAL, 60.0, LONG))
+    simulation.run(9000)
+
+    [(dropped, text)] = triggerer.warnings[:1]
+    assert "list 'l' says less than the jobs' own statuses" in text
+    lists = [at for at, _ in triggerer.lists if at > dropped + 1]
+    assert lists[0] >= dropped + 3600
+    polls = [at for at, _ in triggerer.polls if dropped < at < dropped + 600]
+    # Never more than the paced rate, and each once an interval.
+    assert max(Counter(int(at) for at in polls).values()) <= 1.25 * 100 / INTERVAL + 2
+    each = Counter(job_id for at, job_id in triggerer.polls if dropped + 120 < at < dropped + 720)
+    assert set(each.values()) <= {9, 10, 11}
+
+
+@pytest.mark.parametrize(
+    ("status_says", "list_said", "list_says", "stale"),
+    [
+        ("done", Listed("running"), Listed("running"), True),
+        ("done", Listed("running"), Listed("done"), False),
+        ("done", Listed("running"), Listed("broken"), False),
+        ("done", Listed("running"), None, False),
+        ("done", Listed("running"), Listed("a word that is none"), False),
+        ("running 50", Listed("running", 40), Listed("running", 40), True),
+        ("running 50", Listed("running", 40), Listed("running", 49), True),
+        ("running 50", Listed("running", 40), Listed("running", 50), False),
+        ("running 50", Listed("running", 40), Listed("running"), False),
+        ("running 40", Listed("running", 50), Listed("running", 60), False),
+        ("running", Listed("queued"), Listed("queued"), True),
+        ("running", Listed("queued"), Listed("running"), False),
+        ("queued", Listed("queued"), Listed("running"), False),
+        ("running", Listed("queued"), Listed("done"), False),
+        ("RUNNING ", Listed("running"), Listed("running"), False),
+    ],
+)
+@pytest.mark.parametrize("intervals", [1.5, 2, 3])
+def test_a_list_is_stale_that_has_not_caught_up_with_a_status_two_intervals_later(
+    status_says: str, list_said: Listed, list_says: Listed | None, stale: bool, intervals: float
+) -> None:
+    vendor, listed, jobs = FakeVendor(), VendorList("l"), [WatchedJob(f"l/j{n}") for n in range(10)]
+    for job in jobs:
+        listed.add(job, job.job_id[2:])
+    others = {f"j{number}": Listed("running") for number in range(1, 10)}
+    word, _, progress = status_says.partition(" ")
+    list(listed.update(Listing({"j0": list_said, **others}), vendor, 1000.0))
+    listed.interval = INTERVAL
+    listed.polled(jobs[0], status("l/j0", word, int(progress) if progress else None), 1001.0)
+
+    listed.began_at = 1001.0 + intervals * INTERVAL
+    entry = {} if list_says is None else {"j0": list_says}
+    assert listed.is_stale(Listing({**entry, **others}), vendor) is (stale and intervals >= 2)
+
+
+def test_those_that_were_not_polled_for_longest_are_the_sample() -> None:
+    for count, size in ((8, 2), (16, 2), (17, 3), (100, 5), (1000, 16), (10_000, 50)):
+        listed = VendorList("l")
+        for number in range(count):
+            job = WatchedJob(f"l/{number}")
+            job.polled_at = float(-number)
+            listed.served[job] = status(job.job_id)
+        sample = listed.sample()
+        assert [job.polled_at for job in sample] == [
+            -number for number in range(count - 1, count - 1 - size, -1)
+        ]
+
+
+def test_without_lists_none_is_read() -> None:
+    found = simulate(Vendor(40, {}), until=600, toy=FakeVendor(uses_lists=False))
+
+    assert found.lists == []
+    assert all(8 <= times <= 10 for times in Counter(job_id for _, job_id in found.polls).values())
+
+
+@pytest.mark.parametrize("refusal", [RateLimited, ServerError])
+@pytest.mark.parametrize("retry_after", [None, 3600.0])
+def test_a_list_that_is_throttled_for_an_hour_delays_no_end(
+    refusal: type[VendorError], retry_after: float | None
+) -> None:
+    vendor = Vendor(40, dict.fromkeys(range(40), 100.0))
+
+    def throttled(name: str, now: float) -> tuple[float, Listing | VendorError]:
+        error = refusal("wants no calls", vendor="toy", status=429)
+        error.retry_after = retry_after
+        return LATENCY, error
+
+    vendor.listing = throttled  # type: ignore[method-assign]
+    found = simulate(vendor, until=3600)
+
+    assert found.outcomes() == {"finished"}
+    assert max(found.ended_at().values()) <= 100 + 2 * INTERVAL
+    assert len(found.lists) <= (1 if retry_after else 3)
+
+
+def test_after_a_stop_of_the_key_a_job_comes_before_the_list() -> None:
+    vendor = Vendor(40, {})
+    refused_until = [0.0]
+
+    def answer(job_id: str, now: float) -> Reply:
+        if 600 <= now < refused_until[0]:
+            error = RateLimited("wants no calls", vendor="toy", status=429)
+            error.retry_after = refused_until[0] - now
+            return LATENCY, error
+        return LATENCY, status(job_id)
+
+    refused_until[0] = 900.0
+    simulation = Simulation(answer, vendor.listing)
+    triggerer = simulation.triggerer()
+    for number, each in enumerate(spread_plans(40, INTERVAL, LONG)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    simulation.run(1200)
+
+    requests = sorted(
+        [(at, "job") for at, _ in triggerer.polls] + [(at, "list") for at, _ in triggerer.lists]
+    )
+    refused_at = next(at for at, kind in requests if at >= 600 and kind == "job")
+    after = [(at, kind) for at, kind in requests if at > refused_at + 1]
+    assert after[0][0] >= 900
+    assert after[0][1] == "job"
+    # And the list is used again.
+    assert sum(kind == "list" for _, kind in after) >= 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerError("failed", vendor="toy", status=500),
+        TransportError("broke", vendor="toy"),
+        UnexpectedResponse("is no list", vendor="toy"),
+    ],
+)
+def test_without_a_usable_list_no_poll_is_lost(error: VendorError) -> None:
+    vendor = Vendor(40, {})
+    good = vendor.listing
+    vendor.listing = lambda name, now: good(name, now) if now < 300 else (LATENCY, error)  # type: ignore[method-assign]
+    found = simulate(vendor, until=1800)
+
+    lists = [at for at, _ in found.lists]
+    # Ever more seldom.
+    assert len([at for at in lists if at > 300]) <= 6
+    for number in range(40):
+        polled = [at for at, job_id in found.polls if job_id == f"l/j{number}"]
+        seen = sorted([*(at for at in lists if at < 300), *polled])
+        assert max(later - earlier for earlier, later in pairwise(seen)) <= 1.5 * INTERVAL + 5
+
+
+def test_a_job_that_the_list_does_not_show_or_has_a_word_that_is_none_is_polled_at_its_own_times() -> None:
+    vendor = Vendor(40, {})
+
+    def listing(name: str, now: float) -> tuple[float, Listing | VendorError]:
+        words = {f"j{number}": Listed("running") for number in range(1, 40)}
+        return LATENCY, Listing({**words, "j1": Listed("mystery")})
+
+    vendor.listing = listing  # type: ignore[method-assign]
+    found = simulate(vendor, until=1800)
+
+    polls = Counter(job_id for _, job_id in found.polls)
+    assert polls["l/j0"] >= 28
+    assert polls["l/j1"] >= 28
+    assert polls["l/j2"] <= 5
+
+
+def test_what_the_list_says_of_an_end_is_not_the_end_and_is_confirmed_at_once() -> None:
+    vendor = Vendor(40, {})
+    early = Vendor(40, dict.fromkeys(range(5), 600.0))
+    vendor.listing = early.listing  # type: ignore[method-assign]
+    found = simulate(vendor, until=3600)
+
+    assert found.job_ends == {}
+    # Where the two disagree, the job is polled by itself as often as ever.
+    for number in range(5):
+        assert 45 <= len([at for at, job_id in found.polls if job_id == f"l/j{number}"]) <= 60
+
+
+def test_an_end_is_known_within_the_interval() -> None:
+    ends = {number: 300 + 30.0 * number for number in range(30)}
+    found = simulate(Vendor(40, ends), until=3600)
+    assert max(at - ends[int(job_id[3:])] for job_id, at in found.ended_at().items()) <= INTERVAL + 1
+
+
+@pytest.mark.parametrize("need", [{"stalled_after": 600.0}, {"adaptive": True}])
+def test_a_wait_that_needs_more_than_a_list_tells_is_polled_by_itself(need: dict[str, object]) -> None:
+    vendor = Vendor(40, {})
+    simulation = Simulation(vendor.answer, vendor.listing)
+    triggerer = simulation.triggerer()
+    for number, each in enumerate(spread_plans(40, INTERVAL, 3600.0, **need)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    simulation.run(600)
+
+    assert triggerer.lists == []
+
+
+def test_a_list_is_read_as_often_as_those_need_it_that_still_wait() -> None:
+    vendor = Vendor(40, {})
+    simulation = Simulation(vendor.answer, vendor.listing)
+    triggerer = simulation.triggerer()
+    for number, each in enumerate(spread_plans(40, 500.0, LONG)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    often = simulation.wait(triggerer, ["l/j0"], plan(10.0, 20.0, 300.0))
+    simulation.run(3000)
+
+    assert triggerer.wait_ends[often] <= 301
+    lists = [at for at, _ in triggerer.lists]
+    assert sum(at <= 300 for at in lists) >= 15
+    assert sum(at > 330 for at in lists) <= 7
+
+
+def test_a_wait_that_joins_a_served_job_is_told_at_its_first_poll() -> None:
+    vendor = Vendor(40, {})
+    simulation = Simulation(vendor.answer, vendor.listing)
+    triggerer = simulation.triggerer()
+    for number, each in enumerate(spread_plans(40, 700.0, LONG)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    simulation.run(2000)
+    joined = simulation.wait(triggerer, ["l/j0"], plan(100.0, 2050.0, LONG))
+    simulation.run(2200)
+
+    [(first, _)] = [(at, text) for at, wait_id, text in triggerer.logs if wait_id == joined]
+    assert 2050 <= first <= 2051
+
+
+def test_a_failed_poll_of_its_own_is_over_with_the_next_that_the_list_serves() -> None:
+    vendor = Vendor(40, {})
+    fails = [True]
+
+    def answer(job_id: str, now: float) -> Reply:
+        if job_id == "l/j0" and now > 300 and fails[0]:
+            return LATENCY, ServerError("failed", vendor="toy", status=500)
+        return LATENCY, status(job_id)
+
+    simulation = Simulation(answer, vendor.listing)
+    triggerer = simulation.triggerer()
+    for number, each in enumerate(spread_plans(40, INTERVAL, LONG, max_outage=600.0)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    simulation.run(7200)
+
+    assert triggerer.job_ends == {}
+    assert any("answers again" in text for _, _, text in triggerer.logs)
+
+
+def test_jobs_that_leave_a_list_because_of_new_settings_are_polled_by_themselves() -> None:
+    vendor = Vendor(40, {})
+    simulation = Simulation(vendor.answer, vendor.listing)
+    triggerer = simulation.triggerer(loads=lambda attempt: sessions[min(attempt, 2) - 1])
+    other = simulation.triggerer(vendor=FakeVendor(uses_lists=False))
+    sessions = [triggerer.session, other.session]
+    for number, each in enumerate(spread_plans(40, INTERVAL, LONG)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    simulation.run(1800)
+
+    # Settings are read again after ten minutes.
+    last = max(at for at, _ in triggerer.lists)
+    assert 600 <= last <= 720
+    for number in range(40):
+        polled = [at for at, job_id in triggerer.polls if job_id == f"l/j{number}" and at > last]
+        assert polled[0] <= last + 1.5 * INTERVAL + 5
+
+
+def test_a_list_that_stays_too_large_is_not_read_for_each_job_that_comes() -> None:
+    listed, vendor = VendorList("l"), FakeVendor()
+    others = Listing({f"another-{number}": Listed("running") for number in range(1000)})
+    read_with = []
+    for number in range(2000):
+        listed.add(WatchedJob(f"l/{number}"), str(number))
+        if listed.is_usable(0.0):
+            read_with.append(len(listed))
+            list(listed.update(others, vendor, 0.0))
+
+    # As soon as it may pay, and then with twice as many each time.
+    assert read_with == [WORTH_FROM, 200, 400, 800, 1600]
+
+
+def test_a_fault_in_reading_a_list_leaves_each_job_to_itself() -> None:
+    vendor = Vendor(40, dict.fromkeys(range(40), 300.0))
+    simulation = Simulation(vendor.answer, lambda name, now: (inf, Listing({})))
+    triggerer = simulation.triggerer()
+    for number, each in enumerate(spread_plans(40, INTERVAL, LONG)):
+        simulation.wait(triggerer, [f"l/j{number}"], each)
+    while not triggerer.lists:
+        simulation.run(simulation.now + 1)
+    triggerer.scheduler.list_failed("l", simulation.now)
+    simulation.run(600)
+
+    assert triggerer.outcomes() == {"finished"}
+    assert len(triggerer.lists) == 1
