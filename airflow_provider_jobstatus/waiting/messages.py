@@ -44,10 +44,12 @@ def refused(error: AccessDenied, seconds: float | None) -> str:
     """
     Return why a wait ends whose credentials are refused.
 
-    :param seconds: for which they were; None if only a second try was made, as at the first look.
+    :param seconds: for which they were; None at the first look, after which there is one more try at most.
     """
-    if seconds is None:
+    if seconds is None and error.asked:
         lasted = f"; a second try, with {_where(error)} read anew, was refused, too"
+    elif seconds is None:
+        lasted = f"; {_where(error)} was read anew and holds the same credentials, which were not tried again"
     else:
         lasted = f"; refused for {seconds:.0f} s" if seconds else ""
     return f"{error}{lasted}: {_check(error)}. {MAY_STILL_RUN}"

@@ -925,6 +925,19 @@ def test_at_the_first_look_one_text_says_that_a_second_try_was_refused_too(secon
     assert "a second try, with connection 'mine' read anew, was refused, too" in one.event.message
 
 
+def test_at_the_first_look_a_login_that_was_not_tried_again_is_not_said_to_be() -> None:
+    one, held = poller(), failed(AccessDenied, conn_id="mine")
+    held.asked = False
+    one.observe(failed(AccessDenied, conn_id="mine"), START)
+    one.observe(held, START + 1)
+    assert one.event is not None
+    assert "second try" not in one.event.message
+    assert (
+        "connection 'mine' was read anew and holds the same credentials, which were not tried again"
+        in one.event.message
+    )
+
+
 def test_a_first_refusal_at_the_deadline_claims_no_second_try() -> None:
     event = told((failed(AccessDenied), LATE)).event
     assert event is not None
