@@ -19,11 +19,11 @@ MAX_ID_LENGTH = 500
 MAX_ITERATED = 100_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_PART = re.compile(r"[!-~]+")
 # What ids are made of as a rule: nothing to check or to quote.
 _USUAL = re.compile(rf"[A-Za-z0-9_/-]{{1,{MAX_ID_LENGTH}}}")
-# A separator of paths, queries or escapes: an HTTP client or a proxy may read them as such, quoted or not.
-_FORBIDDEN = re.compile(r"[/?#%\\]")
+# All but printable ASCII; and a separator of paths, queries or escapes: an HTTP client or a proxy may read
+# them as such, quoted or not.
+_FORBIDDEN = re.compile(r"[^!-~]|[/?#%\\]")
 # What a template makes of a generator, a set, a view or a lazy sequence: it has no id in it that can be read.
 _REPR = re.compile(
     r"<.+ at 0x[0-9A-Fa-f]+>"
@@ -96,11 +96,12 @@ def path_segment(part: str, name: str, source: str = "job_id") -> str:
     if _USUAL.fullmatch(part) and "/" not in part:
         return part
     shown = repr(clean(part, 80))
-    if not _PART.fullmatch(part):
-        problem = "has a character that is no plain ASCII" if part else "is empty"
-        raise SettingsError(f"{source}: the {name} {shown} {problem}")
-    if _FORBIDDEN.search(part):
-        raise SettingsError(f"{source}: the {name} {shown} contains one of / ? # % \\, which no id has")
+    if not part:
+        raise SettingsError(f"{source}: the {name} is empty")
+    if found := _FORBIDDEN.search(part):
+        mark, place = found[0], found.start() + 1
+        what = "a space" if mark == " " else f"{mark!a} (U+{ord(mark):04X})"
+        raise SettingsError(f"{source}: the {name} {shown} has {what} at character {place}, which no id has")
     if not part.strip("."):
         raise SettingsError(f"{source}: the {name} {shown} would change the path")
     return quote(part, safe="")

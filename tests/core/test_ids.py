@@ -337,3 +337,16 @@ def test_a_part_of_an_id_is_quoted(part: str, quoted: str) -> None:
 def test_a_part_that_a_client_may_read_otherwise_is_refused_by_its_name(part: str) -> None:
     with pytest.raises(SettingsError, match="siteId"):
         path_segment(part, "siteId")
+
+
+@pytest.mark.parametrize(("part", "problem"), [
+    ("a b", "'a b' has a space at character 2, which no id has"),
+    ("job!é", "has '\\xe9' (U+00E9) at character 5, which no id has"),
+    ("a\u00a0b", "has '\\xa0' (U+00A0) at character 2, which no id has"),
+    ("x%2Fy", "'x%2Fy' has '%' (U+0025) at character 2, which no id has"),
+])  # fmt: skip
+def test_a_part_with_a_character_that_no_id_has_is_refused_by_character_and_place(
+    part: str, problem: str
+) -> None:
+    with pytest.raises(SettingsError, match=re.escape(problem)):
+        path_segment(part, "jobId")
