@@ -173,7 +173,7 @@ class ListServing(Waits):
             if job is None:
                 job = self._jobs[poller.job_id] = WatchedJob(poller.job_id)
             job.add(poller, wait_id, now)
-            self._look_at(job, max(poller.spec.deadline_at, now))
+            self._deadlines.put(job, max(poller.spec.deadline_at, now))
             if self._policy.current is not None:
                 self._place(job, self._policy.current, now)
             due = poller.next_poll_at

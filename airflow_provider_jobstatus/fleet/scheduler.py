@@ -116,7 +116,7 @@ class Scheduler(ListServing):
                 self._work.popleft()
         self._serve_deadlines(now)
         wake_at = self._serve_queue(now)
-        self.wake_at = NOW if self._work else min(wake_at, self._next_deadline())
+        self.wake_at = NOW if self._work else min(wake_at, self._deadlines.next_at())
         out, self._out = self._out, []
         return out
 

@@ -7,7 +7,6 @@ theory of operation stands there.
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import TypeAlias
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.fleet.actions import Action, JobEnded, Log, WaitEnded, WaitFailed, Warn
+from airflow_provider_jobstatus.fleet.deadlines import Deadlines
 from airflow_provider_jobstatus.fleet.due_queue import DueQueue
 from airflow_provider_jobstatus.fleet.session_policy import SessionPolicy
 from airflow_provider_jobstatus.fleet.vendor_list import VendorList
@@ -28,8 +28,6 @@ from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitSpec
 SLICE = 50
 #: Seconds after a deadline for which the last poll may still wait for its turn.
 PATIENCE = 60.0
-#: Entries of the heap of deadlines that are kept beyond two for each job.
-SPARE = 1000
 #: At once.
 NOW = -math.inf
 
@@ -68,7 +66,7 @@ class Waits:
         self._jobs: dict[str, WatchedJob] = {}
         self._lists: dict[str, VendorList] = {}
         self._queue = DueQueue()
-        self._deadlines: list[tuple[float, str]] = []
+        self._deadlines = Deadlines(self._jobs)
         self._work: deque[Iterator[None]] = deque()
         self._out: list[Action] = []
         self._blocked = False
@@ -208,41 +206,23 @@ class Waits:
 
     # -- deadlines: a heap of their own
 
-    def _look_at(self, job: WatchedJob, at: float) -> None:
-        """Look whether waits for a job must end, no later than at a point in time."""
-        if at < job.deadline_at:
-            job.deadline_at = at
-            if len(self._deadlines) > 2 * len(self._jobs) + SPARE:
-                self._deadlines = [(each.deadline_at, job_id) for job_id, each in self._jobs.items()]
-                heapq.heapify(self._deadlines)
-            else:
-                heapq.heappush(self._deadlines, (at, job.job_id))
-
-    def _next_deadline(self) -> float:
-        heap = self._deadlines
-        while heap and ((job := self._jobs.get(heap[0][1])) is None or job.deadline_at != heap[0][0]):
-            heapq.heappop(heap)
-        return heap[0][0] if heap else math.inf
-
     def _serve_deadlines(self, now: float) -> None:
         """Put jobs first whose deadline has come, and end waits that were not polled in time."""
         for _ in range(SLICE):
-            if self._next_deadline() > now:
+            if (job := self._deadlines.pop(now)) is None:
                 return
-            _, job_id = heapq.heappop(self._deadlines)
-            self._meet_deadline(self._jobs[job_id], now)
+            self._meet_deadline(job, now)
 
     def _meet_deadline(self, job: WatchedJob, now: float) -> None:
-        job.deadline_at = math.inf
         in_flight = job.flight is not None or job.busy
         for poller, wait_id in list(job.pollers.items()):
             at = max(poller.spec.deadline_at, self._waits[wait_id].joined_at)
             if at > now:
-                self._look_at(job, at)
+                self._deadlines.put(job, at)
             elif at + PATIENCE > now or in_flight:
                 # The answer of a poll in flight ends the wait.
                 job.last = True
-                self._look_at(job, max(at, now if in_flight else at) + PATIENCE)
+                self._deadlines.put(job, max(at, now if in_flight else at) + PATIENCE)
             else:
                 self._observe(job, poller, self._too_late(now), now)
         if not job.pollers:
