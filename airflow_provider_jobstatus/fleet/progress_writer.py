@@ -96,13 +96,20 @@ class Display:
         if self._write is None or (facts == self._shown and not due):
             return False
         loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(_thread, self._context.run, self._write, value)
+        error: BaseException | None
         try:
-            await asyncio.wait([writing])
-        finally:
-            # One that has not begun does not begin any more.
-            writing.cancel()
-        if (error := writing.exception()) is None:
+            writing = loop.run_in_executor(_thread, self._context.run, self._write, value)
+        except (RuntimeError, MemoryError) as refused:
+            # No thread can be started.
+            error = refused
+        else:
+            try:
+                await asyncio.wait([writing])
+            finally:
+                # One that has not begun does not begin any more.
+                writing.cancel()
+            error = writing.exception()
+        if error is None:
             self._shown, self._failures = facts, 0
         else:
             # Whatever it is: a backend may raise anything, and it is no matter of the wait.

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.rate_limiter import Budget, Rate
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connection_lookup import aread_connection, unreadable
@@ -133,6 +133,8 @@ class Access:
 
     async def _read(self) -> BatchJobHook | VendorError | SettingsError:
         """Read the connection. Settings that work are replaced by ones that can be used, and by no others."""
+        from airflow_provider_jobstatus.transports.threads import in_thread
+
         self.readings += 1
         try:
             connection = await aread_connection(self.conn_id)
@@ -144,9 +146,9 @@ class Access:
             return self._keep(unreadable(self.conn_id, type(error).__name__))
         try:
             # Imports code, and its first use of Airflow's registry takes half a second.
-            hook = await asyncio.to_thread(hook_for, connection)
+            hook = await in_thread(hook_for, connection)
             _ = hook.account_digest
-        except SettingsError as error:
+        except (SettingsError, TransportError) as error:
             return self._keep(error)
         self.read_by = self.readings
         self._read_at = monotonic()

@@ -4,7 +4,6 @@ A hook and its connection: what it takes from it, and how it calls the vendor wi
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from abc import abstractmethod
@@ -229,8 +228,9 @@ class ConnectedHook(BaseHook):
     async def aconnect(self) -> AsyncIterator[AioClient]:
         """Open a session for any number of flows, in an event loop."""
         from airflow_provider_jobstatus.transports.aio import AioClient
+        from airflow_provider_jobstatus.transports.threads import in_thread
 
-        ca_file = await asyncio.to_thread(self._ca_file)
+        ca_file = await in_thread(self._ca_file)
         async with AioClient(self._limits(), ca_file, _compat.amask_secret) as client:
             yield client
 

@@ -31,6 +31,7 @@ from airflow_provider_jobstatus.transports.environment import (
     through_proxy,
     tls_context,
 )
+from airflow_provider_jobstatus.transports.threads import EXHAUSTED, in_thread, is_exhaustion
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class AioClient:
     async def __aenter__(self) -> AioClient:
         # Reading some hundred certificates takes the loop's time.
         try:
-            tls = await asyncio.to_thread(tls_context, self._ca)
+            tls = await in_thread(tls_context, self._ca)
         except SettingsError as error:
             # A worker could: the triggerer's environment may be mended while the wait lasts.
             raise TransportError(str(error), vendor="TLS") from None
@@ -192,6 +193,12 @@ class AioClient:
                 status = error.status if isinstance(error, aiohttp.ClientHttpProxyError) else None
                 text = through_proxy(request.url, status, text)
             raise wanted.refusal or _error(SendError, request, text) from None
+        except (RuntimeError, MemoryError) as error:
+            if not is_exhaustion(error):
+                raise
+            # A thread is needed to look up the host's name, and for nothing else of a call.
+            kind = TransportError if isinstance(error, MemoryError) else SendError
+            raise _error(kind, request, EXHAUSTED) from None
         except (aiohttp.ClientError, OSError) as error:
             raise _error(TransportError, request, reason(error)) from None
         except ValueError as error:

@@ -51,6 +51,7 @@ CLIENT_ERRORS = (
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
+    MemoryError,
     ValueError,
 )
 
@@ -146,7 +147,10 @@ class BlockingClient:
         proxy = proxy_for(request.url)
         # Through a proxy, the address is the proxy's.
         check = (lambda _: None) if proxy else partial(self._peers.check, request)
-        watchdog = Watchdog(min(self._limits.total, left), check, request.url)
+        try:
+            watchdog = Watchdog(min(self._limits.total, left), check, request.url)
+        except OSError as error:
+            raise _error(SendError, request, reason(error)) from None
         streamed = False
         try:
             with watchdog.guarding():

@@ -112,7 +112,11 @@ class BoundSession(requests.Session):
             watchdog.check = self._check_of(request, kwargs, redirected=True)
             return super().send(request, **kwargs)
         seconds = _longest(self._limits.total, kwargs.get("timeout"))
-        self._calls.watchdog = watchdog = Watchdog(seconds, self._check_of(request, kwargs, redirected=False))
+        check = self._check_of(request, kwargs, redirected=False)
+        try:
+            self._calls.watchdog = watchdog = Watchdog(seconds, check)
+        except OSError as error:
+            raise _without_address(error, "no usable reply", request) from None
         self._calls.sent = []
         try:
             with watchdog.guarding():

@@ -7,6 +7,7 @@ watchdog shuts the connection down instead, which wakes the blocked read with an
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import re
@@ -21,6 +22,8 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from airflow_provider_jobstatus.transports.threads import EXHAUSTED
+
 _current = threading.local()
 
 
@@ -31,6 +34,7 @@ class Watchdog:
     :param seconds: from now on.
     :param check: told the address of every connection before anything is sent there; raises to prevent that.
     :param url: that is asked for.
+    :raises OSError: no thread can be started for it.
 
     :ivar expired: whether it did.
     :ivar connecting: whether a connection is still being made, so that nothing was sent.
@@ -47,7 +51,10 @@ class Watchdog:
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        threading.Thread(target=self._watch, name="jobstatus-watchdog", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="jobstatus-watchdog", daemon=True).start()
+        except (RuntimeError, MemoryError):
+            raise OSError(errno.EAGAIN, EXHAUSTED) from None
 
     @contextmanager
     def guarding(self) -> Iterator[None]:

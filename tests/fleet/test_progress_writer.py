@@ -38,6 +38,7 @@ from airflow_provider_jobstatus.waiting.progress import KEY, final_summary, summ
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec, digest
 from airflow_provider_jobstatus.waiting.wait_log import FEW
 from tests.support.modes import TaskInstance, first_event, run_deferred
+from tests.support.threads import refuse_work
 from tests.support.times import FakeTime
 
 PLAN = WaitSpec(poll_interval=60.0, started_at=0.0, first_poll_at=60.0, deadline_at=7200.0)
@@ -288,6 +289,26 @@ def test_a_write_that_raises_is_no_matter_of_the_wait(
     event = asyncio.run(first_event(trigger("site/job", now=fake_time.now)))
 
     assert event.payload["jobs"][0]["outcome"] == "finished"
+
+
+def test_a_write_for_which_no_thread_can_be_started_is_made_with_the_next_change(
+    page: Page, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (poller,) = waiting = pollers()
+    refused = refuse_work(monkeypatch, "write")
+
+    async def show() -> None:
+        async with display_of(waiting) as display:
+            for progress in (1, 2):
+                saw(poller, progress)
+                display.changed(clock.now)
+                await all_written()
+                clock.now += MIN_PAUSE
+
+    asyncio.run(show())
+
+    assert refused == ["write"]
+    assert [value["status"]["job-0"]["progress"] for value in page.written] == [2]
 
 
 def test_writes_that_hang_delay_no_wait_and_are_one_at_a_time(

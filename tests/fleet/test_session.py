@@ -27,6 +27,7 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
+from tests.support.threads import refuse_work
 from tests.support.times import FakeTime
 
 CONN_ID = "ruler_default"
@@ -357,7 +358,7 @@ def test_settings_are_read_again_when_they_have_become_old(
     assert airflow.lookups == [CONN_ID] * 2
 
 
-@pytest.mark.parametrize("trouble", ["away", "unusable", "hangs"])
+@pytest.mark.parametrize("trouble", ["away", "unusable", "hangs", "no thread"])
 def test_settings_that_work_outlive_a_lookup_that_brings_none(
     trouble: str, airflow: Airflow, now: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,6 +372,8 @@ def test_settings_that_work_outlive_a_lookup_that_brings_none(
                     airflow.trouble = RuntimeError("the API server is away")
                 elif trouble == "unusable":
                     connect(monkeypatch, server, vendor.password, verify=False)
+                elif trouble == "no thread":
+                    refuse_work(monkeypatch, "hook_for")
                 else:
                     airflow.may_answer.clear()
                     monkeypatch.setattr(module, "READ_TIMEOUT", 0.001)
@@ -415,6 +418,47 @@ def test_a_lookup_that_never_ends_is_an_outage(airflow: Airflow, monkeypatch: py
 
     assert asyncio.run(hanging()) == [TransportError] * 2 * len(IDS)
     assert airflow.lookups == [CONN_ID]
+
+
+@pytest.mark.parametrize("work", ["hook_for", "_ca_file", "tls_context"])
+def test_work_for_which_no_thread_can_be_started_is_an_outage_and_is_tried_again(
+    work: str, airflow: Airflow, now: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(vendor := Vendor()) as server:
+        connect(monkeypatch, server, vendor.password)
+
+        async def refused_once() -> None:
+            async with access(CONN_ID) as shared:
+                refuse_work(monkeypatch, work)
+                assert TransportError in await answers(shared, *IDS)
+                now(RETRY_AFTER + 1)
+                assert await answers(shared, *IDS) == [JobState.SUCCEEDED] * len(IDS)
+
+        asyncio.run(refused_once())
+
+
+def test_waits_outlive_a_thread_that_is_refused_when_their_connection_is_read_again(
+    sandbox: Sandbox, fake_time: FakeTime, without_lists: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for job_id in IDS[:5]:
+        sandbox.put_job("ruler", job_id, script=["processing"] * 40 + ["complete"])
+    now = fake_time.now
+    triggers = [
+        BatchJobTrigger(
+            CONN_ID, [job_id], poll_interval=30.0, started_at=now, first_poll_at=now, deadline_at=now + 7200
+        )
+        for job_id in IDS[:5]
+    ]
+    refused = refuse_work(monkeypatch, "hook_for", range(1, 2))
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*map(first_event, triggers))
+
+    events = asyncio.run(together())
+
+    assert [event.payload["jobs"][0]["status"]["state"] for event in events] == ["succeeded"] * 5
+    assert refused == ["hook_for"]
+    assert fake_time.now - now > MAX_AGE + RETRY_AFTER
 
 
 def test_a_connection_that_cannot_be_used_says_so(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> None:
