@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
@@ -45,16 +46,19 @@ class Case:
 
     :param kinds: of the secrets that it uses.
     :param extra: of the connection.
+    :param proxied: whether a proxy with a login of its own is on the way.
     """
 
     hook: type[BatchJobHook]
     job_id: str
     kinds: tuple[str, ...]
     extra: tuple[tuple[str, str], ...] = ()
+    proxied: bool = False
 
     @property
     def canaries(self) -> list[Canary]:
-        return [CANARIES[kind] for kind in (*self.kinds, "signed URL")]
+        proxy = ["proxy password"] if self.proxied else []
+        return [CANARIES[kind] for kind in (*self.kinds, "signed URL", *proxy)]
 
     def connection(self, url: str) -> str:
         login = {"login": USER, "extra": {name: url + path for name, path in self.extra}}
@@ -72,6 +76,9 @@ CASES = {
     "questionpro": Case(QuestionProHook, "7", ("key",)),
     "ruler token": Case(RulerHook, "s/r", ("token",)),
     "ruler login": Case(RulerHook, "s/r", ("password", "token"), (("auth_url", "/login"),)),
+    "ruler login by a proxy": Case(
+        RulerHook, "s/r", ("password", "token"), (("auth_url", "/login"),), proxied=True
+    ),
     "talkdesk": Case(TalkdeskHook, "calls/t", ("client secret", "token"), (("token_url", "/login"),)),
     "talkdesk signed": Case(TalkdeskHook, "calls/t", ("private key", "token"), (("token_url", "/login"),)),
 }
@@ -90,7 +97,10 @@ def ok(body: Callable[[str], object]) -> Fault:
 
 
 FAULTS: dict[str, Fault] = {
-    **{f"{status} with an echo": refusal(status) for status in (400, 401, 403, 404, 408, 418, 429, 500, 503)},
+    **{
+        f"{status} with an echo": refusal(status)
+        for status in (400, 401, 403, 404, 407, 408, 418, 429, 500, 503)
+    },
     "plain text": lambda secrets: reply(500, secrets.encode(), {"Content-Type": f"text/{secrets}"}),
     "no JSON": lambda secrets: reply(200, f"{{{secrets}".encode(), {"Content-Type": f"text/{secrets}"}),
     "a key twice": lambda secrets: reply(200, b'{"status": "x", "%s": 1, "%s": 2}' % ((b"k",) * 2), JSON),
@@ -139,7 +149,7 @@ class Careless:
     at_login: bool
 
     def __call__(self, received: Received, connection: socket.socket) -> None:
-        if received.target.startswith("/login") and not self.at_login:
+        if received.target.endswith("/login") and not self.at_login:
             body = {"access_token": CANARIES["token"].value, "expires_in": 3600}
             connection.sendall(reply(200, json.dumps(body).encode(), JSON))
             return
@@ -155,6 +165,10 @@ class Careless:
             connection.shutdown(socket.SHUT_WR)
         else:
             reset(connection)
+
+
+def proxy_address(server: RawServer) -> str:
+    return f"http://{USER}:{quote(CANARIES['proxy password'].value, safe='')}@{server.host}"
 
 
 def on_a_worker(hook: BatchJobHook, flow: Flow[Any]) -> Any:
@@ -222,6 +236,8 @@ def test_nothing_that_a_vendor_echoes_is_shown(
         monkeypatch.setattr(tokens, "_slots", {})
         with RawServer(Careless(case, fault, at_login)) as server:
             monkeypatch.setenv("AIRFLOW_CONN_CANARY", case.connection(server.url))
+            if case.proxied:
+                monkeypatch.setenv("HTTP_PROXY", proxy_address(server))
             hook = case.hook("canary")
             places: dict[str, bytes] = {}
             try:

@@ -145,11 +145,18 @@ def _root(url: str) -> str | None:
     return None if front is None or _AMBIGUOUS.search(url) else f"{front[0]}/"
 
 
+class Shown(list[str]):
+    """What was shown of credentials. It hides them itself: some error trackers send local variables along."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} secrets>"
+
+
 def authorized(
     flow: Flow[T],
     auth: Auth,
     base_url: str,
-    sent: list[Mapping[str, str]] | None = None,
+    sent: Shown | None = None,
     conn_id: str = "",
     replies: list[Response] | None = None,
     credential: str = AccessDenied.credential,
@@ -161,27 +168,27 @@ def authorized(
     again; a 401 or 403 does no work, so that this is safe for any method. An error that the flow raises is
     shown without our secrets.
 
-    :param sent: filled with the headers that carried a credential: for :func:`secrets_of`.
+    :param sent: filled with what was shown of credentials, a proxy's included: for :func:`secrets_of`.
     :param conn_id: of the connection, for the messages of errors.
     :param replies: filled with what the flow was answered.
     :param credential: what of the connection is shown to the vendor, for the messages of refusals.
     """
     answer: Any = None
-    sent = [] if sent is None else sent
+    sent = Shown() if sent is None else sent
     try:
         while True:
             step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
             try:
                 if isinstance(step, Request) and not step.anonymous and same_origin(step.url, base_url):
-                    sent.append((yield from auth.headers()))
-                    answer = yield step.with_headers(sent[-1])
+                    answer = yield step.with_headers((yield from show(auth, sent)))
                     if auth.renewable(answer) and not retry_after(answer):
-                        sent.append((yield from auth.headers()))
-                        answer = yield step.with_headers(sent[-1])
+                        answer = yield step.with_headers((yield from show(auth, sent)))
                 else:
                     answer = yield step
-                if replies is not None and isinstance(answer, Response):
-                    replies.append(answer)
+                if isinstance(answer, Response):
+                    sent += answer.secrets
+                    if replies is not None:
+                        replies.append(answer)
             except VendorError as error:
                 answer = error
     except StopIteration as stop:
@@ -195,11 +202,17 @@ def authorized(
         raise
 
 
-def secrets_of(auth: Auth, sent: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+def show(auth: Auth, sent: Shown) -> Generator[Exchange, str, Mapping[str, str]]:
+    """Return the headers that carry the credential, and add it to ``sent``."""
+    headers = yield from auth.headers()
+    sent += (value.rpartition(" ")[2] for value in headers.values())
+    return headers
+
+
+def secrets_of(auth: Auth, sent: Iterable[str]) -> tuple[str, ...]:
     """
     Return what a reply is to be searched for: others may have renewed a token since it was sent.
 
-    :param sent: headers that carried a credential.
+    :param sent: as :func:`authorized` has filled it.
     """
-    carried = (value.rpartition(" ")[2] for headers in sent for value in headers.values())
-    return tuple(dict.fromkeys((*auth.secrets, *carried)))
+    return tuple(dict.fromkeys((*auth.secrets, *sent)))

@@ -92,6 +92,8 @@ class Response:
     :param body: decoded of any transfer and content coding; empty if the reply is streamed.
     :param received_at: epoch seconds.
     :param chunks: the unread body of a streamed reply.
+    :param secrets: what the transport itself has added to the request, such as a proxy's password: an error
+        may repeat it.
     """
 
     status: int
@@ -99,6 +101,7 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     received_at: float = 0.0
     chunks: Iterator[bytes] | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def content_type(self) -> str:

@@ -172,7 +172,7 @@ def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -
 
 def _of_login(error: VendorError, refused: bool, response: Response, secrets: tuple[str, ...]) -> VendorError:
     """Return what a login failed with, without its secrets; if it was refused, as that."""
-    error.redact(secrets)
+    error.redact((*secrets, *response.secrets))
     if refused:
         error = AccessDenied(
             error.reason,

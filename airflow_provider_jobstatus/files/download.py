@@ -156,7 +156,9 @@ def save(
         about = f"{clean(reply.content_type, 80) or 'no media type'}, {size} bytes"
         if sent := misfit(file_format, reply.content_type, bytes(head), size == len(head)):
             asked = f"; {broken}" if broken else ""
-            raise DownloadIncomplete(f"instead of the file came {sent.describe(secrets)} ({about}){asked}")
+            raise DownloadIncomplete(
+                f"instead of the file came {sent.describe((*secrets, *reply.secrets))} ({about}){asked}"
+            )
         if broken:
             raise DownloadIncomplete(f"{broken} ({about})")
         if count_rows in SHAPED and rows is not None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from airflow_provider_jobstatus.core.auth import secrets_of
+from airflow_provider_jobstatus.core.auth import Shown, secrets_of
 from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected, SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing, StatusTable
@@ -123,7 +123,7 @@ class BatchJobHook(CallingHook):
 
     def job_status_flow(self, job_id: str) -> Flow[JobStatus]:
         """Ask for a job's status with credentials: ready for a transport."""
-        sent: list[Mapping[str, str]] = []
+        sent = Shown()
         replies: list[Response] = []
         try:
             status = yield from self.with_credentials(self.status_flow(job_id), sent, replies)

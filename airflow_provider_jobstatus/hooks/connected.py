@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_jobstatus import _compat
-from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, authorized, origin
+from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, Shown, authorized, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.rate_limiter import Rate
@@ -191,7 +191,7 @@ class ConnectedHook(BaseHook):
     def with_credentials(
         self,
         flow: Flow[T],
-        sent: list[Mapping[str, str]] | None = None,
+        sent: Shown | None = None,
         replies: list[Response] | None = None,
     ) -> Flow[T]:
         """

@@ -22,11 +22,13 @@ from airflow_provider_jobstatus.transports.environment import (
     MAX_HEADERS,
     MAX_LINE_BYTES,
     CallLimits,
+    asks_for_proxy_login,
     check_length,
     content_coding,
     default_headers,
     header_text,
     proxy_for,
+    proxy_secrets,
     reason,
     through_proxy,
     tls_context,
@@ -178,6 +180,8 @@ class AioClient:
                         raise ValueError("the reply has white space behind a header's name")
                     headers = _headers(reply)
                     check_length(headers)
+                    if asks_for_proxy_login(request.url, proxy, reply.status):
+                        raise ValueError(through_proxy(request.url, reply.status, ""))
                     body = await self._body(request, reply, headers, patience, ends_at)
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
@@ -207,7 +211,7 @@ class AioClient:
             raise _error(TransportError, request, text) from None
         finally:
             self._deadlines.forget(patience)
-        return Response(reply.status, headers, body, time.time())
+        return Response(reply.status, headers, body, time.time(), secrets=proxy_secrets(proxy))
 
     async def _body(
         self,

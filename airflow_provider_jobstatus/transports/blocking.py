@@ -24,6 +24,7 @@ from airflow_provider_jobstatus.core.tokens import Exchange
 from airflow_provider_jobstatus.transports.environment import (
     IDEMPOTENT,
     CallLimits,
+    asks_for_proxy_login,
     ca_file,
     chain,
     check_length,
@@ -31,6 +32,7 @@ from airflow_provider_jobstatus.transports.environment import (
     default_headers,
     header_text,
     proxy_for,
+    proxy_secrets,
     reason,
     through_proxy,
 )
@@ -158,6 +160,8 @@ class BlockingClient:
                 headers = {name.lower(): header_text(value) for name, value in reply.headers.items()}
                 try:
                     check_length(headers)
+                    if asks_for_proxy_login(request.url, proxy, reply.status_code):
+                        raise ValueError(through_proxy(request.url, reply.status_code, ""))
                 except ValueError:
                     reply.close()
                     raise
@@ -166,7 +170,9 @@ class BlockingClient:
                     streamed = True
                     self._unread = reply.raw
                     chunks = self._chunks(request, reply.raw, coding, watchdog)
-                    return Response(reply.status_code, headers, b"", time.time(), chunks)
+                    return Response(
+                        reply.status_code, headers, b"", time.time(), chunks, proxy_secrets(proxy)
+                    )
                 with reply:
                     reader = BodyReader(coding, request.outline_for(reply.status_code))
                     for chunk in reply.raw.stream(64 * 1024, decode_content=False):
@@ -180,7 +186,7 @@ class BlockingClient:
                 watchdog.stop()
         if watchdog.expired:
             raise _transport_error(request, TimeoutError(), late=True)
-        return Response(reply.status_code, headers, body, time.time())
+        return Response(reply.status_code, headers, body, time.time(), secrets=proxy_secrets(proxy))
 
     def _ask(self, request: Request, proxy: str | None, watchdog: Watchdog) -> requests.Response:
         """Send a request and read the head of its reply; once more if the connection ends without one."""

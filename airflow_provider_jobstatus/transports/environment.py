@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -142,6 +144,25 @@ def proxy_for(url: str) -> str | None:
             " vendor's host out with NO_PROXY"
         )
     return proxy
+
+
+@cache
+def proxy_secrets(proxy: str | None) -> tuple[str, ...]:
+    """Return what is shown to a proxy and must not be shown to anybody else: its password, and the login."""
+    parts = urlsplit(proxy or "")
+    if not parts.password:
+        return ()
+    password = unquote(parts.password)
+    login = f"{unquote(parts.username or '')}:{password}".encode("latin-1", "replace")
+    return password, b64encode(login).decode()
+
+
+def asks_for_proxy_login(url: str, proxy: str | None, status: int) -> bool:
+    """
+    Return whether a reply is the proxy's, which wants another login than its variable holds. From within a
+    tunnel no proxy answers.
+    """
+    return status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and bool(proxy) and url.startswith("http:")
 
 
 def proxy_variable(url: str) -> str:

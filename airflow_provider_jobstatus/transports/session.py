@@ -10,8 +10,9 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 
 import requests
+from requests.utils import select_proxy
 
-from airflow_provider_jobstatus.core.auth import Auth, same_origin, secrets_of
+from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin, secrets_of, show
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers, target_of
@@ -19,10 +20,13 @@ from airflow_provider_jobstatus.core.responses import expect, retry_after
 from airflow_provider_jobstatus.transports.blocking import CLIENT_ERRORS, BlockingClient, WatchedAdapter
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
+    asks_for_proxy_login,
     ca_file,
     default_headers,
     proxy_for,
+    proxy_secrets,
     reason,
+    through_proxy,
 )
 from airflow_provider_jobstatus.transports.watchdog import Watchdog
 
@@ -117,7 +121,7 @@ class BoundSession(requests.Session):
             self._calls.watchdog = watchdog = Watchdog(seconds, check)
         except OSError as error:
             raise _without_address(error, "no usable reply", request) from None
-        self._calls.sent = []
+        self._calls.sent = Shown()
         try:
             with watchdog.guarding():
                 reply = super().send(request, **kwargs)
@@ -186,7 +190,13 @@ class BoundSession(requests.Session):
         asked.url = reply.url
         if check and reply.status_code >= 400:
             headers = {name.lower(): value for name, value in reply.headers.items()}
+            proxy = None if kwargs.get("proxies") else proxy_for(reply.url)
             try:
+                if asks_for_proxy_login(reply.url, proxy, reply.status_code):
+                    text = through_proxy(reply.url, reply.status_code, "")
+                    raise TransportError(
+                        text, vendor=self._vendor, method=method, host=asked.host, path=asked.path
+                    )
                 expect(asked, Response(reply.status_code, headers, reply.content))
             except VendorError as error:
                 error.redact(self._secrets())
@@ -198,7 +208,7 @@ class _BoundAdapter(WatchedAdapter):
     """
     Sends one request, redirects included one by one: here alone a credential is added.
 
-    :param calls: what each thread's call has ``sent``: the headers that carried a credential.
+    :param calls: what each thread's call has ``sent``: what was shown of credentials.
     """
 
     def __init__(
@@ -219,6 +229,7 @@ class _BoundAdapter(WatchedAdapter):
             kwargs["timeout"] = self._time_outs
         if not kwargs.get("proxies") and (proxy := proxy_for(url)):
             kwargs["proxies"] = {"http": proxy, "https": proxy}
+        self._calls.sent += proxy_secrets(select_proxy(url, kwargs.get("proxies")))
         if not same_origin(url, self._base_url):
             return super().send(request, *args, **kwargs)
         reply = self._send_with_credential(request, *args, **kwargs)
@@ -236,9 +247,7 @@ class _BoundAdapter(WatchedAdapter):
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
         copy = request.copy()
-        carried = self._client.run(self._auth.headers())
-        self._calls.sent.append(carried)
-        copy.headers.update(carried)
+        copy.headers.update(self._client.run(show(self._auth, self._calls.sent)))
         return super().send(copy, *args, **kwargs)
 
 

@@ -337,3 +337,24 @@ def test_the_http_operator_works_on_a_vendors_connection(monkeypatch: pytest.Mon
         )
         assert json.loads(task.execute({})) == [{"jobId": "j"}]
     assert server.requests[0].header("Authorization") == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "text"),
+    [
+        (407, TransportError, "the proxy that HTTP_PROXY names refuses the connection with status 407"),
+        (403, AccessDenied, "answered 403 Forbidden: Basic *** is not let in"),
+    ],
+)
+def test_a_call_that_a_proxy_refuses_does_not_show_its_password(
+    monkeypatch: pytest.MonkeyPatch, status: int, kind: type[Exception], text: str
+) -> None:
+    def echo(received: Received, connection: socket.socket) -> None:
+        login = received.header("Proxy-Authorization")
+        connection.sendall(reply(status, f"{login} is not let in".encode()))
+
+    with RawServer(echo) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("//", "//me:the-proxys-own@"))
+        with pytest.raises(kind) as caught:
+            hook(RulerHook, "http://127.0.0.1:1", extra={"site_id": "s"}).run("/companies")
+    assert caught.value.reason == text

@@ -1,5 +1,5 @@
 """
-Six secrets that are easy to find wherever they have leaked to, and the search for them.
+Seven secrets that are easy to find wherever they have leaked to, and the search for them.
 
 Each is made up anew for each test run. Its first twelve characters hold enough chance to be nobody else's,
 and what each way of writing changes: letters of both cases, ``/``, ``+``, ``"`` and a backslash.
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 HEAD = 12
 USER = "canary-user"
 FORMS = ("raw", "URL-encoded", "base64", "base64 of user:secret", "JSON-escaped", "hex", "upper case", "head")
-KINDS = ("key", "token", "client secret", "password", "private key", "signed URL")
+KINDS = ("key", "token", "client secret", "password", "private key", "signed URL", "proxy password")
 
 
 @dataclass(frozen=True)

@@ -817,12 +817,55 @@ def test_a_socks_proxy_is_named_before_anything_is_sent(
         assert proxy.connections == 0
 
 
-def test_a_proxy_that_asks_for_a_login_in_plain_http_is_an_answer(
-    drive: Drive, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "all_proxy"])
+def test_a_proxy_that_asks_for_another_login_in_plain_http_is_named_and_not_quoted(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    with RawServer(says(reply(407, b"login"))) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        assert attempt(drive, ask_expecting("http://127.0.0.1:1/")) == Failure(RequestRejected, 407)
+    with RawServer(says(reply(407, b"not let in: bWU6cHJveHktcGFzcw== proxy-pass"))) as proxy:
+        monkeypatch.setenv(name, proxy.url.replace("//", "//me:proxy-pass@"))
+        with pytest.raises(TransportError) as caught:
+            drive(ask_expecting("http://127.0.0.1:1/"))
+    assert caught.value.reason == (
+        f"no usable reply (the proxy that {name} names refuses the connection with status 407)"
+    )
+
+
+def test_a_407_of_a_server_itself_is_its_own(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, certificates: Certificates
+) -> None:
+    expected = Failure(RequestRejected, 407)
+    with RawServer(says(reply(407))) as server:
+        assert attempt(drive, ask_expecting(server.url)) == expected
+    with RawServer(tunnel) as proxy, RawServer(says(reply(407)), certificates.right) as server:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        assert attempt(drive, ask_expecting(server.url), ca=certificates.authority) == expected
+
+
+#: A proxy's login, in its variable, and what of it must not be shown.
+PROXY_LOGINS = {
+    "me:proxy-pass-1": ("proxy-pass-1", "bWU6cHJveHktcGFzcy0x"),
+    "me:p%40ss%20w%C3%B6rd": ("p@ss w\xf6rd", "bWU6cEBzcyB39nJk"),
+    "me:short": ("bWU6c2hvcnQ=",),
+    "me": (),
+}
+
+
+@pytest.mark.parametrize("login", PROXY_LOGINS)
+@pytest.mark.parametrize("status", [200, 403, 502])
+def test_a_reply_knows_what_its_proxy_was_shown(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch, status: int, login: str
+) -> None:
+    def echo(received: Received, connection: socket.socket) -> None:
+        connection.sendall(reply(status, (received.header("Proxy-Authorization") or "").encode()))
+
+    with RawServer(echo) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", f"//{login}@"))
+        answer = drive(ask("http://127.0.0.1:1/"))
+    assert set(PROXY_LOGINS[login]) <= set(answer.secrets)
+    if PROXY_LOGINS[login]:
+        # It is what was really sent.
+        assert answer.body.decode() in {f"Basic {secret}" for secret in answer.secrets}
+    assert "proxy-pass" not in repr(answer)
 
 
 def test_a_question_of_many_calls_ends_in_twice_the_time_of_one(drive: Drive) -> None:

@@ -63,7 +63,7 @@ def revenue_failures(hook: BatchJobHook, job_id: str) -> Iterator[list[str]]:
     with hook.connect() as client, client.open(flow) as reply:
         head, chunks = peek(reply.chunks or (), JUDGED_BYTES)
         if sent := misfit("csv", reply.content_type, head, len(head) < JUDGED_BYTES):
-            reason = f"sent {sent.describe(hook.auth.secrets)} instead of rows"
+            reason = f"sent {sent.describe((*hook.auth.secrets, *reply.secrets))} instead of rows"
             raise UnexpectedResponse(reason, vendor=hook.conn_type)
         try:
             yield from csv_rows(chunks, to_line_end=not framing(reply.headers))

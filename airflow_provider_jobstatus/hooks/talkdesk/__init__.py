@@ -20,11 +20,10 @@ Quirks
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.auth import Auth, origin
+from airflow_provider_jobstatus.core.auth import Auth, Shown, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.ids import job_id_text
@@ -90,7 +89,7 @@ class TalkdeskHook(BatchJobHook):
     def with_credentials(
         self,
         flow: Flow[T],
-        sent: list[Mapping[str, str]] | None = None,
+        sent: Shown | None = None,
         replies: list[Response] | None = None,
     ) -> Flow[T]:
         """Return ``flow`` with credentials; what refuses them says which scope is needed."""
