@@ -6,6 +6,7 @@ import math
 import re
 from contextlib import suppress
 from ipaddress import ip_address
+from unicodedata import normalize
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from airflow_provider_jobstatus.core.errors import SettingsError
@@ -15,6 +16,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9._:-]+")
 # As it stands in a header, or with the header's name before it.
 _BEARER = re.compile(r"(?:authorization\s*:\s*)?bearer(?:\s+|$)", re.IGNORECASE)
+# What the IDNA of 2003, by which Python encodes a host, and that of 2008 turn into different domains: the sharp
+# s, the final sigma, and two invisible characters.
+_DEVIATIONS = re.compile("[\u00df\u03c2\u200c\u200d]")
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _QUOTES = ('"', "'", "`")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -106,6 +111,11 @@ def checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
     # Clients disagree on where such a host ends, and the credential goes to it.
     if not _HOST.fullmatch(host) or re.search(r"[\s\x00-\x1f\x7f]", url.strip()):
         raise error("is no address", "give one such as https://api.example.com")
+    if found := _DEVIATIONS.search(parts.hostname or ""):
+        raise error(
+            f"holds the character U+{ord(found[0]):04X}, which clients turn into different domains",
+            f"write the host as {_punycode(parts.hostname or '')}, if it is that one",
+        )
     if parts.query or parts.fragment:
         raise error("holds a ? or #", "give only scheme, host, port and path")
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
@@ -113,6 +123,14 @@ def checked_url(conn_id: str, name: str, url: str, allow_http: bool) -> str:
     netloc = f"[{host}]" if ":" in host else host
     shown_port = f":{port}" if port and port != _DEFAULT_PORTS[parts.scheme] else ""
     return urlunsplit((parts.scheme, netloc + shown_port, parts.path, "", ""))
+
+
+def _punycode(host: str) -> str:
+    """Return a host in ASCII, by IDNA of 2008, which changes no letter."""
+    labels = (normalize("NFC", label) for label in _DOTS.split(host))
+    return ".".join(
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
+    )
 
 
 def _is_ipv6(parts: SplitResult) -> bool:

@@ -136,6 +136,37 @@ def test_a_host_that_is_unsafe_or_no_address_is_refused(fields: dict[str, Any], 
     assert f"host {problem}; " in refusal(**fields)
 
 
+#: A host that two standards read in two ways, the character, and the host as the newer one reads it, from
+#: the examples of UTS 46, section 7, and others checked with the library idna.
+DEVIATIONS = {
+    "faß.de": ("U+00DF", "xn--fa-hia.de"),
+    "FAẞ.de": ("U+00DF", "xn--fa-hia.de"),
+    "βόλος.com": ("U+03C2", "xn--nxasmm1c.com"),
+    "ශ්\u200dරී。com": ("U+200D", "xn--10cl1a0b660p.com"),
+    "نامه\u200cای.com": ("U+200C", "xn--mgba3gch31f060k.com"),
+    "bücher.groß.example": ("U+00DF", "xn--bcher-kva.xn--gro-7ka.example"),
+}
+
+
+@pytest.mark.parametrize("host", DEVIATIONS)
+@pytest.mark.parametrize("form", ["https://{}/v2", "{}", "https://{}:8443"])
+def test_a_host_that_clients_take_for_different_domains_is_refused_with_the_form_to_write(
+    form: str, host: str
+) -> None:
+    character, ascii_form = DEVIATIONS[host]
+    message = refusal(host=form.format(host))
+    assert f"host holds the character {character}, which clients turn into different domains" in message
+    assert f"write the host as {ascii_form}, if it is that one" in message
+    read(host=form.format(ascii_form))
+
+
+@pytest.mark.parametrize("name", ["token_url", "auth_url"])
+def test_so_is_the_host_of_a_login(name: str) -> None:
+    settings = read(extra={name: "https://login.weiß.example/oauth"})
+    with pytest.raises(SettingsError, match=f"extra '{name}' holds the character U\\+00DF"):
+        settings.url(name, "")
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
