@@ -106,6 +106,8 @@ def _tls(ca: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=None if folder else ca, capath=ca if folder else None)
     # Python's own default is whatever OpenSSL was set up for, on some systems.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # As urllib3, which looks only at a certificate's alternative names.
+    context.hostname_checks_common_name = False
     return context
 
 

@@ -52,12 +52,14 @@ class Certificates:
     :param authority: its file.
     :param right: for 127.0.0.1.
     :param wrong_host: for another host.
+    :param unnamed: for localhost by its common name alone.
     :param make: makes another like ``right``.
     """
 
     authority: str
     right: ssl.SSLContext
     wrong_host: ssl.SSLContext
+    unnamed: ssl.SSLContext
     make: Callable[[], ssl.SSLContext]
 
     def speaking(self, newest: str) -> ssl.SSLContext:
@@ -88,18 +90,13 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     file = folder / "authority.pem"
     file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
 
-    def server(host: x509.GeneralName) -> ssl.SSLContext:
+    def server(host: x509.GeneralName | None, common_name: str = "A server of the tests") -> ssl.SSLContext:
         own = ec.generate_private_key(ec.SECP256R1())
-        leaf = (
-            _builder(
-                x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "A server of the tests")]),
-                name,
-                own.public_key(),
-                key.public_key(),
-            )
-            .add_extension(x509.SubjectAlternativeName([host]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        builder = _builder(subject, name, own.public_key(), key.public_key())
+        if host is not None:
+            builder = builder.add_extension(x509.SubjectAlternativeName([host]), critical=False)
+        leaf = builder.sign(key, hashes.SHA256())
         pem = folder / f"{leaf.serial_number}.pem"
         pem.write_bytes(
             own.private_bytes(
@@ -115,7 +112,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
     here = x509.IPAddress(ip_address("127.0.0.1"))
     return Certificates(
-        str(file), server(here), server(x509.DNSName("api.example")), make=lambda: server(here)
+        str(file),
+        server(here),
+        server(x509.DNSName("api.example")),
+        server(None, "localhost"),
+        make=lambda: server(here),
     )
 
 

@@ -550,6 +550,15 @@ def test_a_certificate_for_another_host_is_refused(drive: Drive, certificates: C
 
 
 @pytest.mark.parametrize("newest", ["TLSv1", "TLSv1_1"])
+def test_a_certificate_that_has_the_host_as_its_common_name_alone_is_refused(
+    drive: Drive, certificates: Certificates
+) -> None:
+    with RawServer(says(reply(200)), certificates.unnamed) as server:
+        url = f"https://localhost:{server.port}"
+        assert attempt(drive, ask_body(url), ca=certificates.authority) == Failure(SendError)
+        assert server.requests == []
+
+
 def test_a_server_that_speaks_no_tls_1_2_is_refused(
     drive: Drive, certificates: Certificates, newest: str
 ) -> None:
