@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.core.text import clean, plain
 
 #: Longest job id, all its parts together.
 MAX_ID_LENGTH = 500
@@ -56,7 +56,8 @@ def job_id_text(value: object) -> str:
         raise SettingsError(f"job_id is a {type(value).__name__}; give a text such as '1234'")
     if not isinstance(value, str) and abs(value) >= 10**MAX_ID_LENGTH:
         raise SettingsError(f"job_id is a number of more than {MAX_ID_LENGTH} digits, which no job id has")
-    text = str(value).strip()
+    # Of an enumeration, str() gives the member's name.
+    text = (plain(value) if isinstance(value, str) else int.__repr__(value)).strip()
     if _USUAL.fullmatch(text) and text not in ("None", "null"):
         return text
     if not text or text in ("None", "null"):
@@ -149,7 +150,8 @@ def lasting(value: Any) -> Any:
     """
     Return what names jobs in a form that reads alike each time, also in another process.
 
-    An iterator can be read once, and a set has another order in each process: either becomes a list.
+    An iterator can be read once, and a set has another order in each process: either becomes a list. Texts
+    become plain ones, as a template would make something else of a member of an enumeration.
 
     :raises SettingsError: an iterator that may have no end.
     """
@@ -157,8 +159,11 @@ def lasting(value: Any) -> Any:
         return {**value, "job_id": lasting(value["job_id"])}
     if isinstance(value, (set, frozenset)):
         # Its items may be templates, or outputs of tasks.
-        return sorted(value, key=str)
-    return list(_items(value) or ()) if isinstance(value, (Iterator, KeysView, ValuesView)) else value
+        return sorted(map(plain, value), key=str)
+    if isinstance(value, (Iterator, KeysView, ValuesView)) or type(value) in (list, tuple):
+        items = [plain(item) for item in _items(value) or ()]
+        return tuple(items) if isinstance(value, tuple) else items
+    return plain(value)
 
 
 def _items(value: object) -> Collection[Any] | None:

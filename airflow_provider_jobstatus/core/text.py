@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: Longest text of a vendor that is quoted in an error, a log line or a result.
 TEXT_LIMIT = 500
@@ -45,6 +47,16 @@ def clean(text: object, limit: int = TEXT_LIMIT) -> str:
         raw = f"<{type(text).__name__}>"
     line = _UNSAFE.sub(" ", raw[: limit * 4]).strip()
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def plain(value: T) -> T:
+    """
+    Return a text as a ``str`` and nothing more, and anything else as it is.
+
+    A member of an enumeration of texts equals its value, and yet ``str()``, a template and an f-string make
+    ``"Upload.DAILY"`` of it.
+    """
+    return str.__str__(value) if isinstance(value, str) else value  # type: ignore[return-value]
 
 
 def _is_small(value: object) -> bool:

@@ -21,6 +21,7 @@ from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, Shown, authori
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.rate_limiter import Rate
+from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 from airflow_provider_jobstatus.hooks.connection_settings import COMMON_FIELDS, Settings
 from airflow_provider_jobstatus.hooks.validators import misread_key
@@ -65,7 +66,7 @@ class ConnectedHook(BaseHook):
 
     def __init__(self, conn_id: str) -> None:
         super().__init__()
-        self.conn_id = conn_id
+        self.conn_id = plain(conn_id)
 
     @classmethod
     def fits(cls, connection: Connection) -> bool:

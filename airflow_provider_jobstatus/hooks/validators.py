@@ -16,8 +16,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[a-z0-9._:-]+")
 # As it stands in a header, or with the header's name before it.
 _BEARER = re.compile(r"(?:authorization\s*:\s*)?bearer(?:\s+|$)", re.IGNORECASE)
-# What the IDNA of 2003, by which Python encodes a host, and that of 2008 turn into different domains: the sharp
-# s, the final sigma, and two invisible characters.
+# What the IDNA of 2003, by which Python encodes a host, and that of 2008 turn into different domains: the
+# sharp s, the final sigma, and two invisible characters.
 _DEVIATIONS = re.compile("[\u00df\u03c2\u200c\u200d]")
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _QUOTES = ('"', "'", "`")

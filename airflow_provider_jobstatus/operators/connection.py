@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.exceptions import BadSettings
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
@@ -51,6 +52,7 @@ class OfOneVendor:
         :raises BadSettings: an id is none, or the task gives two.
         """
         own_name, defaults = hook_class.conn_name_attr, default_args or {}
+        conn_id, own_id = plain(conn_id), plain(own_id)
 
         def is_of_task(name: str, value: str | None) -> bool:
             if name in self._given:

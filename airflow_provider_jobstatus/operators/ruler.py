@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_jobstatus.core.errors import NotFound, SettingsError, VendorError
 from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFinished, task_error
 from airflow_provider_jobstatus.files.destination import IfExists, check_destination
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
@@ -68,17 +69,17 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         if_exists: IfExists = "replace",
         **kwargs: Any,
     ) -> None:
-        arguments.job(job_id)
+        job_id = arguments.job(job_id)
         arguments.destination(destination)
         if arguments.is_known(file_format):
             arguments.choice("file_format", file_format, get_args(FailuresFormat))
         arguments.choice("if_exists", if_exists, get_args(IfExists))
         super().__init__(**kwargs)
         self.job_id = job_id
-        self.destination = destination
+        self.destination = plain(destination)
         self.take_connection(RulerHook, conn_id, ruler_conn_id, kwargs.get("default_args"))
-        self.file_format = file_format
-        self.if_exists = if_exists
+        self.file_format = plain(file_format)
+        self.if_exists = plain(if_exists)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.exceptions import (
     DownloadIncomplete,
     JobCancelled,
@@ -74,14 +75,14 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
         if_exists: IfExists = "replace",
         **kwargs: Any,
     ) -> None:
-        arguments.job(job_id)
+        job_id = arguments.job(job_id)
         arguments.destination(destination)
         arguments.choice("if_exists", if_exists, get_args(IfExists))
         super().__init__(**kwargs)
         self.job_id = job_id
-        self.destination = destination
+        self.destination = plain(destination)
         self.take_connection(TalkdeskHook, conn_id, talkdesk_conn_id, kwargs.get("default_args"))
-        self.if_exists = if_exists
+        self.if_exists = plain(if_exists)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download its file, and return the manifest."""

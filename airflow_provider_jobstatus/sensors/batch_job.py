@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, conf
 from airflow_provider_jobstatus._compat import TaskDeferralError, TaskDeferralTimeout
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
     BadTriggerEvent,
@@ -149,7 +150,7 @@ class BatchJobSensor(BaseSensorOperator):
                 "its first poll; raise timeout or lower poke_interval"
             )
         self.interval_given = given
-        self.conn_id = conn_id
+        self.conn_id = plain(conn_id)
         self.job_id = job_id
         self.allowed_states = arguments.terminal_states("allowed_states", allowed_states)
         self.skipped_states = arguments.terminal_states("skipped_states", skipped_states)
@@ -158,12 +159,12 @@ class BatchJobSensor(BaseSensorOperator):
         longest_outage = None if max_outage is None else arguments.seconds("max_outage", max_outage)
         self.max_outage = None if self.silent_fail else longest_outage
         self.deferrable = deferrable
-        self.wait_for: WaitFor = wait_for
+        self.wait_for: WaitFor = plain(wait_for)
         self.fail_fast = fail_fast
         self.stalled_after = (
             None if stalled_after is None else arguments.seconds("stalled_after", stalled_after)
         )
-        self.if_stalled: IfStalled = if_stalled
+        self.if_stalled: IfStalled = plain(if_stalled)
         self.adaptive = adaptive
 
     @classmethod

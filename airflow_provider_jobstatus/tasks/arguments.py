@@ -106,19 +106,22 @@ def jobs(value: Any) -> Any:
     return value
 
 
-def job(value: object) -> None:
+def job(value: Any) -> Any:
     """
     Check that ``value`` can name one job of the vendors whose operators these are, unless it is yet to be
     rendered.
 
+    :return: the same, as :func:`jobs` does.
     :raises BadSettings: it cannot.
     """
     try:
+        value = lasting(value)
         if is_known(value):
             for part in single_job_id(value).split("/"):
                 path_segment(part, "part")
     except SettingsError as error:
         raise BadSettings(str(error)) from None
+    return value
 
 
 def destination(value: object) -> None:

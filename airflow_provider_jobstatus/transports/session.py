@@ -17,6 +17,7 @@ from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers, target_of
 from airflow_provider_jobstatus.core.responses import expect, retry_after
+from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.transports.blocking import CLIENT_ERRORS, BlockingClient, WatchedAdapter
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
@@ -89,7 +90,7 @@ class BoundSession(requests.Session):
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """Prepare a request whose URL may be a path after the base URL."""
-        url = str(request.url or "")
+        url = request.url = str(plain(request.url or ""))
         if not _ABSOLUTE.match(url):
             request.url = self._base_url + (url if url[:1] in ("", "/", "?") else f"/{url}")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from enum import Enum
 from itertools import repeat
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +45,34 @@ def test_an_id_is_its_text(value: object, text: str) -> None:
     assert job_id_text(value) == text
     assert job_ids(value) == ([text], False)
     assert single_job_id(value) == text
+
+
+class Upload(str, Enum):  # noqa: UP042 - whose str() is its name
+    DAILY = "site/upload-17"
+    WEEKLY = "site/upload-18"
+
+
+class Batch(int, Enum):
+    FIRST = 4711
+
+
+def test_a_member_of_an_enumeration_is_its_value() -> None:
+    for read in (job_id_text, single_job_id):
+        assert [read(value) for value in (Upload.DAILY, Upload.WEEKLY, Batch.FIRST)] == [
+            "site/upload-17",
+            "site/upload-18",
+            "4711",
+        ]
+    for many in ([*Upload], (*Upload,), {*Upload}, deque(Upload), {"job_id": [*Upload]}):
+        assert job_ids(many) == (["site/upload-17", "site/upload-18"], True)
+        assert job_ids(lasting(many)) == (["site/upload-17", "site/upload-18"], True)
+
+
+def test_what_lasts_of_an_enumeration_reads_alike_in_a_template() -> None:
+    single = lasting({"job_id": Upload.DAILY})["job_id"]
+    for text in (lasting(Upload.DAILY), single, lasting([Upload.DAILY])[0], lasting((Upload.DAILY,))[0]):
+        assert (str(text), f"{text}") == ("site/upload-17", "site/upload-17")
+        assert type(text) is str
 
 
 @pytest.mark.parametrize(

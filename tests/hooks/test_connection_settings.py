@@ -143,7 +143,7 @@ DEVIATIONS = {
     "FAẞ.de": ("U+00DF", "xn--fa-hia.de"),
     "βόλος.com": ("U+03C2", "xn--nxasmm1c.com"),
     "ශ්\u200dරී。com": ("U+200D", "xn--10cl1a0b660p.com"),
-    "نامه\u200cای.com": ("U+200C", "xn--mgba3gch31f060k.com"),
+    "\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.com": ("U+200C", "xn--mgba3gch31f060k.com"),
     "bücher.groß.example": ("U+00DF", "xn--bcher-kva.xn--gro-7ka.example"),
 }
 

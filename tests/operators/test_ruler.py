@@ -9,6 +9,7 @@ import json
 import logging
 import socket
 import stat
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,29 @@ def run(destination: object, **arguments: Any) -> dict[str, Any]:
     manifest = operator(destination, **arguments).execute({})
     assert set(manifest) == {"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}
     return json.loads(json.dumps(manifest, allow_nan=False))
+
+
+class Argument(str, Enum):  # noqa: UP042 - whose str() is its name
+    CONN_ID = "ruler_default"
+    JOB_ID = JOB
+    FILE_FORMAT = "json"
+    IF_EXISTS = "fail"
+
+
+def test_members_of_enumerations_are_their_values_also_as_templates(job: Sandbox, tmp_path: Path) -> None:
+    place = Enum("Place", {"HERE": f"{tmp_path}/"}, type=str)
+    task = RulerDownloadRevenueFailuresOperator(
+        task_id="fetch",
+        destination=place.HERE,  # type: ignore[attr-defined]
+        **{argument.name.lower(): argument for argument in Argument},  # type: ignore[arg-type]
+    )
+    task.render_template_fields({})
+
+    manifest = task.execute({})
+
+    assert manifest["path"] == f"{tmp_path}/failures-demo-site--rev-1.json"
+    assert [type(value) for value in (manifest["format"], manifest["job_id"])] == [str, str]
+    assert json.loads(Path(manifest["path"]).read_bytes()) == json.loads(served(job, "json"))
 
 
 def served(sandbox: Sandbox, file_format: str) -> bytes:

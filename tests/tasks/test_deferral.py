@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,32 @@ def ids(count: int, form: str = "site/{}") -> list[str]:
 
 def arguments(job_ids: list[str]) -> dict[str, Any]:
     return BatchJobTrigger("ruler_default", job_ids).serialize()[1]
+
+
+class Argument(str, Enum):  # noqa: UP042 - whose str() is its name
+    CONN_ID = "ruler_default"
+    JOB_ID = "site/e-1"
+    WAIT_FOR = "any"
+
+
+def test_members_of_enumerations_are_stored_as_their_values(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("ruler", Argument.JOB_ID.value, script=["processing"] * 9)
+    sensor = BatchJobSensor(
+        task_id="wait",
+        conn_id=Argument.CONN_ID,
+        job_id=[Argument.JOB_ID],
+        wait_for=Argument.WAIT_FOR,  # type: ignore[arg-type]
+        deferrable=True,
+    )
+    sensor.render_template_fields({})
+
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({"ti": TaskInstance()})
+
+    stored = deferred.value.trigger.serialize()[1]
+    texts = [stored["conn_id"], *stored["job_ids"], stored["wait_for"]]
+    assert texts == ["ruler_default", "site/e-1", "any"]
+    assert {type(text) for text in texts} == {str}
 
 
 @pytest.mark.parametrize("form", ["site/{}", "Zürich/{}", "calls/\U0001f600{}"])

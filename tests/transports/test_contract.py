@@ -549,7 +549,6 @@ def test_a_certificate_for_another_host_is_refused(drive: Drive, certificates: C
         assert server.requests == []
 
 
-@pytest.mark.parametrize("newest", ["TLSv1", "TLSv1_1"])
 def test_a_certificate_that_has_the_host_as_its_common_name_alone_is_refused(
     drive: Drive, certificates: Certificates
 ) -> None:
@@ -559,6 +558,7 @@ def test_a_certificate_that_has_the_host_as_its_common_name_alone_is_refused(
         assert server.requests == []
 
 
+@pytest.mark.parametrize("newest", ["TLSv1", "TLSv1_1"])
 def test_a_server_that_speaks_no_tls_1_2_is_refused(
     drive: Drive, certificates: Certificates, newest: str
 ) -> None:

@@ -13,6 +13,7 @@ from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.core.rows import csv_rows
+from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.ruler.job import split_job_id
 from airflow_provider_jobstatus.hooks.ruler.status import unexplained
@@ -35,7 +36,7 @@ def failures_flow(hook: BatchJobHook, job_id: str, file_format: FailuresFormat =
     request = hook.request(
         "GET",
         f"/{site}/batch/{job}/failures",
-        {"format": file_format},
+        {"format": plain(file_format)},
         headers={"Accept": _MEDIA_TYPES[file_format]},
         stream=True,
     )
