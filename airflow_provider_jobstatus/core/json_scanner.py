@@ -38,14 +38,14 @@ class Outline:
         under the empty name those of the outermost array itself.
     :ivar broken: whether the text can no longer become whole.
     :ivar whole: whether the text has ended where it should.
-    :ivar followed: whether something follows the outermost object or array, such as another one.
+    :ivar followed: how what follows the outermost object or array begins; empty if nothing follows.
     """
 
     def __init__(self, keep: Iterable[str] = ()) -> None:
         self.members: dict[str, bytes] = {}
         self.items: dict[str, int] = {}
         self.whole = False
-        self.followed = False
+        self.followed = b""
         self._keep = frozenset(keep)
         self._enclosing = bytearray()
         self.broken = False
@@ -102,7 +102,8 @@ class Outline:
         """Move on by one token outside strings."""
         depth = len(self._enclosing)
         if self.broken or (depth == 0 and (self.whole or token not in (b"{", b"["))):
-            self.followed = self.followed or self.whole
+            if self.whole:
+                self.followed = token
             self.broken, self.whole = True, False
         elif token in (b"]", b"}"):
             self._close(token)

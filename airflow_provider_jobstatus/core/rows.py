@@ -136,10 +136,16 @@ def count_entries(chunks: Iterable[bytes]) -> int | None:
     ``total``.
 
     :return: None if they are JSON of another shape, several texts of JSON one after the other, or compressed.
-    :raises ValueError: they are no whole JSON, ``total`` is not the number of entries, or they are a job.
+    :raises ValueError: they are no whole JSON, ``total`` is not the number of entries, they are a job, or
+        something follows the report, such as an error that its server met on the way.
     """
     outline = _outline_of(chunks, "total", "job")
-    if outline is None or outline.followed:
+    if outline is None:
+        return None
+    if outline.followed:
+        # Rows on lines of their own are of one kind, and a row has no entries.
+        if "entries" in outline.items or ("" in outline.items and outline.followed != b"["):
+            raise ValueError("something follows the end of the report")
         return None
     if not outline.whole:
         raise ValueError("the report is no whole JSON")

@@ -373,6 +373,29 @@ def test_a_reports_rows_are_its_entries(report: bytes, rows: int | None) -> None
     assert count_entries(report[at : at + 3] for at in range(0, len(report), 3)) == rows
 
 
+FOLLOWED = "something follows the end of the report"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b'{"a": 1}\n{"a": 2}\n',
+        b'{"total": 5, "agent": "x"}\n{"total": 6, "agent": "y"}',
+        b'{"entries": 3}\n{"entries": 4}\n',
+        b"[1, 2]\n[3, 4]\n",
+        b'{"a": 1}\n\n[2]\n',
+    ],
+)
+def test_rows_of_json_in_lines_are_no_report_and_not_counted(lines: bytes) -> None:
+    for size in (1, 5, len(lines)):
+        assert count_entries(lines[at : at + size] for at in range(0, len(lines), size)) is None
+
+
+@pytest.mark.parametrize("space", [b"", b"\n", b" \r\n\t "])
+def test_white_space_behind_a_report_is_nothing(space: bytes) -> None:
+    assert count_entries([b'{"entries": [1, 2], "total": 2}', space]) == 2
+
+
 @pytest.mark.parametrize(
     ("report", "problem"),
     [
@@ -381,6 +404,13 @@ def test_a_reports_rows_are_its_entries(report: bytes, rows: int | None) -> None
         (b"", "no whole JSON"),
         (b"<html>", "no whole JSON"),
         (b'{"job": {"id": "1", "status": "done"}}', "the job instead of its report"),
+        (b'{"entries": [1, 2], "total": 2}\n{"message": "internal"}\n', FOLLOWED),
+        (b'{"total": 7, "entries": []} {"entries": [], "total": 7}', FOLLOWED),
+        (b'{"entries": [[]]}<html>', FOLLOWED),
+        (b'{"entries": [{}]}}', FOLLOWED),
+        (b'{"entries": [{}]}\r\n"timeout"', FOLLOWED),
+        (b'[{"a": 1}, {"a": 2}]\n{"fault": "x"}', FOLLOWED),
+        (b"[1, 2]]", FOLLOWED),
     ],
 )
 def test_a_report_that_is_none_is_refused(report: bytes, problem: str) -> None:
