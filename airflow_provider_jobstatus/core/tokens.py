@@ -124,6 +124,12 @@ def token_slot(*login: str) -> TokenSlot:
     return _slots.setdefault(digest, TokenSlot())
 
 
+def renew_locks() -> None:
+    """Give every slot a lock that is free: after a fork, as the thread that holds one is not in the child."""
+    for slot in _slots.values():
+        slot.lock = threading.Lock()
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """

@@ -19,6 +19,7 @@ from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
 from airflow_provider_jobstatus.transports.connector import Connector, Route, route
 from airflow_provider_jobstatus.transports.deadlines import Deadlines
 from airflow_provider_jobstatus.transports.environment import (
+    LOGIN_BUSY,
     MAX_HEADERS,
     MAX_LINE_BYTES,
     CallLimits,
@@ -124,7 +125,13 @@ class AioClient:
     async def _exchange(self, step: Exchange, until: float) -> str:
         failures = step.slot.failures
         slots = _locks.setdefault(asyncio.get_running_loop(), WeakKeyDictionary())
-        async with slots.setdefault(step.slot, asyncio.Lock()):
+        lock = slots.setdefault(step.slot, asyncio.Lock())
+        try:
+            async with asyncio.timeout_at(until):
+                await lock.acquire()
+        except TimeoutError:
+            raise _error(SendError, next(step.flow()), LOGIN_BUSY) from None
+        try:
             token = step.slot.token
             if token is None:
                 if (earlier := step.slot.failed_since(failures)) is not None:
@@ -137,6 +144,8 @@ class AioClient:
                 await self._mask(fresh.value)
                 token = step.slot.store(fresh)
             return token
+        finally:
+            lock.release()
 
     def _proxy_for(self, url: yarl.URL) -> str | None:
         place = (url.scheme, url.raw_authority)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import ssl
 import time
@@ -20,9 +21,10 @@ from airflow_provider_jobstatus.core.body import BodyReader, inflate
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers
-from airflow_provider_jobstatus.core.tokens import Exchange
+from airflow_provider_jobstatus.core.tokens import Exchange, renew_locks
 from airflow_provider_jobstatus.transports.environment import (
     IDEMPOTENT,
+    LOGIN_BUSY,
     CallLimits,
     asks_for_proxy_login,
     ca_file,
@@ -56,6 +58,8 @@ CLIENT_ERRORS = (
     MemoryError,
     ValueError,
 )
+
+os.register_at_fork(after_in_child=renew_locks)
 
 
 class BlockingClient:
@@ -126,8 +130,10 @@ class BlockingClient:
                 self._unread = None
 
     def _exchange(self, step: Exchange, until: float) -> str:
-        failures = step.slot.failures
-        with step.slot.lock:
+        failures, lock = step.slot.failures, step.slot.lock
+        if not lock.acquire(timeout=max(until - time.monotonic(), 0.0)):
+            raise _error(SendError, next(step.flow()), LOGIN_BUSY)
+        try:
             token = step.slot.token
             if token is None:
                 if (earlier := step.slot.failed_since(failures)) is not None:
@@ -140,6 +146,8 @@ class BlockingClient:
                 self._mask(fresh.value)
                 token = step.slot.store(fresh)
             return token
+        finally:
+            lock.release()
 
     def _send(self, request: Request, until: float) -> Response:
         left = until - time.monotonic()

@@ -22,6 +22,8 @@ MAX_LINE_BYTES = 64 * 1024
 MAX_HEADERS = 99
 #: Methods of which a second request does no more than one, RFC 9110, section 9.2.2.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+#: What is said of a call that has waited in vain for the one exchange of its login.
+LOGIN_BUSY = "another call's exchange of the same login took too long"
 #: How many times the longest call a whole question may take.
 QUESTION_CALLS = 2
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")

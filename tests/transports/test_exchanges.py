@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,13 @@ from itertools import count
 import pytest
 
 from airflow_provider_jobstatus.core.auth import ExchangedToken, authorized
-from airflow_provider_jobstatus.core.errors import AccessDenied, ServerError
+from airflow_provider_jobstatus.core.errors import AccessDenied, SendError, ServerError
 from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.responses import expect
-from airflow_provider_jobstatus.core.tokens import Token, TokenSlot
+from airflow_provider_jobstatus.core.tokens import Token, TokenSlot, token_slot
 from airflow_provider_jobstatus.transports.aio import AioClient
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
+from airflow_provider_jobstatus.transports.environment import CallLimits
 from tests.support.raw_server import RawServer, Received, reply
 from tests.transports.driving import PATIENT, TRANSPORTS, Drive, get
 
@@ -115,6 +117,48 @@ def test_forty_threads_log_in_once() -> None:
     with RawServer(vendor) as server, ThreadPoolExecutor(40) as pool:
         assert list(pool.map(one, [server.url] * 40)) == ["token-1"] * 40
     assert (vendor.logins, masked) == (1, ["token-1"])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_in_the_middle_of_a_login_leaves_the_child_free_to_log_in() -> None:
+    slot = token_slot("https://login.example", "me", "secret")
+    with slot.lock:
+        child = os.fork()
+        if not child:
+            os._exit(0 if slot.lock.acquire(timeout=5.0) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert slot.lock.locked()
+
+
+def test_who_waits_for_the_login_of_another_call_does_so_no_longer_than_a_question_takes() -> None:
+    slot, limits = TokenSlot(), CallLimits(total=0.1)
+    with RawServer(vendor := Vendor()) as server, BlockingClient(limits) as client:
+        with slot.lock, pytest.raises(SendError, match="exchange of the same login took too long") as caught:
+            client.run(asking(server.url, slot))
+        assert (caught.value.vendor, caught.value.path, vendor.logins) == ("vendor", "/login", 0)
+        assert client.run(asking(server.url, slot)) == "token-1"
+
+
+def test_the_same_holds_in_a_loop() -> None:
+    vendor, slot = Vendor(), TokenSlot()
+    held = threading.Event()
+
+    def handle(received: Received, connection: socket.socket) -> None:
+        if received.method == "POST":
+            held.set()
+            server.ended.wait(1.0)
+        vendor(received, connection)
+
+    async def main(url: str) -> None:
+        async with AioClient(PATIENT) as client:
+            first = asyncio.create_task(client.run(asking(url, slot)))
+            assert await asyncio.to_thread(held.wait, 5)
+            with pytest.raises(SendError, match="exchange of the same login took too long"):
+                await client.run(asking(url, slot), until=asyncio.get_running_loop().time() + 0.05)
+            assert await first == "token-1"
+
+    with RawServer(handle) as server:
+        asyncio.run(main(server.url))
 
 
 @pytest.mark.parametrize("drive", TRANSPORTS.values(), ids=TRANSPORTS)
