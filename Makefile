@@ -51,7 +51,7 @@ check: ## what must pass before a merge: format, lint, types, tests with coverag
 	@# The other tests take one core; meanwhile, on the other: the matrix, then what needs a real Airflow.
 	@mkdir -p build
 	@{ $(DEV) -m dev.matrix --short; matrix=$$?; $(DEV) -m pytest -m airflow; tests=$$?; \
-	    $(DEV) -m dev.chaos_on_airflow --waits 60; exit $$((matrix | tests | $$?)); \
+	    $(DEV) -m dev.chaos.on_airflow --waits 60; exit $$((matrix | tests | $$?)); \
 	    } >build/meanwhile.log 2>&1 & meanwhile=$$!; \
 	    $(MAKE) --no-print-directory test PYTEST_ARGS='-m "not airflow" --cov --cov-report= $(PYTEST_ARGS)'; \
 	    tests=$$?; wait $$meanwhile; meanwhile=$$?; cat build/meanwhile.log; exit $$((tests | meanwhile))
@@ -67,9 +67,9 @@ chaos: ## replies read in two ways, 10,000 waits in processes, 1,000 on a real A
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m dev.chaos.documents $(if $(SEED),--seed $(SEED))
 	$(DEV) -m dev.chaos.processes --waits 10000 $(if $(SEED),--seed $(SEED))
-	$(DEV) -m dev.chaos_on_airflow --waits $(WAITS) $(if $(SEED),--seed $(SEED))
+	$(DEV) -m dev.chaos.on_airflow --waits $(WAITS) $(if $(SEED),--seed $(SEED))
 
-bench: ## measure what waits cost, beside the peers and a floor (QUICK=1, ONLY=waits,fleet,limits,restart,soak)
+bench: ## measure what waits cost, beside HttpSensor and a floor (QUICK=1, ONLY=waits,fleet,limits,restart,soak)
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only "$(ONLY)")
 

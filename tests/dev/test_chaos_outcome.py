@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow_provider_jobstatus.sandbox.faults.random_faults import EarlyCall
 from dev.chaos.jobs import Job
-from dev.chaos_on_airflow import early_calls
-from dev.chaos_outcome import Outcome, Record, judge, plan_of
+from dev.chaos.on_airflow import early_calls
+from dev.chaos.outcome import Outcome, Record, judge, plan_of
 
 PLAIN = Job("ruler", "site/1", "wait", "succeeded", {})
 STRICT = Job("ruler", "site/2", "strict", "failed", {})

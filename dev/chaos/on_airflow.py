@@ -20,17 +20,17 @@ from cryptography.fernet import Fernet
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.faults.random_faults import EarlyCall, FaultReport
-from dev import chaos_outcome
 from dev.chaos import jobs
+from dev.chaos import outcome as chaos_outcome
+from dev.chaos.disturbances import FULL, SHORT, WAKE_WINDOW, Disturber, Keys, Timetable
+from dev.chaos.outcome import Outcome
 from dev.chaos.table import Bar, show
-from dev.chaos_outcome import Outcome
-from dev.disturbances import FULL, SHORT, WAKE_WINDOW, Disturber, Keys, Timetable
 from dev.postgres import PostgresDatabase
 from dev.stack import AirflowStack
 from tests.support import canaries
 from tests.support.canaries import Canary
 
-DAGS = Path(__file__).parent / "chaos_dags"
+DAGS = Path(__file__).parent / "dags"
 FAULT_RATE = 0.2
 _PACKAGE = b"airflow_provider_jobstatus/"
 
@@ -215,7 +215,7 @@ def bars(plan: Size, finished: Finished) -> list[Bar]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it and print the table; the exit code is 1 if a bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m dev.chaos_on_airflow", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dev.chaos.on_airflow", description=__doc__)
     parser.add_argument("--waits", type=int, default=60)
     parser.add_argument("--seed", type=int, default=None, help="default: any")
     parser.add_argument("--keep", type=Path, default=None, help="folder for all logs; default: none is kept")
@@ -225,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{plan.waits} waits, seed {seed}")
     with tempfile.TemporaryDirectory(prefix="jobstatus-chaos-") as folder:
         finished = run(given.keep or Path(folder), plan, seed)
-    replay = f"python -m dev.chaos_on_airflow --waits {plan.waits} --seed {seed}"
+    replay = f"python -m dev.chaos.on_airflow --waits {plan.waits} --seed {seed}"
     return show("Waits on a real Airflow", bars(plan, finished), replay)
 
 
