@@ -6,36 +6,19 @@ What a status flow makes of the two must be the same.
 
 from __future__ import annotations
 
-import argparse
-import os
 import random
 import sys
-import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from pathlib import Path
 
-from dev.chaos.table import Bar, show
+from dev.chaos.rig import Bar, command
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and print the table; the exit code is 1 if the bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m dev.chaos.documents", description=__doc__)
-    parser.add_argument("--documents", type=int, default=300_000)
-    parser.add_argument("--seed", type=int, default=None, help="default: any")
-    given = parser.parse_args(arguments)
-    seed = random.randrange(1_000_000) if given.seed is None else given.seed
-    print(f"{given.documents} documents, seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="jobstatus-chaos-") as folder:
-        # Airflow writes its configuration where it is imported first.
-        os.environ["AIRFLOW_HOME"] = folder
-        said, differ = compare(given.documents, seed)
-    bars = [
-        Bar("documents", given.documents),
-        *(Bar(name, count) for name, count in sorted(said.items())),
-        Bar("differ", len(differ), 0, differ),
-    ]
-    replay = f"python -m dev.chaos.documents --documents {given.documents} --seed {seed}"
-    return show("Replies read in outline and as a whole", bars, replay)
+def measure(_: Path, documents: int, seed: int) -> list[Bar]:
+    """Compare so many documents, and return what was counted."""
+    said, differ = compare(documents, seed)
+    counted = [Bar(name, count) for name, count in sorted(said.items())]
+    return [Bar("documents", documents), *counted, Bar("differ", len(differ), 0, differ)]
 
 
 def compare(documents: int, seed: int) -> tuple[Counter[str], list[str]]:
@@ -56,4 +39,4 @@ def compare(documents: int, seed: int) -> tuple[Counter[str], list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("dev.chaos.documents", __doc__, measure, 300_000, "documents"))

@@ -6,11 +6,8 @@ triggerer is killed every 20 s, one is paused and woken, keys are rotated, the a
 
 from __future__ import annotations
 
-import argparse
 import json
-import random
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,19 +16,17 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.faults.random_faults import EarlyCall, FaultReport
+from airflow_provider_jobstatus.sandbox.faults.random_faults import EarlyCall
 from dev.chaos import jobs
 from dev.chaos import outcome as chaos_outcome
 from dev.chaos.disturbances import FULL, SHORT, WAKE_WINDOW, Disturber, Keys, Timetable
-from dev.chaos.outcome import Outcome
-from dev.chaos.table import Bar, show
+from dev.chaos.rig import FAULT_RATE, Bar, Finished, command
 from dev.postgres import PostgresDatabase
 from dev.stack import AirflowStack
 from tests.support import canaries
 from tests.support.canaries import Canary
 
 DAGS = Path(__file__).parent / "dags"
-FAULT_RATE = 0.2
 _PACKAGE = b"airflow_provider_jobstatus/"
 
 
@@ -57,20 +52,6 @@ def size(waits: int) -> Size:
     return Size(waits, 10.0, 60.0, 300.0, 5400.0, FULL)
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What is left to count when Airflow is down."""
-
-    outcome: Outcome
-    faults: FaultReport
-    polls: int
-    disturber: Disturber
-    leaks: list[tuple[str, str, str]]
-    searched: int
-    tracebacks: list[str]
-    seconds: float
-
-
 def run(home: Path, plan: Size, seed: int) -> Finished:
     """Wait for all jobs on a real Airflow while everything fails.
 
@@ -79,7 +60,6 @@ def run(home: Path, plan: Size, seed: int) -> Finished:
     :param seed: of all dice
     """
     waited = jobs.plan(plan.waits, seed, shortest=plan.shortest, longest=plan.longest)
-    home.mkdir(parents=True, exist_ok=True)
     plan_file = home / "plan.json"
     plan_file.write_text(json.dumps({"poke_interval": plan.poll_interval, **chaos_outcome.plan_of(waited)}))
     fernet_key = Fernet.generate_key()
@@ -110,15 +90,36 @@ def run(home: Path, plan: Size, seed: int) -> Finished:
         }
         record = chaos_outcome.read(database, home / "home" / "logs")
         outcome = chaos_outcome.judge(record, waited, jobs.truth(sandbox, waited))
+        faults = sandbox.fault_report()
+        early, told_another = early_calls(faults["early"], disturber.wakes)
+        tracebacks = _tracebacks(places)
         return Finished(
-            outcome,
-            sandbox.fault_report(),
+            plan.waits,
+            outcome.lost,
+            outcome.wrong,
+            outcome.twice,
             jobs.polls(sandbox, waited),
-            disturber,
+            faults,
+            early,
+            told_another,
             canaries.leaks(places, [*keys.known, *_some_tokens(sandbox)]),
-            sum(map(len, places.values())),
-            _tracebacks(places),
             seconds,
+            [
+                Bar(
+                    "attempts that ended with an error of ours",
+                    outcome.our_errors.total(),
+                    0,
+                    outcome.our_errors,
+                ),
+                Bar("attempts beyond the first", outcome.retried),
+                Bar("triggerers killed", disturber.done["kill a triggerer"]),
+                Bar("triggerers paused", disturber.done["wake it"]),
+                Bar("rotations of all keys", disturber.done["rotate the keys"]),
+                Bar("times without api-server", disturber.done["start the api-server"]),
+                Bar("triggerer exits of their own", len(disturber.exits), 0, disturber.exits),
+                Bar("lines of our code in triggerers' tracebacks", len(tracebacks), 0, tracebacks),
+                Bar("bytes searched for secrets", sum(map(len, places.values()))),
+            ],
         )
 
 
@@ -184,50 +185,10 @@ def early_calls(early: Sequence[EarlyCall], wakes: Sequence[float]) -> tuple[lis
     return told, len(early) - len(told)
 
 
-def bars(plan: Size, finished: Finished) -> list[Bar]:
-    """Return the table of a run, with what each figure must be."""
-    outcome, disturber, faults = finished.outcome, finished.disturber, finished.faults
-    early, excused = early_calls(faults["early"], disturber.wakes)
-    met = sum(faults["faults"].values())
-    return [
-        Bar("waits", plan.waits),
-        Bar("lost", len(outcome.lost), 0, outcome.lost),
-        Bar("finished twice", len(outcome.twice), 0, outcome.twice),
-        Bar("wrong state", len(outcome.wrong), 0, outcome.wrong),
-        Bar("attempts that ended with an error of ours", outcome.our_errors.total(), 0, outcome.our_errors),
-        Bar("attempts beyond the first", outcome.retried),
-        Bar("polls", finished.polls),
-        Bar("requests", faults["requests"]),
-        Bar("faults", met, None, [f"{name}: {count}" for name, count in sorted(faults["faults"].items())]),
-        Bar("early calls after Retry-After", len(early), 0, early),
-        Bar("... by a woken triggerer beside the new owner", excused),
-        Bar("triggerers killed", disturber.done["kill a triggerer"]),
-        Bar("triggerers paused", disturber.done["wake it"]),
-        Bar("rotations of all keys", disturber.done["rotate the keys"]),
-        Bar("times without api-server", disturber.done["start the api-server"]),
-        Bar("triggerer exits of their own", len(disturber.exits), 0, disturber.exits),
-        Bar("lines of our code in triggerers' tracebacks", len(finished.tracebacks), 0, finished.tracebacks),
-        Bar("secrets found", len(finished.leaks), 0, finished.leaks),
-        Bar("bytes searched for secrets", finished.searched),
-        Bar("seconds", round(finished.seconds)),
-    ]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and print the table; the exit code is 1 if a bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m dev.chaos.on_airflow", description=__doc__)
-    parser.add_argument("--waits", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=None, help="default: any")
-    parser.add_argument("--keep", type=Path, default=None, help="folder for all logs; default: none is kept")
-    given = parser.parse_args(arguments)
-    seed = random.randrange(1_000_000) if given.seed is None else given.seed
-    plan = size(given.waits)
-    print(f"{plan.waits} waits, seed {seed}")
-    with tempfile.TemporaryDirectory(prefix="jobstatus-chaos-") as folder:
-        finished = run(given.keep or Path(folder), plan, seed)
-    replay = f"python -m dev.chaos.on_airflow --waits {plan.waits} --seed {seed}"
-    return show("Waits on a real Airflow", bars(plan, finished), replay)
+def measure(folder: Path, waits: int, seed: int) -> list[Bar]:
+    """Wait for so many jobs, and return what was counted."""
+    return run(folder, size(waits), seed).bars()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("dev.chaos.on_airflow", __doc__, measure, 60))

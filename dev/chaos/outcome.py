@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.chaos.jobs import Job
+from dev.chaos.rig import compare
 from dev.postgres import PostgresDatabase
 
 #: What a wait of ours must not end with while the vendor recovers from every fault.
@@ -108,19 +109,19 @@ def judge(record: Record, jobs: Sequence[Job], truth: Mapping[tuple[str, str], s
     :param truth: how each has ended, by vendor and id
     """
     outcome = Outcome()
+    ends: dict[tuple[str, str], str] = {}
     for task, waited in tasks_of(jobs).items():
         state, tries = record.states.get(task, (None, 0))
         told = _told(task, waited, state, record)
-        for job in waited:
-            end = truth[job.vendor, job.job_id]
-            name = f"{task[0]}[{task[1]}] {job.job_id}: {state}, {told.get(job.job_id)}, truly {end}"
-            if state not in _ENDED or job.job_id not in told:
-                outcome.lost.append(name)
-            elif told[job.job_id] != end:
-                outcome.wrong.append(name)
+        ends |= {
+            (job.vendor, job.job_id): told[job.job_id]
+            for job in waited
+            if state in _ENDED and job.job_id in told
+        }
         if record.ends.get(task, 0) > 1:
             outcome.twice.append(f"{task[0]}[{task[1]}]")
         outcome.retried += max(tries - 1, 0)
+    outcome.lost, outcome.wrong = compare(jobs, ends, truth)
     for path in record.logs.rglob("attempt=*.log*"):
         outcome.our_errors.update(error.decode() for error in set(OUR_ERRORS.findall(path.read_bytes())))
     return outcome

@@ -5,29 +5,23 @@ Each process does what a triggerer does. One is killed every few seconds; its wa
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import random
 import sys
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.sandbox.faults.random_faults import FaultReport
 from airflow_provider_jobstatus.waiting.codec import decode
-from airflow_provider_jobstatus.waiting.spec import Outcome
+from airflow_provider_jobstatus.waiting.spec import Outcome, WaitSpec
 from dev.chaos import jobs
 from dev.chaos.hosts import Crowd, Ledger, Stored
 from dev.chaos.jobs import Job
-from dev.chaos.table import Bar, show
+from dev.chaos.rig import FAULT_RATE, Bar, Finished, command, compare
 
-FAULT_RATE = 0.2
 #: Ids of one list wait.
 LIST_LENGTH = 25
 #: So many seconds after its death, what a process has asked may still be answered: the sandbox has a queue.
@@ -65,24 +59,6 @@ def size(waits: int) -> Size:
     return Size(waits, 25.0, 20.0, 120.0, 8, 15.0, 15, 1800.0)
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What is left when all processes have ended."""
-
-    lost: list[str]
-    wrong: list[str]
-    early: list[str]
-    told_another: int
-    twice: list[int]
-    kills: int
-    starts: int
-    exits: list[str]
-    polls: int
-    faults: FaultReport
-    secrets: int
-    seconds: float
-
-
 def run(folder: Path, plan: Size, seed: int) -> Finished:
     """Wait for all jobs in processes that are killed.
 
@@ -104,7 +80,7 @@ def run(folder: Path, plan: Size, seed: int) -> Finished:
         finally:
             crowd.end()
         seconds = time.monotonic() - began_at
-        lost, wrong = compare(ledger.events, of_wait, jobs.truth(sandbox, waited))
+        lost, wrong = compare(waited, told(ledger.events, of_wait), jobs.truth(sandbox, waited))
         faults = sandbox.fault_report()
         numbers = {jobs.number_of(job.job_id): number for number, some in of_wait.items() for job in some}
         early, told_another = [], 0
@@ -118,24 +94,28 @@ def run(folder: Path, plan: Size, seed: int) -> Finished:
                     f"{call['path']} {call['due'] - call['at']:.2f} s too early, told {held:.2f} s after the "
                     "wait had changed hands"
                 )
-        secrets = sum(
-            path.read_bytes().count(connection["password"].encode())
+        leaks = [
+            f"{path.name}: the key of {name}"
             for path in folder.glob("host-*.log")
-            for connection in known.values()
-        )
+            for name, connection in known.items()
+            if connection["password"].encode() in path.read_bytes()
+        ]
         return Finished(
+            plan.waits,
             lost,
             wrong,
-            early,
-            told_another,
             ledger.twice,
-            crowd.kills,
-            ledger.starts,
-            crowd.exits,
             jobs.polls(sandbox, waited),
             faults,
-            secrets,
+            early,
+            told_another,
+            leaks,
             seconds,
+            [
+                Bar("processes killed", crowd.kills),
+                Bar("starts of triggers", ledger.starts),
+                Bar("exits of their own", len(crowd.exits), 0, crowd.exits),
+            ],
         )
 
 
@@ -148,78 +128,39 @@ def _store(waited: Sequence[Job], plan: Size, seed: int) -> tuple[dict[int, Stor
     stored: dict[int, Stored] = {}
     now = time.time()
     for number, group in enumerate(groups):
+        wait = WaitSpec(
+            poll_interval=plan.poll_interval,
+            started_at=now,
+            first_poll_at=now + plan.poll_interval * dice.uniform(0.2, 1.2),
+            deadline_at=now + 7200.0,
+        )
         arguments = {
             "conn_id": f"{group[0].vendor}_chaos",
             "job_ids": [job.job_id for job in group],
-            "poll_interval": plan.poll_interval,
-            "started_at": now,
-            "first_poll_at": now + plan.poll_interval * dice.uniform(0.2, 1.2),
-            "deadline_at": now + 7200.0,
-            "max_outage": 3600.0,
-            "exponential_backoff": False,
-            "max_wait": None,
-            "version": 1,
+            **wait.as_json(),
         }
         stored[number] = (number, _TRIGGER, arguments)
     return stored, dict(enumerate(groups))
 
 
-def compare(
-    events: Mapping[int, Any], of_wait: dict[int, list[Job]], truth: dict[tuple[str, str], str]
-) -> tuple[list[str], list[str]]:
-    """Return the waits that were lost, and those that ended with something that is not so."""
-    lost, wrong = [], []
-    for number, group in of_wait.items():
-        if number not in events:
-            lost += [f"{job.job_id}: no event" for job in group]
-            continue
-        # As the worker reads it: of many jobs, the event is short.
-        ends = decode(events[number], [job.job_id for job in group])
-        for job, end in zip(group, ends, strict=True):
-            state = end.status.state.value if end.status else None
-            is_so = truth[job.vendor, job.job_id]
-            if (end.outcome, state) != (Outcome.FINISHED, is_so):
-                wrong.append(f"{job.job_id}: {end.outcome.value}, {state}, truly {is_so}; {end.message}")
-    return lost, wrong
+def told(events: Mapping[int, Any], of_wait: Mapping[int, list[Job]]) -> dict[tuple[str, str], str]:
+    """Return what the events say of each job, by vendor and id: how it ended, or how else its wait did."""
+    ends = {}
+    for number, event in events.items():
+        group = of_wait[number]
+        # As the worker reads it.
+        for job, end in zip(group, decode(event, [job.job_id for job in group]), strict=True):
+            well = end.outcome is Outcome.FINISHED and end.status is not None
+            ends[job.vendor, job.job_id] = (
+                end.status.state.value if well and end.status else f"{end.outcome.value}: {end.message}"
+            )
+    return ends
 
 
-def bars(plan: Size, finished: Finished) -> list[Bar]:
-    """Return the table of a run, with what each figure must be."""
-    faults = Counter(finished.faults["faults"])
-    return [
-        Bar("waits", plan.waits),
-        Bar("lost", len(finished.lost), 0, finished.lost),
-        Bar("finished twice", len(finished.twice), 0, finished.twice),
-        Bar("wrong state", len(finished.wrong), 0, finished.wrong),
-        Bar("polls", finished.polls),
-        Bar("requests", finished.faults["requests"]),
-        Bar("faults", faults.total(), None, [f"{name}: {count}" for name, count in sorted(faults.items())]),
-        Bar("early calls after Retry-After", len(finished.early), 0, finished.early),
-        Bar("... that a killed process had been told", finished.told_another),
-        Bar("processes killed", finished.kills),
-        Bar("starts of triggers", finished.starts),
-        Bar("exits of their own", len(finished.exits), 0, finished.exits),
-        Bar("secrets found", finished.secrets, 0),
-        Bar("seconds", round(finished.seconds)),
-    ]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and print the table; the exit code is 1 if a bar is missed."""
-    parser = argparse.ArgumentParser(prog="python -m dev.chaos.processes", description=__doc__)
-    parser.add_argument("--waits", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=None, help="default: any")
-    given = parser.parse_args(arguments)
-    seed = random.randrange(1_000_000) if given.seed is None else given.seed
-    plan = size(given.waits)
-    print(f"{plan.waits} waits, seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="jobstatus-chaos-") as folder:
-        # Airflow writes its configuration where it is imported first.
-        os.environ["AIRFLOW_HOME"] = folder
-        finished = run(Path(folder), plan, seed)
-    replay = f"python -m dev.chaos.processes --waits {plan.waits} --seed {seed}"
-    return show("Waits in processes of their own", bars(plan, finished), replay)
+def measure(folder: Path, waits: int, seed: int) -> list[Bar]:
+    """Wait for so many jobs, and return what was counted."""
+    return run(folder, size(waits), seed).bars()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("dev.chaos.processes", __doc__, measure, 300))

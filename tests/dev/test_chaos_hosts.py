@@ -8,11 +8,12 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.waiting.codec import encode
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
+from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec
 from dev.chaos import jobs
 from dev.chaos.host import UP
 from dev.chaos.hosts import Host, Ledger, Report
-from dev.chaos.processes import compare
+from dev.chaos.processes import told
+from dev.chaos.rig import compare
 
 TRIGGER = "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
 
@@ -34,7 +35,7 @@ def test_a_wait_without_an_event_is_lost_and_one_with_another_end_is_wrong() -> 
         2: event(refused, JobState.SUCCEEDED, Outcome.REFUSED),
     }
 
-    found_lost, found_wrong = compare(events, waits, truth)
+    found_lost, found_wrong = compare([right, other, refused, lost], told(events, waits), truth)
 
     assert [text.split(":")[0] for text in found_lost] == [lost.job_id]
     assert [text.split(":")[0] for text in found_wrong] == [other.job_id, refused.job_id]
@@ -44,7 +45,8 @@ def test_a_killed_host_leaves_what_it_had_not_reported_and_nothing_it_had_is_los
     reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
     # A version that it does not know ends at once; the other one never asks.
     done = {"conn_id": "x", "job_ids": ["a"], "version": 99}
-    waiting = {"conn_id": "x", "job_ids": ["b"], "first_poll_at": 9e9, "deadline_at": 9.5e9}
+    wait = WaitSpec(poll_interval=60.0, started_at=0.0, first_poll_at=9e9, deadline_at=9.5e9)
+    waiting = {"conn_id": "x", "job_ids": ["b"], **wait.as_json()}
     ledger = Ledger({1: (1, TRIGGER, done), 2: (2, TRIGGER, waiting)})
     host = Host("one", tmp_path, {}, reports)
     ledger.hand_over([1, 2], host)

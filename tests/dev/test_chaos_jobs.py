@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from dev.chaos import jobs
-from dev.chaos.table import Bar, show
+from dev.chaos.rig import Bar, compare, show
 
 
 def test_jobs_of_every_vendor_every_end_and_every_kind_are_planned_and_the_seed_decides_them() -> None:
@@ -46,3 +46,16 @@ def test_a_table_with_a_missed_bar_fails_and_tells_how_to_repeat_the_run(
     shown = capsys.readouterr().out
     assert "lost: job-3: no event" in shown
     assert shown.count("again --seed 4") == 2
+
+
+def test_a_job_whose_wait_told_no_end_is_lost_and_one_with_another_end_is_wrong() -> None:
+    planned = jobs.plan(3, 1, shortest=1, longest=2)
+    truth = {(job.vendor, job.job_id): job.state for job in planned}
+    right, wrong, lost = planned
+    told = {(right.vendor, right.job_id): right.state, (wrong.vendor, wrong.job_id): "running"}
+
+    assert compare(planned, truth, truth) == ([], [])
+    assert compare(planned, told, truth) == (
+        [f"{lost.job_id}: no end, truly {lost.state}"],
+        [f"{wrong.job_id}: running, truly {wrong.state}"],
+    )
