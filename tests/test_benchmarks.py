@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from benchmarks import restart, soak
+from benchmarks import import_cost, restart, soak
 from benchmarks.peers import WAITERS
 from benchmarks.service import Service
 from benchmarks.status_jobs import Jobs
@@ -66,3 +66,8 @@ def test_a_slope_is_that_of_the_memory() -> None:
 def test_the_worst_second_is_looked_for_at_any_tenth() -> None:
     run = {"began_at": 10.0, "server": {"buckets": {"105": 30, "112": 30, "190": 40}}}
     assert restart.peak_over_mean(run, 10.0) == pytest.approx(6.0)
+
+
+def test_the_cost_of_an_import_is_measured_of_each_vendors_operators() -> None:
+    assert {"operators.ruler", "operators.talkdesk"} <= set(import_cost.subjects(peer=False))
+    assert "operators.connection" not in import_cost.subjects(peer=False)

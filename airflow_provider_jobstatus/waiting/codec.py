@@ -19,11 +19,11 @@ from airflow_provider_jobstatus.core.text import storable
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 from airflow_provider_jobstatus.waiting.wait_log import FEW
 
-#: Version of the trigger's arguments and of its event.
+#: Version of the event.
 VERSION = 1
 #: Jobs that are compressed in one step: a few milliseconds.
 SLICE = 50
-#: Most bytes of JSON that are read for each job, on average. All texts of an end together have less.
+#: Most bytes of JSON that are read for each job, on average. A text in it has at most 2,000 characters.
 MAX_JOB_BYTES = 16 * 1024
 
 
