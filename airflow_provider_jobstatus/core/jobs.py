@@ -89,6 +89,14 @@ class JobStatus:
             raise ValueError("a status of a job that holds other types")
         return cls(**{**value, "state": JobState(value["state"])})
 
+    @classmethod
+    def or_none(cls, value: object) -> JobStatus | None:
+        """Read what :meth:`as_dict` wrote; None if it is something else, as of another version."""
+        try:
+            return cls.from_dict(value)
+        except ValueError:
+            return None
+
     def or_fuller(self, earlier: JobStatus | None) -> JobStatus:
         """Return this status, or an earlier one that says the same if only that one tells counts."""
         return earlier if earlier and earlier.counts and not self.counts else self

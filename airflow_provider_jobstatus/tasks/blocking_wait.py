@@ -83,7 +83,7 @@ class BlockingWait:
 
     def seen(self) -> list[JobStatus | None]:
         """Return what the vendor said last of each job."""
-        return [poller.event.status if poller.event else poller.last_status for poller in self.pollers]
+        return [poller.event.status if poller.event else poller.known_status for poller in self.pollers]
 
     def give_sign(self) -> float:
         """Write that the wait goes on, if that is due; return up to when that has been done."""
@@ -151,7 +151,7 @@ class BlockingWait:
     def _credentials_refused(self, poller: JobPoller) -> bool:
         """Return whether every other job would be refused as well."""
         refusal = self.causes.get(poller.job_id)
-        if not isinstance(refusal, AccessDenied) or any(other.last_status for other in self.pollers):
+        if not isinstance(refusal, AccessDenied) or any(other.known_status for other in self.pollers):
             return False
         alike = sum(isinstance(cause, AccessDenied) for cause in self.causes.values())
         return refusal.status != HTTPStatus.FORBIDDEN or alike >= FORBIDDEN_ALIKE

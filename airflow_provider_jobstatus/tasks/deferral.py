@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from airflow_provider_jobstatus.tasks.worker import WorkerSession
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.progress import summary
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, WaitSpec, digest
+from airflow_provider_jobstatus.waiting.wait_log import FEW
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -51,7 +52,8 @@ def prepare(
     now, ids = session.now(), [poller.job_id for poller in wait.pollers]
     # From then on the triggerer shows changes.
     show(task, summary(wait.pollers, now), log)
-    spec = handed_over(wait.spec, running, len(ids), now, session.account)
+    seen = [status.as_dict() for status in wait.seen() if status is not None][-FEW:]
+    spec = handed_over(wait.spec, running, seen, len(ids), now, session.account)
     arguments = {"conn_id": session.conn_id, "job_ids": ids, **spec.as_json()}
     trouble = triggerer_trouble(), size_warning(arguments, len(ids), max_trigger_bytes())
     for line in filter(None, trouble):
@@ -63,11 +65,19 @@ def prepare(
     return arguments, timedelta(seconds=left)
 
 
-def handed_over(spec: WaitSpec, running: JobPoller, jobs: int, now: float, account: str) -> WaitSpec:
+def handed_over(
+    spec: WaitSpec,
+    running: JobPoller,
+    seen: Iterable[Mapping[str, Any]],
+    jobs: int,
+    now: float,
+    account: str,
+) -> WaitSpec:
     """
     Return a wait as the triggerer goes on with it.
 
     :param running: poller of the first job that has not ended.
+    :param seen: what the vendor said of jobs, as plain dicts.
     :param jobs: how many there are.
     :param account: digest of the account that they are of.
     """
@@ -84,6 +94,7 @@ def handed_over(spec: WaitSpec, running: JobPoller, jobs: int, now: float, accou
         not_before=running.not_before,
         told=digest(running.job_id, running.last_status),
         words=tuple(running.unknown_words),
+        seen=tuple(seen),
     )
 
 

@@ -28,9 +28,7 @@ def reschedule(
     :param waiting: pollers of the jobs to go on with.
     """
     told_at = wait.give_sign()
-    # Where one job decides for all, the others' results say what was last known of them.
-    statuses = wait.spec.decided_early
-    state.keep(wait.pollers if statuses else waiting, statuses, session, told_at)
+    state.keep(wait.pollers, session, told_at)
     at = next_poke_at(wait.spec, waiting, session.refusals.again_at, session.now())
     raise AirflowRescheduleException(datetime.fromtimestamp(at, UTC))  # type: ignore[no-untyped-call]
 

@@ -61,18 +61,17 @@ class TaskState:
         """Return what is remembered of one job."""
         return {**self._jobs.get(job_id, {}), "looked": bool(self._kept)}
 
-    def keep(self, pollers: list[JobPoller], statuses: bool, session: WorkerSession, told_at: float) -> None:
+    def keep(self, pollers: list[JobPoller], session: WorkerSession, told_at: float) -> None:
         """
         Remember what later pokes need.
 
-        :param statuses: whether they need to know what was seen last.
         :param told_at: up to when signs of life have been given.
         """
         jobs = {}
         for poller in pollers:
             memory = poller.memory()
-            if statuses and poller.last_status is not None:
-                memory["status"] = poller.last_status.as_dict()
+            if (status := poller.known_status) is not None:
+                memory["seen"] = status.as_dict()
             if memory:
                 jobs[poller.job_id] = memory
         kept: dict[str, Any] = {"try": self._try, "jobs": jobs, **session.memory()}

@@ -115,14 +115,14 @@ class BatchJobTrigger(BaseTrigger):
         return [poller.event for poller in pollers if poller.event is not None]
 
     def _pollers(self, spec: WaitSpec, now: float) -> list[JobPoller]:
-        job_ids, learned = self.job_ids or [], spec.learned()
+        job_ids = self.job_ids or []
         time_before = max(spec.first_poll_at - spec.started_at - MIN_DEFERRAL, 0.0)
         # Of an adaptive wait, the first poll after the worker's comes when that one told that it should.
         width = min(spec.poll_interval, time_before) if spec.adaptive else spec.poll_interval
         first = first_polls(job_ids, spec.started_at, spec.first_poll_at, width)
         return [
             JobPoller(job_id, spec, now, learned, first_poll_at=first_poll_at)
-            for job_id, first_poll_at in zip(job_ids, first, strict=True)
+            for job_id, first_poll_at, learned in zip(job_ids, first, spec.learned(job_ids), strict=True)
         ]
 
 

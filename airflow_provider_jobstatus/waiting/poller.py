@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from airflow_provider_jobstatus.core.errors import (
@@ -70,14 +69,15 @@ class JobPoller(Timetable):
     :param job_id: of the job.
     :param spec: of the wait. This job's grid begins at ``first_poll_at``, if that is given.
     :param now: epoch seconds. The first poll is due at the next point of the grid.
-    :param memory: what :meth:`memory` of an earlier poller of the same wait returned; and ``"status"``, what
+    :param memory: what :meth:`memory` of an earlier poller of the same wait returned; and ``"seen"``, what
         that one saw last, as a plain dict, if that is to be known; ``"told"``, the :func:`digest` of what
         the log was told already; and ``"looked"``, whether the wait's first look lies behind.
     :param jitter: returns a random number from 0 to 1.
     :param durations: of jobs of this kind; it is told how long this one took, and an adaptive wait uses it.
 
     :ivar event: how the wait ended, or None while it goes on.
-    :ivar last_status: what the vendor said last, if it ever said something usable.
+    :ivar last_status: what the vendor said last to this poller, if it ever said something usable.
+    :ivar known_status: what it said last, also to an earlier poller.
     :ivar last_error: why the last poll brought nothing about the job; None if it did.
     :ivar outage_began_at: since when there was no usable answer of any kind, or None.
     :ivar reconnect: whether to read the connection again before asking; the driver sets it back.
@@ -94,6 +94,7 @@ class JobPoller(Timetable):
         "durations",
         "event",
         "job_id",
+        "known_status",
         "last_error",
         "last_status",
         "outage_began_at",
@@ -122,8 +123,7 @@ class JobPoller(Timetable):
         self._troubled_at = now if now <= self.first_poll_at + SAME_POINT else None
         self._doubts = Doubts(memory)
         self._words = UnknownWords(memory.get("words"))
-        with suppress(ValueError):  # of another version
-            self.last_status = JobStatus.from_dict(memory["status"]) if "status" in memory else None
+        self.known_status = JobStatus.or_none(memory.get("seen"))
         self._course = Course(memory.get("course"))
         self._pace = Pace(memory.get("pace")) if spec.adaptive else None
         self._told: int | None = memory.get("told")
@@ -190,9 +190,8 @@ class JobPoller(Timetable):
         recovered, troubled_at, self._troubled_at = self.last_error, self._troubled_at, now
         changed = self._course.see(status, now)
         seen_running = self.last_status is not None
-        self.last_status = status if changed else status.or_fuller(self.last_status)
-        self.last_error = None
-        self.outage_began_at = None
+        self.last_status = self.known_status = status if changed else status.or_fuller(self.last_status)
+        self.last_error = self.outage_began_at = None
         self._doubts.clear()
         self._failures = 0
         self._heed(status.retry_after, now)
@@ -316,8 +315,11 @@ class JobPoller(Timetable):
 
     def _time_out(self) -> None:
         waited = self.spec.deadline_at - self.spec.started_at
-        self._end(Outcome.TIMED_OUT, messages.timed_out(waited, self.last_status, self.last_error))
+        self._end(Outcome.TIMED_OUT, messages.timed_out(waited, self.known_status, self.last_error))
 
     def _end(self, outcome: Outcome, message: str) -> None:
-        text = clean(f"{self.job_id}: {message}", STORED_TEXT_LIMIT)
-        self.event = JobEvent(self.job_id, outcome, self.last_status, text)
+        status, text = self.known_status, clean(f"{self.job_id}: {message}", STORED_TEXT_LIMIT)
+        if status is not None and status.state.terminal and outcome is not Outcome.BAD_SETTINGS:
+            # An earlier poller saw its end, which no trouble since then undoes.
+            outcome, text = Outcome.FINISHED, ""
+        self.event = JobEvent(self.job_id, outcome, status, text)

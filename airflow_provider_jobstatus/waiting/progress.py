@@ -31,7 +31,7 @@ def summary(pollers: Sequence[JobPoller], now: float, polls: Polls = own_polls) 
     waiting = [poller for poller in pollers if poller.event is None]
     _, following = last_and_next(waiting, polls)
     return _value(
-        {poller.job_id: poller.event.status if poller.event else poller.last_status for poller in pollers},
+        {poller.job_id: poller.event.status if poller.event else poller.known_status for poller in pollers},
         len(pollers),
         ended=sum(_has_ended(poller.event) for poller in pollers),
         in_trouble=sum(poller.last_error is not None for poller in waiting),

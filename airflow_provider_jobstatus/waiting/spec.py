@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
@@ -153,6 +153,7 @@ class WaitSpec:
     :param not_before: the vendor asked at the first poll not to be called before.
     :param told: digest of what the first poll has written into the task's log: it is not written again.
     :param words: shapes of unknown status words that the task's log was warned of.
+    :param seen: what the vendor said at the first poll, of the last few jobs that it was asked about then.
     """
 
     poll_interval: float
@@ -173,6 +174,7 @@ class WaitSpec:
     not_before: float = 0.0
     told: int = 0
     words: tuple[str, ...] = ()
+    seen: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def options(cls) -> list[str]:
@@ -210,15 +212,17 @@ class WaitSpec:
                 raise ValueError(f"the arguments of this wait cannot be read: {each.name} is missing")
         return cls(**known)
 
-    def learned(self) -> dict[str, Any]:
-        """Return what a poller in the triggerer knows of the first poll, which is done."""
-        return {
+    def learned(self, job_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what the pollers of these jobs in the triggerer know of the first poll, which is done."""
+        known = {
             "looked": True,
             "polled_at": self.started_at,
             "not_before": self.not_before,
             "told": self.told,
             "words": list(self.words),
         }
+        seen = {status.get("job_id"): status for status in self.seen}
+        return [{**known, "seen": seen[each]} if each in seen else known for each in job_ids]
 
     @property
     def decided_early(self) -> bool:

@@ -109,11 +109,11 @@ def sign(pollers: Sequence[JobPoller], now: float, polls: Polls = own_polls) -> 
     ]
     if len(pollers) == 1:
         (poller,) = pollers
-        state = poller.last_status.describe() if poller.last_status else "not seen yet"
+        state = poller.known_status.describe() if poller.known_status else "not seen yet"
         head = f"Still waiting for {poller.job_id}: {state}"
     else:
         done = len(pollers) - len(waiting)
-        running = sum(poller.last_status is not None for poller in waiting if poller.last_error is None)
+        running = sum(poller.known_status is not None for poller in waiting if poller.last_error is None)
         head = (
             f"Still waiting for {len(waiting)} of {len(pollers)} jobs: {done} done, {running} running, "
             f"{len(troubled)} in trouble, {len(waiting) - running - len(troubled)} not seen yet"

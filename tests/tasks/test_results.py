@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.tasks import worker
 from tests.support.modes import MODES, TaskInstance, run
+from tests.support.raw_server import RawServer, Received, reply, reset
 from tests.support.times import FakeTime
 
 KEY = "return_value"
@@ -221,3 +224,80 @@ def test_a_job_that_is_named_twice_is_left_twice(
         run(arguments(["site/bad", "site/well", "site/bad"]), mode, fake_time)
 
     assert states(task.xcoms[KEY]) == ["failed", "succeeded", "failed"]
+
+
+class FirstAnswers:
+    """
+    Ruler, which answers the first question about each job that it knows, and then breaks every connection.
+
+    :param words: what it says, by job; what is not there is never answered.
+    """
+
+    def __init__(self, **words: str) -> None:
+        self._words = words
+
+    def __call__(self, received: Received, connection: socket.socket) -> None:
+        word = self._words.pop(received.target.split("/")[-2], None)
+        if word is None:
+            reset(connection)
+        else:
+            connection.sendall(reply(200, json.dumps({"status": word, "percentageProgress": 50}).encode()))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("options", "failure"), [
+    ({"max_outage": 150}, PollingFailed),
+    ({"timeout": 150}, JobTimedOut),
+])  # fmt: skip
+def test_what_only_the_first_poll_saw_is_the_result_if_no_later_one_is_answered(
+    options: dict[str, Any],
+    failure: type[Exception],
+    mode: str,
+    task: TaskInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    FakeTime.patch(time := FakeTime(), monkeypatch)
+    with RawServer(FirstAnswers(a="complete", b="processing")) as server:
+        connect(monkeypatch, server)
+        with pytest.raises(failure) as caught:
+            run(arguments(["site/a", "site/b"], **options), mode, time)
+
+    assert "site/a" not in str(caught.value)
+    assert "site/b" in str(caught.value)
+    first, second = task.xcoms[KEY]
+    assert (first["state"], first["vendor_status"]) == ("succeeded", "complete")
+    assert (second["state"], second["vendor_status"], second["progress"]) == ("running", "processing", 50)
+    if mode == "deferred":
+        shown = task.xcoms["progress"]["status"]
+        assert (shown["site/a"], shown["site/b"]) == (first, second)
+    if failure is JobTimedOut:
+        assert "last status: 'processing' (50 %)" in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_job_whose_end_was_seen_before_an_outage_has_ended(
+    mode: str, task: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeTime.patch(time := FakeTime(), monkeypatch)
+    with RawServer(FirstAnswers(a="failed", b="processing")) as server:
+        connect(monkeypatch, server)
+        with pytest.raises(JobFailed, match="site/a: ended 'failed'"):
+            run(arguments(["site/a", "site/b"], max_outage=150), mode, time)
+
+
+def test_of_a_long_list_the_triggerer_is_told_of_the_last_that_the_worker_saw(
+    task: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"job{number}" for number in range(40)]
+    FakeTime.patch(time := FakeTime(), monkeypatch)
+    with RawServer(FirstAnswers(**dict.fromkeys(names[:39], "complete"), job39="processing")) as server:
+        connect(monkeypatch, server)
+        with pytest.raises(PollingFailed):
+            run(arguments([f"site/{name}" for name in names], max_outage=150), "deferred", time)
+
+    assert states(task.xcoms[KEY]) == [None] * 24 + ["succeeded"] * 15 + ["running"]
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, server: RawServer) -> None:
+    value = {"conn_type": "ruler", "host": f"{server.url}/v1", "password": "key"}
+    monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(value))

@@ -135,6 +135,7 @@ OTHER: dict[str, Any] = {
     "not_before": 1005.0,
     "told": 123456,
     "words": ("sending #",),
+    "seen": ({"job_id": "a", "state": "running"},),
 }
 PLAIN = WaitSpec(60.0, 0.0, 60.0, 3600.0)
 FIELDS = [each.name for each in fields(WaitSpec)]
