@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ def read_connection(conn_id: str) -> Connection:
                 return BaseHook.get_connection(conn_id)
         except (AirflowException, AirflowRuntimeError, OSError, RuntimeError) as error:
             raise unreadable(conn_id, type(error).__name__) from None
-    if trouble := _trouble(conn_id):
+    # A variable that could be read would have been found: no backend that is away explains this.
+    if _variable(conn_id) not in os.environ and (trouble := _trouble(conn_id)):
         raise unreadable(conn_id, trouble)
     raise _not_defined(conn_id)
 
@@ -86,10 +88,17 @@ async def aread_connection(conn_id: str) -> Connection:
 
 def _not_defined(conn_id: str) -> SettingsError:
     """Return the error for a connection that Airflow does not find."""
-    return SettingsError(
-        f"connection {conn_id!r} is not defined; add it, or, if it is there, see in Airflow's log why it "
-        "cannot be read"
-    )
+    name = _variable(conn_id)
+    if name in os.environ:
+        fix = f"{name} is not readable as JSON or as a URI; correct it where this process is started"
+    else:
+        fix = "add it, or, if it is there, see in Airflow's log why it cannot be read"
+    return SettingsError(f"connection {conn_id!r} is not defined; {fix}")
+
+
+def _variable(conn_id: str) -> str:
+    """Return the name of the variable of the environment that Airflow takes for a connection."""
+    return f"AIRFLOW_CONN_{conn_id.upper()}"
 
 
 def _in_triggerer() -> bool:
