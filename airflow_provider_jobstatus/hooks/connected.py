@@ -5,7 +5,6 @@ A hook and its connection: what it takes from it, and how it calls the vendor wi
 from __future__ import annotations
 
 import hashlib
-import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.environment import CallLimits
 
 T = TypeVar("T")
-
-#: A field's name as somebody would write it; a key has digits in it, or is longer.
-_NAME = re.compile(r"[A-Za-z]{1,16}(?:[_ -][A-Za-z]{1,16}){0,3}")
 
 
 def _digest(*parts: object) -> str:
@@ -91,7 +87,7 @@ class ConnectedHook(BaseHook):
 
         :raises SettingsError: it cannot be used.
         """
-        return Settings.read(connection, cls.conn_type, cls.public_url)
+        return Settings.read(connection, cls.conn_type, cls.public_url, cls.extra_fields)
 
     @cached_property
     def settings(self) -> Settings:
@@ -171,15 +167,18 @@ class ConnectedHook(BaseHook):
             problem = "stands in quotes, which are sent as part of it"
         if problem:
             yield f"connection {self.conn_id!r}: password {problem}; store it alone"
-        if self.extra_fields is not None:
-            known = self.extra_fields | COMMON_FIELDS
-            for stray in sorted(set(self.settings.extra) - known):
-                # In a URI, the rest of a password after a question mark that was not quoted.
-                shown = repr(stray) if _NAME.fullmatch(stray) else "with a name that is none (not shown)"
-                yield (
-                    f"connection {self.conn_id!r}: extra {shown} is unknown and has no effect; "
-                    f"there are {', '.join(sorted(known))}"
-                )
+        known = (self.extra_fields or frozenset()) | COMMON_FIELDS
+        for shown in self.settings.unknown:
+            yield (
+                f"connection {self.conn_id!r}: extra {shown} is unknown and has no effect; "
+                f"there are {', '.join(sorted(known))}"
+            )
+        for name, reason in self.idle_extras():
+            yield f"connection {self.conn_id!r}: extra {name!r} has no effect, as {reason}"
+
+    def idle_extras(self) -> Iterator[tuple[str, str]]:
+        """Yield fields of the extra that another field leaves without effect, and by what."""
+        return iter(())
 
     def cost_caveat(self, calls: int) -> str | None:
         """

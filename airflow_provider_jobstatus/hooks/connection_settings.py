@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 N = TypeVar("N", int, float)
 
+#: A field's name as somebody would write it; a key has digits in it, or is longer.
+_NAME = re.compile(r"[A-Za-z]{1,16}(?:[_ -][A-Za-z]{1,16}){0,3}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 #: Fields of the extra that every vendor's connection has.
@@ -56,6 +58,7 @@ class Settings:
     :param burst: requests at once after a time of rest, or None for what is usual.
     :param refusal_grace: how long credentials may be refused during a wait, in seconds.
     :param allow_http: whether a plain ``http`` address outside this machine is accepted.
+    :param unknown: fields of the extra that nothing reads, as they may be shown.
     """
 
     conn_id: str
@@ -70,15 +73,23 @@ class Settings:
     burst: int | None = None
     refusal_grace: float = 600.0
     allow_http: bool = False
+    unknown: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, connection: Connection, conn_type: str, public_url: str) -> Settings:
+    def read(
+        cls,
+        connection: Connection,
+        conn_type: str,
+        public_url: str,
+        extra_fields: frozenset[str] | None = None,
+    ) -> Settings:
         """
         Read a connection.
 
         :param connection: Airflow's.
         :param conn_type: the type it must have.
         :param public_url: the vendor's base URL, path included, for a connection without a host.
+        :param extra_fields: what the extra may hold besides :data:`COMMON_FIELDS`; None for anything.
         :raises SettingsError: names the field, what is wrong with it and the fix; never shows a secret.
         """
         reader = _Reader(connection)
@@ -100,6 +111,7 @@ class Settings:
             burst=reader.number("burst", positive_whole),
             refusal_grace=reader.refusal_grace(),
             allow_http=allow_http,
+            unknown=reader.unknown(extra_fields),
         )
 
     def error(self, field_name: str, problem: str, fix: str) -> SettingsError:
@@ -113,7 +125,8 @@ class Settings:
         :raises SettingsError: it is not set.
         """
         if not value:
-            raise self.error(field_name, "is not set", fix)
+            strays = "".join(f"; extra {stray} is unknown" for stray in self.unknown)
+            raise self.error(field_name, "is not set", f"{fix}{strays}")
         return value
 
     def header_key(self, field_name: str, value: str | None, fix: str) -> str:
@@ -188,6 +201,14 @@ class _Reader:
         if not isinstance(extra, dict):
             raise self.error("extra", f"is a JSON {type(extra).__name__}", "give a JSON object")
         return extra
+
+    def unknown(self, extra_fields: frozenset[str] | None) -> tuple[str, ...]:
+        strays = () if extra_fields is None else sorted(set(self.extra) - extra_fields - COMMON_FIELDS)
+        # In a URI, the rest of a password after a question mark that was not quoted.
+        return tuple(
+            repr(stray) if _NAME.fullmatch(stray) else "with a name that is none (not shown)"
+            for stray in strays
+        )
 
     def statuses(self) -> Mapping[str, JobState]:
         words = self.extra.get("statuses")

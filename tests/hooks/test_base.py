@@ -7,6 +7,7 @@ import base64
 import json
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -35,6 +36,7 @@ from airflow_provider_jobstatus.hooks.connection_lookup import aread_connection,
 from airflow_provider_jobstatus.hooks.connection_settings import Settings
 from airflow_provider_jobstatus.hooks.registry import hook_for
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.hooks.toy import ToyHook
 from tests.support.raw_server import RawServer, Received, reply, says
@@ -412,6 +414,21 @@ def test_a_connection_that_cannot_be_parsed_is_a_setting(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
+    "value",
+    ['{"conn_type": "toy", "password": "p4ss', '{"conn_type": "toy", "passwort": "p4ss"}', " "],
+)
+def test_a_variable_that_is_no_connection_is_named_and_not_shown(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", value)
+    for reading in (lambda: read_connection("broken"), lambda: asyncio.run(aread_connection("broken"))):
+        with pytest.raises(SettingsError) as caught:
+            reading()
+        assert "AIRFLOW_CONN_BROKEN is not readable as JSON or as a URI" in str(caught.value)
+        assert "p4ss" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
     ("error", "kind"), [("CONNECTION_NOT_FOUND", SettingsError), ("API_SERVER_ERROR", TransportError)]
 )
 def test_what_the_api_server_says_decides_whether_a_connection_is_defined(
@@ -547,6 +564,25 @@ def test_an_unknown_extra_is_shown_unless_it_may_be_the_rest_of_a_secret(name: s
     [caveat] = RulerHook.from_connection(connection).caveats()
     assert "is unknown and has no effect" in caveat
     assert (name in caveat) == shown
+
+
+@pytest.mark.parametrize(("extra", "missing", "named"), [
+    ({"tokenurl": "https://id.example/t"}, "extra 'token_url' is not set", "extra 'tokenurl' is unknown"),
+    ({"acount": "acme"}, "extra 'account' is not set", "extra 'acount' is unknown"),
+    ({"account": "acme", "privatekey": "x"}, "password is not set", "extra 'privatekey' is unknown"),
+    ({"q8Zt1Lx@host": ""}, "extra 'account' is not set", "extra with a name that is none (not shown)"),
+])  # fmt: skip
+def test_where_a_field_is_missing_extras_that_are_unknown_are_named(
+    extra: dict[str, str], missing: str, named: str
+) -> None:
+    host = "https://gw.example" if "tokenurl" in extra else None
+    connection = Connection(
+        conn_id="mine", conn_type="talkdesk", login="me", host=host, extra=json.dumps(extra)
+    )
+    with pytest.raises(SettingsError) as caught:
+        _ = TalkdeskHook.from_connection(connection).auth
+    assert missing in str(caught.value)
+    assert named in str(caught.value)
 
 
 @pytest.mark.parametrize("verify", ["x" * 5000, "/" + "y/" * 3000])

@@ -428,6 +428,21 @@ def test_the_same_login_shares_a_token_and_another_does_not() -> None:
     assert slot(by_key(EC_PEM)) is slot(by_key(EC_PEM.replace("\n", "\\n")))
 
 
+@pytest.mark.parametrize(("fields", "idle"), [
+    ({"extra": {"account": "acme", "token_url": TOKEN_URL}}, "account"),
+    ({"extra": {"account": "acme", "key_id": "k"}}, "key_id"),
+    ({"host": "https://api.talkdeskapp.com", "extra": {"account": "acme", "region": "eu"}}, "region"),
+    ({"extra": {"account": "acme", "region": "eu"}}, None),
+    ({"host": "https://api.talkdeskapp.eu", "extra": {"account": "acme", "region": "eu"}}, None),
+    ({"extra": {"token_url": TOKEN_URL}}, None),
+])  # fmt: skip
+def test_an_extra_that_another_field_leaves_without_effect_is_warned_about(
+    fields: dict[str, Any], idle: str | None
+) -> None:
+    caveats = list(talkdesk(**fields).caveats())
+    assert [f"extra {idle!r} has no effect" in caveat for caveat in caveats] == [True] * (idle is not None)
+
+
 # Scopes
 
 

@@ -20,6 +20,7 @@ Quirks
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
@@ -81,6 +82,17 @@ class TalkdeskHook(BatchJobHook):
     def make_auth(self) -> Auth:
         """Return the exchange of client credentials."""
         return login.make_auth(self)
+
+    def idle_extras(self) -> Iterator[tuple[str, str]]:
+        """Yield what a host, a login's address or a secret takes the place of."""
+        given = {name for name, value in self.settings.extra.items() if value not in (None, "")}
+        if {"account", "token_url"} <= given:
+            yield "account", "extra 'token_url' says where to log in"
+        if "region" in given and origin(login.region_of(self.settings).api) != origin(self.settings.base_url):
+            yield "region", "the connection has a host"
+        for name in ("key_id", "algorithm"):
+            if name in given and "private_key" not in given:
+                yield name, "extra 'private_key' is not set"
 
     def account(self) -> tuple[str, ...]:
         """Return the login host: it is the account's own, and the region's."""

@@ -119,7 +119,7 @@ def token_url(hook: BatchJobHook) -> str:
     host = urlsplit(settings.base_url).hostname
     domain = {urlsplit(region.api).hostname: region.login_domain for region in REGIONS.values()}.get(host)
     if domain is None:
-        raise settings.error("extra 'token_url'", "is not set", "give the full URL of your login host")
+        return settings.required("extra 'token_url'", None, "give the full URL of your login host")
     account = settings.required("extra 'account'", settings.text("account"), "set it to your account's name")
     if not re.fullmatch(r"[A-Za-z0-9-]+", account):
         raise settings.error("extra 'account'", "is no name of an account", "give only its first part")
