@@ -17,6 +17,13 @@ from typing import Any
 from airflow_provider_jobstatus.core.encodings import is_packed, text_of
 from airflow_provider_jobstatus.core.errors import ServerError
 from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.json_errors import (
+    holds_job,
+    is_bare_error,
+    is_error,
+    telling,
+    tells_of_states,
+)
 from airflow_provider_jobstatus.core.redaction import redact
 from airflow_provider_jobstatus.core.responses import expect, retry_after
 from airflow_provider_jobstatus.core.text import clean
@@ -50,22 +57,6 @@ _ANSWER = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
-
-# Members of an error, by which a small JSON object is known for one; and those of a job.
-_SAYS_ERROR = frozenset({"error", "errors", "error_description", "errormessage", "exception", "fault"})
-_TELLING = _SAYS_ERROR | {
-    *("code", "description", "detail", "details", "error_code", "errorcode", "message", "msg", "reason"),
-    *("status", "status_code", "statuscode", "success", "title", "type"),
-    *("exceptionmessage", "exceptiontype", "faultstring", "stacktrace"),
-}
-_BESIDE = _TELLING | {
-    *("_links", "created_at", "fields", "format", "id", "instance", "job", "links", "name", "path"),
-    *("request_id", "requestid", "timespan", "timestamp", "timezone", "trace_id", "traceid"),
-    *("correlationid", "correlation_id", "data", "meta", "progress", "resource", "result", "trace"),
-}
-
-# What a row may not consist of alone. An `errorMessage` is a column of Ruler's.
-_OF_AN_ERROR = _TELLING - {"errormessage"} | {"fields", "instance", "timestamp", "path"}
 
 
 @dataclass(frozen=True)
@@ -146,11 +137,13 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
     if _is_markup(text, content_type, whole):
         return Sent("XML")
     value = _json_value(text) if whole else None
-    if isinstance(value, Mapping) and _is_error(value, content_type in _LINES):
-        return Sent("an error in JSON", json.dumps(_telling(value), ensure_ascii=False))
+    if value is text and tells_of_states(text):
+        return Sent("errors in JSON")
+    if isinstance(value, Mapping) and is_error(value, content_type in _LINES):
+        return Sent("an error in JSON", json.dumps(telling(value), ensure_ascii=False))
     if isinstance(value, list) and value and all(map(is_bare_error, value)):
-        return Sent("errors in JSON", json.dumps(_telling(value[0]), ensure_ascii=False))
-    if any(map(_holds_job, value if isinstance(value, list) else [_first_object(text)])):
+        return Sent("errors in JSON", json.dumps(telling(value[0]), ensure_ascii=False))
+    if any(map(holds_job, value if isinstance(value, list) else [_first_object(text)])):
         return Sent("a job in JSON")
     if file_format == "csv" and _is_json(text, content_type, whole, value):
         return Sent(f"JSON with {len(value)} items" if isinstance(value, list) else "JSON")
@@ -170,11 +163,6 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
     ):
         return Sent("a line of text")
     return None
-
-
-def is_bare_error(value: object) -> bool:
-    """Return whether a value is an object of nothing but what errors tell, and so no row of a file."""
-    return isinstance(value, Mapping) and bool(value) and {name.lower() for name in value} <= _OF_AN_ERROR
 
 
 def _is_without_rows(text: str, content_type: str, value: Any, *, whole: bool, is_line: bool) -> bool:
@@ -203,15 +191,6 @@ def _first_object(text: str) -> Any:
         return json.JSONDecoder().raw_decode(begin)[0] if begin.startswith("{") else None
     except (ValueError, RecursionError):
         return None
-
-
-def _holds_job(value: object) -> bool:
-    """Return whether a value is an object around a job, as a status is, and no row."""
-    return (
-        isinstance(value, Mapping)
-        and isinstance(value.get("job"), Mapping)
-        and not isinstance(value.get("entries"), list)
-    )
 
 
 def _is_wrapped(value: Mapping[str, Any]) -> bool:
@@ -279,21 +258,3 @@ def _is_json(text: str, content_type: str, whole: bool, value: Any) -> bool:
         return True
     rest = text[end:]
     return not rest.strip() or rest.lstrip(" \t")[:1] in ("\r", "\n", "{", "[")
-
-
-def _is_error(value: Mapping[str, Any], row: bool) -> bool:
-    """
-    Return whether a small object is an error, or a job, and nothing of a report.
-
-    :param row: whether it may well be the only row of a file.
-    """
-    said = {name.lower() for name, member in value.items() if member not in (None, False, "", [], {})}
-    says_error, knows_no_more = bool(said & _SAYS_ERROR), {name.lower() for name in value} <= _BESIDE
-    return says_error and knows_no_more if row else says_error or knows_no_more
-
-
-def _telling(value: Any) -> Any:
-    """Return what of an error is meant for a person; what else it holds may be about people."""
-    if isinstance(value, Mapping):
-        return {name: _telling(member) for name, member in value.items() if name.lower() in _TELLING}
-    return f"{len(value)} items" if isinstance(value, list) else value

@@ -161,6 +161,8 @@ class Outline:
         self._name = bytes(self._kept or b"").strip()[1:-1].decode("utf-8", "replace") or "\0"
         self._kept = None
         self._in_name = False
+        # Readers differ in which of two arrays counts.
+        self.broken = self.broken or self._name in self.items
 
     def _end_member(self) -> None:
         name, self._name = self._name, ""

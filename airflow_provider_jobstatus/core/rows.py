@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_jobstatus.core.encodings import NotText, is_binary, is_packed, peek, utf8
@@ -21,6 +22,14 @@ MAX_LINE = 2 * MAX_CELL
 # quote that is not the first character of its cell is a character like any other.
 _QUOTED_CELLS = re.compile(rb'"(?<![^,\r\n]")[^"]*+(?:"(?:"|,")[^"]*+)*+(?:"|\Z)')
 
+
+# Members beside the rows of a report, by which its server takes it back; and what a state of that kind says.
+_TAKES_BACK = ("error", "errors", "exception", "fault", "ok", "state", "status", "success")
+_UNDONE = re.compile(
+    r"err|exception|fail|fault|process|pending|queue|running|progress|wait|cancel|delet|expir|denied|refus|reject"
+    r"|unavail|time.?out|throttl",
+    re.IGNORECASE,
+)
 
 _OPEN_QUOTE = "the rows end within a quoted cell"
 _OPEN_ROW = "the last row has no line end, and nothing else shows that it is whole"
@@ -137,9 +146,9 @@ def count_entries(chunks: Iterable[bytes]) -> int | None:
 
     :return: None if they are JSON of another shape, several texts of JSON one after the other, or compressed.
     :raises ValueError: they are no whole JSON, ``total`` is not the number of entries, they are a job, or
-        something follows the report, such as an error that its server met on the way.
+        what stands beside the entries or follows them says that they are an error.
     """
-    outline = _outline_of(chunks, "total", "job")
+    outline = _outline_of(chunks, "total", "job", *_TAKES_BACK)
     if outline is None:
         return None
     if outline.followed:
@@ -152,10 +161,39 @@ def count_entries(chunks: Iterable[bytes]) -> int | None:
     if "job" in outline.members and "entries" not in outline.items:
         raise ValueError("the vendor sent the job instead of its report")
     rows = outline.items.get("entries", outline.items.get(""))
-    total = outline.members.get("total", b"")
-    if rows is not None and total.isdigit() and int(total) != rows:
-        raise ValueError(f"the report holds {rows} entries and says that it has {int(total)}")
+    total = _total(outline.members)
+    if rows is not None and total is not None and total != rows:
+        raise ValueError(f"the report holds {rows} entries and says that it has {total:.15g}")
+    if rows is not None and (name := _taken_back(outline.members)):
+        raise ValueError(f"the report holds {rows} entries, and its {name!r} says that it is none")
     return rows
+
+
+def _total(members: Mapping[str, bytes]) -> float | None:
+    """Return the number of rows that a report says it has, in whichever form; None if it says none."""
+    try:
+        total = float(json.loads(members.get("total", b"null")))
+    except (TypeError, ValueError):
+        return None
+    return total if total >= 0 else None
+
+
+def _taken_back(members: Mapping[str, bytes]) -> str | None:
+    """Return the member that says that a report is an error, or is not done."""
+    for name in _TAKES_BACK:
+        try:
+            value = json.loads(members.get(name, b"null"))
+        except ValueError:
+            continue
+        if name in ("ok", "success"):
+            wrong = value is False or value in (0, "false")
+        elif name in ("state", "status"):
+            wrong = isinstance(value, str) and _UNDONE.search(value) is not None
+        else:
+            wrong = bool(value)
+        if value is not None and wrong:
+            return name
+    return None
 
 
 def count_json_rows(chunks: Iterable[bytes]) -> int | None:

@@ -127,6 +127,31 @@ def test_rows_that_tell_of_errors_pass(body: str) -> None:
 
 # What does not
 
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-ndjson", OCTETS, "text/csv", ""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"__type": "AccessDeniedException", "Message": "no"}\n',
+        '{"ok": false, "description": "gone since Monday"}\n',
+        '{"state": "QUEUED", "queue_position": 4}\n',
+        '{"jobStatus": "PENDING", "retry-after": 30}\n',
+        '{"level": "error", "msg": "first"}\n{"level": "error", "msg": "second"}\n',
+    ],
+)
+def test_a_state_or_an_error_is_no_row_whether_its_line_has_an_end_or_not(
+    content_type: str, body: str
+) -> None:
+    for text in (body, body.rstrip("\n"), body.replace("\n", "\r\n")):
+        assert judged(None, content_type, text) is not None
+
+
+def test_a_job_on_a_line_of_its_own_is_no_report_unless_it_is_labelled_as_lines() -> None:
+    body = '{"id": "0f9c", "status": "uploading", "report_type": "contacts"}\n'
+    assert judged(None, "application/json", body) is not None
+    assert judged(None, OCTETS, body) is not None
+
+
 PAGES = [
     "<!DOCTYPE html><html><body>Sign in</body></html>",
     "\n\n<!doctype HTML PUBLIC '-//W3C//DTD HTML 4.01//EN'>\n<p>down",
@@ -299,7 +324,7 @@ def test_a_column_that_is_called_job_is_one(body: str) -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/json", "application/problem+json"])
 def test_an_object_without_entries_is_no_report(content_type: str) -> None:
-    assert judged(None, content_type, '{"status": "queued", "eta": 5}') == Sent("JSON without rows")
+    assert judged(None, content_type, '{"queue": "a", "next": 5}') == Sent("JSON without rows")
     assert judged(None, content_type, '{\n "call_id": 5\n}\n') == Sent("JSON without rows")
 
 

@@ -362,6 +362,8 @@ def test_what_is_more_than_an_array_is_refused(body: bytes) -> None:
     [
         (b'{"entries": [{"a": 1}, {"a": 2}], "total": 2}', 2),
         (b'{"total": 0, "entries": []}', 0),
+        (b'{"total": "2", "entries": [1, 2], "status": "done", "errors": [], "success": true}', 2),
+        (b'{"total": -1, "entries": [1], "state": null, "error": null, "ok": "yes"}', 1),
         (b'{"entries": [1, 2, 3]}', 3),
         (b"[{}, {}]", 2),
         (b'{"rows": 3}', None),
@@ -400,6 +402,14 @@ def test_white_space_behind_a_report_is_nothing(space: bytes) -> None:
     ("report", "problem"),
     [
         (b'{"entries": [1], "total": 2}', "holds 1 entries and says that it has 2"),
+        (b'{"entries": [], "total": "7"}', "holds 0 entries and says that it has 7"),
+        (b'{"total": 3.0, "entries": [1, 2]}', "holds 2 entries and says that it has 3"),
+        (b'{"entries": [{"a": 1}], "entries": []}', "no whole JSON"),
+        (b'{"entries": [], "status": "Failed"}', "its 'status' says"),
+        (b'{"state": "still processing", "entries": []}', "its 'state' says"),
+        (b'{"entries": [' + b'{"a": 1},' * 9000 + b'{}], "success": false}', "its 'success' says"),
+        (b'{"entries": [], "ok": 0}', "its 'ok' says"),
+        (b'{"entries": [1], "errors": [{"code": 3}]}', "its 'errors' says"),
         (b'{"entries": [1, ', "no whole JSON"),
         (b"", "no whole JSON"),
         (b"<html>", "no whole JSON"),
