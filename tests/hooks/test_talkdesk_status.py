@@ -228,6 +228,18 @@ def test_on_ones_own_machine_a_storage_is_another_port() -> None:
         {"code": "unauthorized", "message": "Who are you?"},
         {"job": {"id": "7e.d1", "status": "done"}, "error": "not stored"},
         {"job": {"id": "7e.d1", "status": "done"}, "code": "0540009", "message": "not stored"},
+        [{"job": {"id": "7e.d1", "status": "uploading"}}],
+        b'"uploading"',
+        b"still uploading",
+        b"<html><p>Your report is being made</p></html>",
+        {"Error": "no such report"},
+        {"message": "The report has been removed"},
+        {"state": "uploading"},
+        {"job": {"id": "7e.d1", "status": "done", "error_message": "disk full"}},
+        {"job": {"id": "7e.d1", "status": "done"}, "success": False},
+        {"job": {"jobId": "7e.d2", "status": "done"}},
+        {"job": {"status": "done"}, "job_id": "another"},
+        {"job": {"id": "7e.d1", "status": "done", "state": "created"}},
     ],
     ids=str,
 )
@@ -250,6 +262,24 @@ def test_a_body_that_says_done_of_this_job_is_enough(body: Any, location: str | 
     assert told(redirect(location, body)).state is JobState.SUCCEEDED
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><head><title>303 See Other</title></head></html>",
+        b"Found. Redirecting to the file",
+        f'<a href="{FILE}">the report</a>'.encode(),
+        b"null",
+        {},
+        [],
+        {"message": "Moved Temporarily"},
+        {"url": FILE},
+    ],
+    ids=str,
+)
+def test_a_body_that_says_no_more_than_that_it_is_a_redirect_contradicts_none(body: Any) -> None:
+    assert told(redirect(FILE, body)) == DONE
+
+
 @pytest.mark.parametrize("body", [{"status": "done"}, {"status": "error"}, {"status": "failed"}])
 def test_a_word_that_names_no_job_may_be_a_gateways(body: Any) -> None:
     with pytest.raises(UnexpectedResponse, match=r"led to id.example/login"):
@@ -269,14 +299,15 @@ REPORTS: dict[str, Response] = {
     "compressed CSV": reply(gzip.compress(b"id,agent\n" * 99), content_type="text/csv"),
     "a file": reply(b"id,agent\n", content_type="binary/octet-stream"),
     "an attachment": reply(b"id,agent\n", content_type="text/plain", content_disposition="attachment"),
-    "lines": reply(b'{"id": "1", "status": "failed"}\n{"id": "2"}\n', content_type=LINES),
+    "lines": reply(b'{"id": "1", "status": "failed", "to": "x"}\n{"id": "2"}\n', content_type=LINES),
     "lines in UTF-16": reply('{"id": "1"}\n{"id": "2"}\n'.encode("utf-16"), content_type=LINES),
     "long CSV": reply(b"id,agent\n" + b"1,Ana\n" * 20_000, content_type="text/csv"),
-    "a long array": reply([{"id": "1", "status": "failed"}] * 5000, content_type=JSON),
-    "one line": reply(b'{"id": "1", "status": "failed"}\n', content_type=LINES),
-    "lines without a type": reply(b'{"id": "1", "status": "failed"}\n{"id": "2"}', content_type=JSON),
+    "a long array": reply([{"id": "1", "status": "failed", "to": "x"}] * 5000, content_type=JSON),
+    "one line": reply(b'{"id": "1", "status": "failed", "to": "x"}\n', content_type=LINES),
+    "lines without a type": reply(b'{"id": "1", "status": "failed", "to": 1}\n{"a": 2}', content_type=JSON),
     "a row of messages": reply(b'{"code": 1, "message": "hi", "to": "x"}\n', content_type=LINES),
-    "an array": reply([{"id": "1", "status": "failed"}], content_type=JSON),
+    "an array": reply([{"id": "1", "status": "failed", "to": "x"}], content_type=JSON),
+    "an array of states": reply([{"id": "1", "status": "answered"}], content_type=JSON),
     "an empty array": reply([]),
     "entries": reply({"total": 1, "entries": [{"id": "1", "status": "failed"}]}, content_type=JSON),
     "no entries": reply({"entries": [], "total": 0, "error": None}),
@@ -333,6 +364,15 @@ NO_REPORTS: dict[str, Response] = {
     "a success beside an error's code": reply({"job": {"status": "done"}, "code": 1, "description": "no"}),
     "an error that says done": reply({"id": "7e.d1", "status": "done", "code": "0540009", "message": "x"}),
     "a success beside another word": reply({"job": {"status": "done"}, "status": "failed"}),
+    "a success with an error's text": reply({"job": {"id": "7e.d1", "status": "done", "errorMessage": "x"}}),
+    "a success of another job": reply({"job": {"jobId": "7e.d2", "status": "done"}}),
+    "a success beside another's id": reply({"job": {"status": "done"}, "job_id": "7e.d2"}),
+    "no success beside entries": reply({"entries": [], "success": False}),
+    "a state beside entries": reply({"entries": [], "state": "uploading"}),
+    "an array of other jobs": reply([{"id": "8", "status": "created"}, {"id": "9", "status": "failed"}]),
+    "an array of the job by another name": reply([{"jobId": "7e.d1", "Status": "any", "agent": "x"}]),
+    "an array of the job within": reply([{"report": {"id": "7e.d1", "status": "created"}}]),
+    "lines of a log": reply(b'{"level": "warn", "msg": "x"}\n' * 2, content_type=LINES),
     "another kind of success": reply({"entries": []}, 202),
 }  # fmt: skip
 

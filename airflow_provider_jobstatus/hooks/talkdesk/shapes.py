@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_jobstatus.core.auth import origin
 from airflow_provider_jobstatus.core.body import SMALL_BYTES
-from airflow_provider_jobstatus.core.content import is_bare_error, misfit
+from airflow_provider_jobstatus.core.content import misfit
 from airflow_provider_jobstatus.core.encodings import is_packed, text_of
 from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.json_errors import is_bare_error, is_bare_state
 from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES, JsonOutline
 from airflow_provider_jobstatus.core.responses import load_json
 from airflow_provider_jobstatus.hooks.validators import is_loopback
 
 #: Where a reply names its job: the status page has ``id``, the download page ``ID``.
-ID_KEYS = ("id", "ID", "Id")
+ID_KEYS = ("id", "ID", "Id", "jobId", "job_id", "jobID", "JobId")
 #: Members that say that something went wrong, beside whatever else.
-ERROR_KEYS = ("error", "errors", "fault")
+ERROR_KEYS = (
+    *("error", "errors", "fault", "exception", "Error", "Errors", "error_message", "errorMessage"),
+    *("ErrorMessage", "error_code", "errorCode", "error_description", "errorDescription"),
+)
+#: Members that say whether something went well; and those that say how far it is, beside ``status``.
+SUCCESS_KEYS = ("success", "ok", "Success")
+STATE_KEYS = ("state", "jobStatus", "job_status", "Status", "State")
 #: What errors consist of, Talkdesk's and a gateway's. The row of a report has other members, too.
-OF_AN_ERROR = frozenset({*ERROR_KEYS, "error_description", "code", "message", "description", "fields"})
+OF_AN_ERROR = frozenset({*ERROR_KEYS, "code", "message", "description", "fields"})
+# Members of a job, in small letters: no report has only these for columns.
+_OF_A_JOB = frozenset(
+    {
+        *(name.lower() for name in (*ID_KEYS, *STATE_KEYS)),
+        *("completed_at", "created_at", "files", "format", "job", "links", "_links", "name", "report"),
+        *("report_type", "status", "timespan", "timezone", "type", "updated_at"),
+    }
+)
+# What frameworks and proxies write into a redirect.
+_NOTICE = re.compile(
+    r"redirect|\bmoved\b|see other|multiple choices|(?<!not )\bfound\b|(?<!\d)30[0-8](?!\d)", re.IGNORECASE
+)
 
 #: Media types of text in columns, ...
 _TEXT_TYPES = frozenset({"text/csv", "application/csv", "text/tab-separated-values"})
@@ -53,11 +73,12 @@ _LOGIN_PLACE = re.compile(
 )
 
 
-def is_report(response: Response, job: str, *, confirms: bool) -> bool:
+def is_report(response: Response, job: str, is_word: Callable[[str], bool], *, confirms: bool) -> bool:
     """
     Return whether a 200 may be a report: text in columns, JSON by lines or an array of JSON.
 
     :param job: the job's id: what tells of the job itself is no report.
+    :param is_word: whether a status is one of a job's.
     :param confirms: whether it is the file that shows a report to be there: then an empty one is none.
     """
     kind, whole = response.content_type, len(response.body) <= SMALL_BYTES
@@ -68,9 +89,9 @@ def is_report(response: Response, job: str, *, confirms: bool) -> bool:
         except ValueError:
             return False
         # Of a long array an outline is left, without its items.
-        return isinstance(value, list) and all(item is None or _is_row(item, job) for item in value)
+        return isinstance(value, list) and all(item is None or _is_row(item, job, is_word) for item in value)
     if text[:1] == "{":
-        return _is_lines(text, kind, job)
+        return _is_lines(text, kind, job, is_word)
     # A line of text is no report, whatever it is labelled as: those of Talkdesk have many columns.
     if any(misfit(None, label, response.body, whole) for label in {kind, ""}):
         return False
@@ -80,22 +101,43 @@ def is_report(response: Response, job: str, *, confirms: bool) -> bool:
     return kind in _TEXT_TYPES | _FILE_TYPES or (kind in _LINE_TYPES and is_packed(response.body)) or attached
 
 
-def _is_lines(text: str, kind: str, job: str) -> bool:
+def _is_lines(text: str, kind: str, job: str, is_word: Callable[[str], bool]) -> bool:
     """Return whether a text is one JSON object a line, by its type or by its second line."""
     line, _, rest = text.partition("\n")
     if kind not in _LINE_TYPES and not rest.lstrip().startswith("{"):
         return False
     try:
-        return _is_row(load_json(line), job)
+        return _is_row(load_json(line), job, is_word)
     except ValueError:
         return kind in _LINE_TYPES and len(line) >= SMALL_BYTES  # a row that was cut
 
 
-def _is_row(value: object, job: str) -> bool:
-    """Return whether a value may be the row of a report, rather than an error or the job itself."""
-    if not isinstance(value, dict) or "job" in value or is_bare_error(value):
+def _is_row(value: object, job: str, is_word: Callable[[str], bool]) -> bool:
+    """Return whether a value may be the row of a report, rather than an error or a job."""
+    if not isinstance(value, dict) or "job" in value or is_bare_error(value) or is_bare_state(value):
         return False
-    return "status" not in value or not any(str(value.get(key)) == job for key in ID_KEYS)
+    return not any(_is_job(place, job, is_word) for place in (value, *value.values()))
+
+
+def _is_job(place: object, job: str, is_word: Callable[[str], bool]) -> bool:
+    if not isinstance(place, dict):
+        return False
+    states = [place[name] for name in ("status", *STATE_KEYS) if name in place]
+    if states and any(str(place.get(key)) == job for key in ID_KEYS):
+        return True
+    said = any(isinstance(state, str) and is_word(state) for state in states)
+    return said and {name.lower() for name in place} <= _OF_A_JOB
+
+
+def is_notice(body: bytes, location: str) -> bool:
+    """
+    Return whether the text of a redirect says no more than that it is one.
+
+    :param location: where it leads.
+    """
+    text = html.unescape(text_of(body)).strip("\0 \t\r\n")
+    path = urlsplit(location).path.strip("/")
+    return text in ("", "null", "{}", "[]") or (len(path) > 1 and path in text) or bool(_NOTICE.search(text))
 
 
 def is_storage(url: str, *own_urls: str) -> bool:
@@ -137,7 +179,7 @@ class ReplyOutline(JsonOutline):
     """
 
     def __init__(self) -> None:
-        keep = ("job", *ID_KEYS, "status", "entries", *OF_AN_ERROR)
+        keep = ("job", *ID_KEYS, "status", "entries", *OF_AN_ERROR, *SUCCESS_KEYS, *STATE_KEYS)
         super().__init__(keep, enough=lambda _: True)
         self._head = bytearray()
         self._is_text = False
@@ -194,4 +236,7 @@ def error_in(*places: Mapping[str, Any]) -> object:
                 return place[key]
         if place.get("code") and (told := place.get("message") or place.get("description")):
             return told
+        for key in SUCCESS_KEYS:
+            if place.get(key) in (False, "false") and key in place:
+                return f"{key}: false"
     return None

@@ -30,9 +30,11 @@ from airflow_provider_jobstatus.hooks.talkdesk.login import is_login_host, token
 from airflow_provider_jobstatus.hooks.talkdesk.shapes import (
     ID_KEYS,
     OF_AN_ERROR,
+    STATE_KEYS,
     FileOutline,
     ReplyOutline,
     error_in,
+    is_notice,
     is_report,
     is_storage,
 )
@@ -118,12 +120,15 @@ def _word_of_reply(
 ) -> str | None:
     """Return the word of a reply that is no redirect, or None if it may be the report itself."""
     expect(request, response)
-    if response.status == 200 and is_report(response, unquote(job), confirms=confirms):
+    if response.status == 200 and is_report(
+        response, unquote(job), lambda word: hook.known_state(word) is not None, confirms=confirms
+    ):
         return None
     reply = expect_json(request, response)
     if "job" in reply or "status" in reply:
         return _word_of_job(hook, request, reply, job)
     rows = isinstance(reply.get("entries"), list) and not any(map(reply.get, OF_AN_ERROR))
+    rows = rows and error_in(reply) is None and _other_word(hook, reply) is None
     if response.status != 200 or not rows:
         raise unexpected(request, "answered neither a job nor a report", response.status)
     return None
@@ -137,17 +142,27 @@ def _word_of_redirect(
 
     :raises UnexpectedResponse: the body contradicts the redirect, or cannot be read.
     """
-    body = response.body.lstrip()
+    body, own = response.body.lstrip(), target is _Target.JOBS_FILE
     if not body.startswith(_JSON_BEGINS):
+        if own and not is_notice(body, response.headers["location"]):
+            raise _astray(request, response, "with a body that tells of something else")
         return None
     try:
         reply = load_json(body)
     except ValueError as error:
         raise _astray(request, response, f"with a body that is no usable JSON ({error})") from None
     if not isinstance(reply, dict):
+        if own and reply:
+            raise _astray(request, response, "with an array in its body")
         return None
     if error_in(reply) or ("code" in reply and "job" not in reply):
         raise _astray(request, response, "with an error in its body")
+    if own and "job" not in reply:
+        told = (reply[name] for name in ("message", "description", "detail", "reason") if name in reply)
+        if any(not is_notice(str(text).encode(), response.headers["location"]) for text in told):
+            raise _astray(request, response, "with a message in its body")
+    if own and (other := _other_word(hook, reply)) is not None:
+        raise _astray(request, response, f"with a body that says {other!r}")
     # A gateway has a status of its own; Talkdesk's is the job's, wrapped or with the job's id.
     if target is not _Target.JOBS_FILE and not {"job", *ID_KEYS} & reply.keys():
         return None
@@ -177,12 +192,19 @@ def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any],
         for key in ID_KEYS:
             hook.check_id(request, asked, place.get(key))
     word, state = hook.read_state(request, told.get("status"))
-    if state is JobState.SUCCEEDED:
-        beside = reply.get("status")
-        contradicts = isinstance(beside, str) and hook.known_state(beside) not in (None, state)
-        if wrong := beside if contradicts else error_in(reply, told):
-            raise unexpected(request, f"answered {word!r}, and beside it {clean(wrong, 200)!r}")
+    if state is JobState.SUCCEEDED and (wrong := _other_word(hook, reply, told) or error_in(reply, told)):
+        raise unexpected(request, f"answered {word!r}, and beside it {clean(wrong, 200)!r}")
     return word
+
+
+def _other_word(hook: BatchJobHook, *places: Mapping[str, Any]) -> str | None:
+    """Return what some JSON objects say of a state, in any member, if it is known and no success."""
+    for place in places:
+        for name in ("status", *STATE_KEYS):
+            word = place.get(name)
+            if isinstance(word, str) and hook.known_state(word) not in (None, JobState.SUCCEEDED):
+                return word
+    return None
 
 
 def _target(hook: BatchJobHook, request: Request, response: Response, kind: str, job: str) -> _Target:
