@@ -10,7 +10,7 @@ from airflow_provider_jobstatus.core.text import clean
 
 #: Longest name, in characters, all of ASCII: disks take 255 bytes, and a name may get a suffix yet.
 MAX_NAME = 150
-#: Length from which an id, being random, is no other job's, whatever stands before it.
+#: Length from which the last part of an id is taken for one that a name would not end in by chance.
 LONG_ID = 16
 #: As much of a job's id is shown.
 _MAX_KEY = 80
@@ -48,8 +48,8 @@ def file_name(content_disposition: str, default: str) -> str:
 
 def name_for_job(name: str, job_id: str) -> str:
     """
-    Return ``<stem>-<job>.<ext>``, unless ``name`` ends in an id that is long enough to be no other job's: no
-    two jobs have a name in common.
+    Return ``<stem>-<job>.<ext>``, unless ``name`` carries all parts of the id, the last at its end and long
+    enough to stand there for no other reason: no two jobs have a name in common.
 
     An id that would not do so for sure gets its digest before it: one with capitals, which some disks do not
     tell from other letters, with what a file's name may not hold, or that is too long.
@@ -58,9 +58,15 @@ def name_for_job(name: str, job_id: str) -> str:
     :param job_id: the whole of it.
     """
     stem, extension = _split(name)
-    last = job_id.rpartition("/")[2]
-    carried = _key(last)
-    if len(last) >= LONG_ID and (stem == carried or stem.endswith((f"-{carried}", f"_{carried}"))):
+    *places, last = job_id.split("/")
+    before = stem[: -len(last)]
+    # The same number may be counted for each site.
+    if (
+        len(last) >= LONG_ID
+        and (stem == last or stem.endswith((f"-{last}", f"_{last}")))
+        and all(map(_PLAIN_PART.fullmatch, (*places, last)))
+        and all(re.search(rf"(?<![^-_. ]){re.escape(place)}(?![^-_. ])", before) for place in places)
+    ):
         return name
     key = _key(job_id)
     return f"{stem[: MAX_NAME - len(key) - len(extension) - 1].rstrip(' .')}-{key}{extension}"

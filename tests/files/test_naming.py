@@ -84,7 +84,8 @@ def test_no_name_leaves_the_folder_or_is_too_long(header: str) -> None:
         ("rejected", "north/7", "rejected-north--7"),
         ("rejected-north--7.csv", "north/7", "rejected-north--7-north--7.csv"),
         ("rejected-7.csv", "north/7", "rejected-7-north--7.csv"),
-        ("rejected-3f2a9c1b7d204e55.csv", "north/3f2a9c1b7d204e55", "rejected-3f2a9c1b7d204e55.csv"),
+        ("north-3f2a9c1b7d204e55.csv", "north/3f2a9c1b7d204e55", "north-3f2a9c1b7d204e55.csv"),
+        ("upload-3f2a9c1b7d204e55.csv", "3f2a9c1b7d204e55", "upload-3f2a9c1b7d204e55.csv"),
     ],
 )
 def test_a_name_is_told_from_another_jobs_by_its_job(name: str, job: str, expected: str) -> None:
@@ -94,21 +95,31 @@ def test_a_name_is_told_from_another_jobs_by_its_job(name: str, job: str, expect
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("0f9c41d7a2b84e63.csv", "0f9c41d7a2b84e63.csv"),
-        ("agents_0f9c41d7a2b84e63.csv", "agents_0f9c41d7a2b84e63.csv"),
-        ("agents-0f9c41d7a2b84e63.csv", "agents-0f9c41d7a2b84e63.csv"),
+        ("calls_0f9c41d7a2b84e63.csv", "calls_0f9c41d7a2b84e63.csv"),
+        ("agents of calls-0f9c41d7a2b84e63.csv", "agents of calls-0f9c41d7a2b84e63.csv"),
+        ("0f9c41d7a2b84e63.csv", "0f9c41d7a2b84e63-calls--0f9c41d7a2b84e63.csv"),
+        ("recalls-0f9c41d7a2b84e63.csv", "recalls-0f9c41d7a2b84e63-calls--0f9c41d7a2b84e63.csv"),
+        ("0f9c41d7a2b84e63-calls.csv", "0f9c41d7a2b84e63-calls-calls--0f9c41d7a2b84e63.csv"),
         ("x0f9c41d7a2b84e63.csv", "x0f9c41d7a2b84e63-calls--0f9c41d7a2b84e63.csv"),
         ("0f9c41d7a2b84e63-agents.csv", "0f9c41d7a2b84e63-agents-calls--0f9c41d7a2b84e63.csv"),
         ("agents-0f9c.csv", "agents-0f9c-calls--0f9c41d7a2b84e63.csv"),
     ],
 )
-def test_a_name_that_ends_in_a_long_id_stays(name: str, expected: str) -> None:
+def test_a_name_stays_that_carries_all_of_an_id_the_long_part_last(name: str, expected: str) -> None:
     assert name_for_job(name, "calls/0f9c41d7a2b84e63") == expected
 
 
 @pytest.mark.parametrize("name", ["7", "agents-7.csv", "agents_2026-02-07.csv", "x-north--7.csv"])
 def test_a_name_that_ends_in_a_short_id_may_be_another_jobs(name: str) -> None:
     jobs = ["north/7", "south/7", "x-north/7", "north/07", "north/02-07", "north/2026-02-07"]
+    assert len({name_for_job(name, job) for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize(
+    "name", ["upload-2026-000000000042.csv", "2026-000000000042", "x_2026-000000000042.csv"]
+)
+def test_what_each_site_counts_for_itself_tells_no_two_jobs_apart(name: str) -> None:
+    jobs = [f"{site}/2026-000000000042" for site in ("north", "south", "x")]
     assert len({name_for_job(name, job) for job in jobs}) == len(jobs)
 
 
