@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from string import printable
+from string import printable, whitespace
 from urllib.parse import quote, urljoin, urlsplit
 
 from airflow_provider_jobstatus.core.auth import origin
@@ -17,6 +17,13 @@ REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 #: IPv6 networks whose addresses end in the IPv4 address that they lead to: compatible, mapped, translated,
 #: and by NAT64 (RFC 4291, 2765, 6052).
 _CARRIERS = tuple(map(ip_network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+# The part of an address that a path within the API is resolved with; and what stands before all paths.
+_PLACE = re.compile(r"[^;?#]*")
+_FRONT = re.compile(r"(?:[^:/?#]+:)?//[^/?#]*")
+# A library drops some of these from a host.
+_AMBIGUOUS = re.compile(r"[\x00-\x20\x7f]")
+# Blanks and line breaks cannot be sent.
+_SENT_AS_IT_IS = "".join(set(printable) - set(whitespace))
 #: RFC 8215.
 _LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
 
@@ -26,8 +33,7 @@ def target_of(request: Request, response: Response) -> str:
     Return where a redirect leads, if that is a place to call.
 
     :raises UnexpectedResponse: nowhere; not https, unless the vendor itself is called over http; with a user
-        in it; or
-        from the outside to an address inside the network.
+        in it; or from the outside to an address inside the network.
     """
     url = location_of(request, response)
     named_user = urlsplit(url).username is not None
@@ -51,8 +57,16 @@ def location_of(request: Request, response: Response) -> str:
     location = response.headers.get("location", "")
     if not location:
         raise unexpected(request, "redirects without saying where", response.status)
+    front = _FRONT.match(location)
+    end = front.end() if front else 0
+    location = location[:end] + quote(location[end:], safe=_SENT_AS_IT_IS)
+    # A library drops what it takes for nothing, such as the ";" of an address that is signed as a whole.
+    place = _PLACE.match(location)[0]  # type: ignore[index]
+    base = request.url if place else re.split("[?#]", request.url)[0]
     try:
-        url = urljoin(request.url, location)
+        if _AMBIGUOUS.search(location[:end]):
+            raise ValueError
+        url: str = urljoin(base, place) + location[len(place) :]
         urlsplit(url)
     except ValueError:
         raise unexpected(request, "redirects to what is no address", response.status) from None
