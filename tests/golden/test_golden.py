@@ -57,7 +57,8 @@ def readable(content: dict[str, Any]) -> dict[str, Any]:
 def test_what_is_stored_today_is_what_is_on_file() -> None:
     on_file = {path.name: readable(json.loads(path.read_text())) for path in TODAY.iterdir()}
 
-    # If this fails on purpose: was TODAY released? Then a new folder is due; see VERSION in waiting/spec.py and codec.py.
+    # If this fails on purpose: was TODAY released? Then a new folder is due; see VERSION in waiting/spec.py
+    # and codec.py.
     today = json.loads(json.dumps(samples.files(), allow_nan=False))
     assert on_file == {name: readable(content) for name, content in today.items()}
 
