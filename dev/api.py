@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,12 +64,17 @@ class AirflowApi:
     :param address: scheme, host and port
     :param username: a user of the SimpleAuthManager
     :param password: the user's password
+    :param timeout: seconds without an answer after which a question is asked again
+    :param patience: seconds until that is an error: as long as the demo's runs may take
     """
 
-    def __init__(self, address: str, username: str, password: str) -> None:
+    def __init__(
+        self, address: str, username: str, password: str, timeout: float = 30.0, patience: float = 300.0
+    ) -> None:
         self.address = address
         self.username = username
         self.password = password
+        self._timeout, self._patience = timeout, patience
         self._session = requests.Session()
         # Proxy settings and .netrc of the user have no say in a conversation with ourselves.
         self._session.trust_env = False
@@ -222,18 +228,29 @@ class AirflowApi:
         return self._request("GET", path, params=query)
 
     def _request(self, method: str, path: str, **arguments: Any) -> Any:
-        try:
-            if "Authorization" not in self._session.headers:
-                login = {"username": self.username, "password": self.password}
-                reply = self._session.post(f"{self.address}/auth/token", json=login, timeout=30)
-                reply.raise_for_status()
-                self._session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
-            reply = self._session.request(method, f"{self.address}/api/v2{path}", timeout=30, **arguments)
-        except requests.RequestException as error:
-            raise StackError(f"Airflow did not answer {method} {path}: {error}") from error
+        give_up_at = time.monotonic() + self._patience
+        while True:
+            try:
+                reply = self._answer(method, path, arguments)
+                break
+            except requests.RequestException as error:
+                # A machine with much else to do. What changes something may have done so.
+                slow = isinstance(error, requests.Timeout) and method == "GET"
+                if not slow or time.monotonic() > give_up_at:
+                    raise StackError(f"Airflow did not answer {method} {path}: {error}") from error
         if not reply.ok:
             raise StackError(f"Airflow answered {reply.status_code} to {method} {path}: {reply.text[:500]}")
         return reply.json()
+
+    def _answer(self, method: str, path: str, arguments: Mapping[str, Any]) -> requests.Response:
+        if "Authorization" not in self._session.headers:
+            login = {"username": self.username, "password": self.password}
+            reply = self._session.post(f"{self.address}/auth/token", json=login, timeout=self._timeout)
+            reply.raise_for_status()
+            self._session.headers["Authorization"] = f"Bearer {reply.json()['access_token']}"
+        return self._session.request(
+            method, f"{self.address}/api/v2{path}", timeout=self._timeout, **arguments
+        )
 
 
 def _connection_body(conn_id: str, connection: Mapping[str, Any]) -> dict[str, Any]:

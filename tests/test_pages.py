@@ -99,6 +99,13 @@ def _is_a_connection(name: str, value: str) -> None:
     assert list(hook.caveats()) == []
 
 
+def test_readmes_dag_can_stand_beside_the_examples() -> None:
+    sources = [readme_dag(), *(path.read_text() for path in (ROOT / "example_dags").glob("*.py"))]
+    ids = [re.findall(r'DAG\(\s*(?:dag_id=)?"(\w+)"', source) for source in sources]
+    assert all(len(found) == 1 for found in ids)
+    assert len({found[0] for found in ids}) == len(sources)
+
+
 def test_readmes_dag_needs_no_date_of_its_run() -> None:
     # A run that is triggered by hand has no logical date, and so no ds, ts or data interval.
     assert not re.search(r"\b(ds|ts|logical_date|data_interval)\w*\b", readme_dag())
