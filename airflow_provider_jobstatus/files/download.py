@@ -10,11 +10,18 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from airflow_provider_jobstatus.core.content import JUDGED_BYTES, framing, misfit
 from airflow_provider_jobstatus.core.encodings import is_binary, is_packed, peek
-from airflow_provider_jobstatus.core.errors import RateLimited, ServerError, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import (
+    NotFound,
+    RateLimited,
+    ServerError,
+    TransportError,
+    VendorError,
+)
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.responses import MAX_RETRY_AFTER
 from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries, count_json_rows
@@ -46,7 +53,7 @@ class Patience:
     def __init__(self) -> None:
         self._left = PATIENCE
 
-    def try_out(self, attempt: Callable[[], T]) -> T:
+    def try_out(self, attempt: Callable[[], T], *, if_missing: str = "") -> T:
         """
         Call ``attempt``, again and again while what goes wrong may pass, for some two minutes in all.
 
@@ -55,6 +62,7 @@ class Patience:
         worker's slot; its error says how long the vendor wants to be left alone. A refused login is not
         repeated.
 
+        :param if_missing: what a 404 that stays means; such a one may pass, too. Without it, a 404 is final.
         :raises VendorError: of the last try, or one that no further try can mend.
         """
         tries = 0
@@ -65,6 +73,10 @@ class Patience:
                 tries += 1
                 wanted: float | None = getattr(error, "retry_after", None)
                 passing = isinstance(error, (TransportError, ServerError, RateLimited, DownloadIncomplete))
+                if if_missing and isinstance(error, NotFound) and error.status == HTTPStatus.NOT_FOUND:
+                    passing = True
+                    if tries == MAX_TRIES:
+                        error.add(if_missing)
                 if not passing and (wanted is None or getattr(error, "login", False)):
                     raise
                 if tries == MAX_TRIES or getattr(error, "spent", False):

@@ -47,7 +47,8 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         whole.
 
     :raises JobNotFinished: the job still runs. A retry asks again.
-    :raises UnknownJob: Ruler does not know the job. A retry asks again.
+    :raises UnknownJob: Ruler does not know the job, or has no rows of a job that rejected some after some two
+        minutes of tries. A retry asks again.
     :raises VendorRefused: credentials or permission. A retry asks again.
     :raises DownloadIncomplete: not whole, not verifiable, or another file than the one that was asked for,
         after some two minutes of tries; or the vendor wants a pause of more than five. A retry starts anew.
@@ -102,7 +103,10 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
                 )
             with self.at_work():
                 absent: list[NotFound] = []
-                manifest = patience.try_out(lambda: self._download(hook, status, absent))
+                manifest = patience.try_out(
+                    lambda: self._download(hook, status, absent),
+                    if_missing=f"the job is {status.vendor_status}, and yet its rejected rows are not there",
+                )
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info(

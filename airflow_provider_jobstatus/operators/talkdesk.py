@@ -54,7 +54,8 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
 
     :raises JobNotFinished: the job still runs. A retry asks again.
     :raises JobFailed, JobCancelled: there is no file. A retry asks again, and gets the same answer.
-    :raises UnknownJob: Talkdesk knows no such job or file. A retry asks again.
+    :raises UnknownJob: Talkdesk knows no such job, or has no file of a finished one after some two minutes of
+        tries. A retry asks again.
     :raises VendorRefused: credentials or permission. A retry asks again.
     :raises DownloadIncomplete: not whole, not verifiable, or another file than the one that was asked for,
         after some two minutes of tries; or the vendor wants a pause of more than five. A retry starts anew.
@@ -106,7 +107,10 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
             if status.state is JobState.FAILED:
                 raise JobFailed(line, status.as_dict())
             with self.at_work():
-                manifest = patience.try_out(lambda: self._download(hook, job_id))
+                manifest = patience.try_out(
+                    lambda: self._download(hook, job_id),
+                    if_missing=f"the job is {status.vendor_status}, and yet its file is not there",
+                )
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info(

@@ -172,12 +172,13 @@ def check_text(outcome: Any, connection: dict[str, Any]) -> None:
 def check_requests(case: Case, sandbox: Sandbox, elapsed: float) -> None:
     """Fail if more was asked than is allowed, too early, elsewhere, or with what does not belong there."""
     requests = sandbox.requests
-    for request in requests:
+    for before, request in zip([None, *requests], requests, strict=False):
         names = {name.lower() for name, _ in request["headers"]}
         assert "cookie" not in names
         if request["origin"] == "storage":
             assert not names & {"authorization", "api-key", "x-aftercare-key"}
-            assert case.mode == "file", "a redirect of a status was followed"
+            assert before is not None
+            assert "/files/" in before["target"], "a redirect of a status was followed"
         assert (request["method"] == "POST") == (request["origin"] == "auth"), "something else was created"
     # A token that has ended in the meantime is renewed at once: not counted, unless the script says so.
     expired = () if "status:401" in case.script else (401,)

@@ -352,6 +352,29 @@ def test_what_will_not_pass_is_not_tried_again(pauses: list[float], lasting: Exc
     assert pauses == []
 
 
+def status_error(status: int) -> NotFound:
+    return NotFound(f"answered {status}", vendor="toy", status=status)
+
+
+def test_a_404_of_what_is_known_to_be_there_may_pass(pauses: list[float]) -> None:
+    attempt = failing(status_error(404), error(ServerError), status_error(404))
+    assert Patience().try_out(attempt, if_missing="it should be there") == "done"
+    assert len(pauses) == 3
+
+
+def test_a_404_of_it_that_stays_says_what_that_means(pauses: list[float]) -> None:
+    with pytest.raises(NotFound) as caught:
+        Patience().try_out(failing(*[status_error(404)] * MAX_TRIES), if_missing="it should be there")
+    assert caught.value.reason == "answered 404; it should be there"
+    assert len(pauses) == MAX_TRIES - 1
+
+
+def test_what_is_gone_stays_gone(pauses: list[float]) -> None:
+    with pytest.raises(NotFound):
+        Patience().try_out(failing(status_error(410)), if_missing="it should be there")
+    assert pauses == []
+
+
 def test_a_spent_licence_is_not_waited_for(pauses: list[float]) -> None:
     spent = error(RateLimited)
     spent.spent = True  # type: ignore[attr-defined]

@@ -40,7 +40,7 @@ CSV = (SAMPLES / "failures.csv").read_bytes()
 NO_ROWS = hashlib.sha256(b"").hexdigest()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of them really."""
     made: list[float] = []
@@ -312,7 +312,7 @@ def test_a_404_that_does_not_come_again_makes_no_empty_file(
     put_job(sandbox, script=[{"status": "failed", "failureReason": "Bad.", **counts}])
     sandbox.put_answers(FAILURES, [OWN_404, {"body": TWO_OF_THREE, "content_type": "text/csv"}])
     assert run(tmp_path / "rows")["rows"] == 2
-    sandbox.put_answers(FAILURES, [OWN_404, {"http": 503}, {"http": 404}])
+    sandbox.put_answers(FAILURES, [OWN_404, {"http": 503}, *[{"http": 404}] * (MAX_TRIES - 2)])
     with pytest.raises(UnknownJob):
         run(tmp_path / "none")
     assert everything(tmp_path) == ["rows"]
@@ -328,15 +328,24 @@ def test_rejected_rows_that_are_not_there_are_an_unknown_job_and_no_empty_file(
     sandbox: Sandbox, tmp_path: Path, spec: dict[str, Any]
 ) -> None:
     put_job(sandbox, **spec)
-    sandbox.put_answers(FAILURES, [{"http": 404}] * 3)
-    with pytest.raises(UnknownJob):
+    sandbox.put_answers(FAILURES, [{"http": 404}] * MAX_TRIES)
+    with pytest.raises(UnknownJob, match="and yet its rejected rows are not there"):
         run(tmp_path / "rows.csv")
     assert everything(tmp_path) == []
 
 
+def test_rejected_rows_that_appear_some_time_after_their_job_has_ended_are_waited_for(
+    sandbox: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    put_job(sandbox, total_rows=10, failed_rows=3)
+    sandbox.put_answers(FAILURES, [{"http": 404}, OWN_404, {"http": 404}])
+    assert run(tmp_path / "rows.csv")["rows"] == 3
+    assert len(pauses) == 3
+
+
 def test_a_partial_job_without_counts_still_has_rows_to_be_found(sandbox: Sandbox, tmp_path: Path) -> None:
     put_job(sandbox, script=[{"status": "partialcomplete", "failureCount": None}])
-    sandbox.put_answers(FAILURES, [{"http": 404}])
+    sandbox.put_answers(FAILURES, [{"http": 404}] * MAX_TRIES)
     with pytest.raises(UnknownJob):
         run(tmp_path / "rows.csv")
     assert everything(tmp_path) == []
@@ -355,7 +364,7 @@ def test_a_job_whose_word_and_count_disagree_is_asked_for_the_rows_that_it_count
     sandbox.put_answers(FAILURES, [{"body": f"RowNumber,ErrorMessage\r\n{rows}", "content_type": "text/csv"}])
     manifest = run(tmp_path / "rows.csv")
     assert (manifest["rows"], manifest["verified_by"]) == (3, "length, rows")
-    sandbox.put_answers(FAILURES, [{"http": 404}])
+    sandbox.put_answers(FAILURES, [{"http": 404}] * MAX_TRIES)
     with pytest.raises(UnknownJob):
         run(tmp_path / "none.csv")
     assert everything(tmp_path) == ["rows.csv"]
@@ -411,7 +420,7 @@ def test_a_good_job_that_contradicts_itself_is_asked_for_its_rows(
     put_job(sandbox, script=[status])
     sandbox.put_answers(FAILURES, [{"body": TWO_OF_THREE, "content_type": "text/csv"}])
     assert run(tmp_path / "rows")["rows"] == 2
-    sandbox.put_answers(FAILURES, [OWN_404])
+    sandbox.put_answers(FAILURES, [OWN_404] * MAX_TRIES)
     with pytest.raises(UnknownJob):
         run(tmp_path / "none")
     assert everything(tmp_path) == ["rows"]
@@ -441,7 +450,7 @@ def test_a_stray_404_makes_no_empty_file_of_rows_that_were_rejected(
     sandbox: Sandbox, tmp_path: Path, status: dict[str, Any], answer: dict[str, Any]
 ) -> None:
     put_job(sandbox, script=[{"failureCount": None, **status}])
-    sandbox.put_answers(FAILURES, [answer])
+    sandbox.put_answers(FAILURES, [answer] * MAX_TRIES)
     with pytest.raises(UnknownJob):
         run(tmp_path / "rows")
     assert everything(tmp_path) == []
@@ -492,7 +501,7 @@ def test_a_count_that_is_not_checked_makes_no_rows_of_those_that_are_not_there(
 ) -> None:
     uncounted(monkeypatch, sandbox, False)
     put_job(sandbox, script=[{"status": status, "failureCount": 5}])
-    sandbox.put_answers(FAILURES, [OWN_404] * 2)
+    sandbox.put_answers(FAILURES, [OWN_404] * (MAX_TRIES if rows is None else 2))
     if rows is None:
         with pytest.raises(UnknownJob):
             run(tmp_path / "rows")

@@ -240,7 +240,7 @@ def test_the_storage_sees_nothing_of_ours(job: Sandbox, tmp_path: Path) -> None:
     assert all("sandbox-token-" in json.dumps(request["headers"]) for request in api)
 
 
-@pytest.mark.parametrize("http", [400, 401, 403, 404, 409, 410, 416, 451])
+@pytest.mark.parametrize("http", [400, 401, 403, 409, 410, 416, 451])
 def test_an_address_that_has_expired_is_asked_for_again(job: Sandbox, tmp_path: Path, http: int) -> None:
     expired = {"http": http, "body": text("storage-expired.xml"), "content_type": "application/xml"}
     job.put_answers(STORED, [expired])
@@ -516,10 +516,32 @@ def test_an_unknown_job_or_file_is_named_by_its_error(
     with pytest.raises(UnknownJob, match="calls/jobs/nobodys"):
         run(tmp_path / "calls", job_id="calls/nobodys")
     for path in (FILE, STORED):
-        job.put_answers(path, [{"http": 404}] * (2 if path == STORED else 1))
+        job.put_answers(path, [{"http": 410}] * (2 if path == STORED else 1))
         with pytest.raises(UnknownJob, match=path):
             run(tmp_path / "calls")
     assert (pauses, everything(tmp_path)) == ([], [])
+
+
+@pytest.mark.parametrize("path", [FILE, STORED])
+def test_a_file_that_appears_some_time_after_its_job_is_done_is_waited_for(
+    job: Sandbox, tmp_path: Path, pauses: list[float], path: str
+) -> None:
+    job.put_answers(path, [{"http": 404}] * 5)
+    assert run(tmp_path / "calls")["rows"] == 40
+    # A storage's 404, too, gets a pause before another address is asked for.
+    assert len(pauses) == 5
+    assert [target for _, target in asked(job)].count(path) == 6
+
+
+@pytest.mark.parametrize("path", [FILE, STORED])
+def test_a_file_that_never_appears_is_said_to_be_missing_of_a_job_that_is_done(
+    job: Sandbox, tmp_path: Path, pauses: list[float], path: str
+) -> None:
+    job.put_answers(path, [{"http": 404}] * MAX_TRIES)
+    with pytest.raises(UnknownJob, match=f"{path}.*; the job is done, and yet its file is not there"):
+        run(tmp_path / "calls")
+    assert len(pauses) == MAX_TRIES - 1
+    assert everything(tmp_path) == []
 
 
 def test_the_result_of_the_sensor_is_a_job_id(job: Sandbox, tmp_path: Path) -> None:
@@ -614,7 +636,7 @@ def test_a_signed_address_appears_nowhere(
         [{"disconnect": True}] * 2 * MAX_TRIES,  # each try asks anew at once, as a connection may die idle
         [{"http": 500}] * MAX_TRIES,
         [{"http": 403}] * 2,
-        [{"http": 404}] * 2,
+        [{"http": 404}] * MAX_TRIES,
         [{"http": 307}],
     ):
         sandbox.put_answers(STORED, answers)

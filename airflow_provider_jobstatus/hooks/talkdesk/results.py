@@ -21,7 +21,7 @@ def file_flow(hook: BatchJobHook, job_id: str) -> Flow[Response]:
     redirects to.
 
     The reply is streamed: for ``BlockingClient.open``. The second request carries nothing of ours. A
-    storage may refuse an address that has expired with any 4xx: another address is asked for, once.
+    storage may refuse an address that has expired with any 4xx but 404: another is asked for, once.
 
     :raises NotFound: there is no file: not yet, or no more.
     :raises ServerError: a 2xx that is no file, such as "not yet".
@@ -45,7 +45,8 @@ def file_flow(hook: BatchJobHook, job_id: str) -> Flow[Response]:
             anonymous=True,
         )
         response = yield stored
-        if not _may_have_expired(response):
+        if not _may_have_expired(response) or response.status == 404:
+            # A file that is not there yet is not there at once by another address.
             break
     # A storage may repeat the signed address in its error.
     shown = response if response.status < 300 else replace(response, body=b"")
