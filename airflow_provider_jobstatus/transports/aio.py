@@ -187,6 +187,8 @@ class AioClient:
                     # The names that aiohttp's parser knows may have some, which others refuse.
                     if any(b" " in name for name, _ in reply.raw_headers):
                         raise ValueError("the reply has white space behind a header's name")
+                    if "\0" in (reply.reason or ""):
+                        raise ValueError("the first line of the reply has a NUL")
                     headers = _headers(reply)
                     check_length(headers)
                     if asks_for_proxy_login(request.url, proxy, reply.status):

@@ -217,6 +217,13 @@ def test_a_header_that_two_readers_may_read_in_two_ways_is_read_by_none(
             assert attempt(drive, ask_body(f"{server.url}/job")) == NO_REPLY, lines
 
 
+@pytest.mark.parametrize("phrase", [b"O\0K", b"\0", b"O\rK", b"OK\r"])
+def test_a_first_line_with_a_nul_or_a_cr_of_its_own_is_read_by_none(drive: Drive, phrase: bytes) -> None:
+    answer = b"HTTP/1.1 200 " + phrase + b"\r\nContent-Length: 5\r\n\r\n12345"
+    with RawServer(closing(answer)) as server:
+        assert attempt(drive, ask_body(server.url)) == NO_REPLY
+
+
 @pytest.mark.parametrize("case", BODIES)
 def test_a_reply_is_read_whole_and_unchanged_or_not_at_all(drive: Drive, case: str) -> None:
     handler, expected = BODIES[case]
