@@ -165,6 +165,8 @@ class ConnectedHook(BaseHook):
         problem = misread_key(password) if in_header else None
         if problem is None and len(password) > 1 and password[0] == password[-1] and password[0] in "\"'`":
             problem = "stands in quotes, which are sent as part of it"
+        if problem is None and (mark := next((mark for mark in password if not mark.isprintable()), None)):
+            problem = f"has the invisible character U+{ord(mark):04X} in it, which is sent as part of it"
         if problem:
             yield f"connection {self.conn_id!r}: password {problem}; store it alone"
         known = (self.extra_fields or frozenset()) | COMMON_FIELDS
