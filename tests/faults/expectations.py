@@ -79,8 +79,6 @@ USUAL = tuple(name for name in (*STATUSES, *EVERY) if name not in SLOW and name 
 FILES = {
     "talkdesk": {
         **dict.fromkeys(("report-csv", "report-json", "report-array", "report-lines"), "succeeded"),
-        # Rows, for all that can be told of an array.
-        "array": "succeeded",
         # It is followed, and leads to nothing.
         "redirect-login": "UnknownJob",
     },
