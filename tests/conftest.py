@@ -29,6 +29,7 @@ from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.fleet import list_cache
 from airflow_provider_jobstatus.sandbox import Sandbox, sandbox_clock
+from airflow_provider_jobstatus.waiting.completion import durations_of_kind
 from tests.support.first_use import use_airflow_once
 from tests.support.times import FakeTime
 
@@ -44,6 +45,8 @@ settings.load_profile("few")
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A vendor's stand-in of its own for each test, with the connections to it in the environment."""
     monkeypatch.setattr(tokens, "_slots", {})
+    # How long jobs took in another test is no history of this one's.
+    durations_of_kind.cache_clear()
     with Sandbox() as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)

@@ -159,3 +159,8 @@ class UnexpectedResponse(VendorError):
 
 class SettingsError(Exception):
     """A connection or a job id that cannot be used, found before anything was sent."""
+
+
+def unreadable(conn_id: str, reason: str) -> TransportError:
+    """Return the error for a connection that another try may read."""
+    return TransportError(f"connection {conn_id!r} cannot be read ({reason})", vendor="Airflow")

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Self
 from weakref import WeakKeyDictionary
 
-from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError, unreadable
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.fleet.list_cache import Lists
 from airflow_provider_jobstatus.fleet.list_poller import ListReader
@@ -23,14 +23,12 @@ from airflow_provider_jobstatus.fleet.poll_queue import TURN, Schedule
 from airflow_provider_jobstatus.fleet.request_pool import Questions
 from airflow_provider_jobstatus.fleet.rounds import join, leave
 from airflow_provider_jobstatus.fleet.session import Access
-from airflow_provider_jobstatus.fleet.shared_job import Job, durations_of
+from airflow_provider_jobstatus.fleet.shared_job import Job
 from airflow_provider_jobstatus.fleet.subscription import Wait
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connection_lookup import unreadable
+from airflow_provider_jobstatus.waiting.completion import durations_of
 from airflow_provider_jobstatus.waiting.refusals import Refusals
-
-#: Seconds after a deadline up to which the last look may still wait for its turn.
-PATIENCE = 60.0
+from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE
 
 # Sessions belong to one event loop. A triggerer has one.
 _fleets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Fleet]] = WeakKeyDictionary()
@@ -83,7 +81,7 @@ class Fleet:
         wait.joined = self._access.readings
         self._access.refusals.renew(wait.spec.started_at - wait.offset)
         for poller in wait.pollers:
-            poller.durations = durations_of(self._access.conn_id, poller.job_id.rpartition("/")[0])
+            poller.durations = durations_of(self._access.conn_id, poller.job_id)
             job = self._jobs.get(poller.job_id) or self._jobs.setdefault(poller.job_id, Job(poller.job_id))
             at = monotonic()
             job.add(poller, wait, at)
@@ -212,7 +210,9 @@ class Fleet:
 
     def _postpone(self, job: Job, hook: BatchJobHook, at: float, delay: float) -> float | None:
         """Let a job wait for its turn in the budget; not so long that its deadline passes without an end."""
-        if any(at + wait.offset > poller.spec.deadline_at + PATIENCE for poller, wait in job.members):
+        if any(
+            at + wait.offset > poller.spec.deadline_at + LAST_POLL_PATIENCE for poller, wait in job.members
+        ):
             error = TransportError("was not asked in time, as its budget was used up", vendor=hook.conn_type)
             error.conn_id = self._access.conn_id
             self._tell(job, error, None, at)

@@ -41,7 +41,13 @@ comes. What concerns many jobs or waits is done in slices: one call of ``next`` 
 
 from __future__ import annotations
 
-from airflow_provider_jobstatus.core.errors import ApiError, ServerError, SettingsError, VendorError
+from airflow_provider_jobstatus.core.errors import (
+    ApiError,
+    ServerError,
+    SettingsError,
+    VendorError,
+    unreadable,
+)
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.fleet.actions import Action, LoadConnection, Poll
 from airflow_provider_jobstatus.fleet.list_serving import ListServing
@@ -149,7 +155,7 @@ class Scheduler(ListServing):
             self._place(job, session, now)
         if self._is_doubtful(job, session, now):
             if self._policy.lookups > max(self._waits[each].lookups for each in job.pollers.values()):
-                self._deliver(job, self._unreadable("was changed, and is read again"), now)
+                self._deliver(job, unreadable(self._conn_id, "was changed, and is read again"), now)
                 return None
             self._policy.expire()
             if (attempt := self._policy.begin(now)) is not None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from airflow_provider_jobstatus.waiting.completion import Durations
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
 if TYPE_CHECKING:
@@ -150,13 +148,3 @@ class Job:
         return any(
             poller.spec.stalled_after is not None or poller.spec.adaptive for poller, _ in self.members
         )
-
-
-@lru_cache(maxsize=256)
-def durations_of(conn_id: str, kind: str) -> Durations:
-    """
-    Return how long jobs of a kind took that this process has waited for.
-
-    :param kind: what stands before the last slash of their ids: site, report type, or nothing.
-    """
-    return Durations()

@@ -12,16 +12,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError, unreadable
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.fleet.actions import Action, JobEnded, Log, WaitEnded, WaitFailed, Warn
 from airflow_provider_jobstatus.fleet.deadlines import Deadlines
 from airflow_provider_jobstatus.fleet.due_queue import DueQueue
-from airflow_provider_jobstatus.fleet.session_policy import SessionPolicy
 from airflow_provider_jobstatus.fleet.vendor_list import VendorList
 from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.waiting.poller import JobPoller
+from airflow_provider_jobstatus.waiting.session_policy import SessionPolicy
 from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitSpec
 
 #: Units of work that are done at once; more are done in slices of so many.
@@ -61,7 +61,7 @@ class Waits:
     def __init__(self, conn_id: str) -> None:
         self.wake_at = math.inf
         self._conn_id = conn_id
-        self._policy: SessionPolicy[VendorSession] = SessionPolicy(self._unreadable("takes too long"))
+        self._policy: SessionPolicy[VendorSession] = SessionPolicy(unreadable(conn_id, "takes too long"))
         self._waits: dict[int, Wait] = {}
         self._jobs: dict[str, WatchedJob] = {}
         self._lists: dict[str, VendorList] = {}
@@ -172,10 +172,6 @@ class Waits:
         """Take note that a request with this key has ended."""
         if self._blocked:
             self.wake_at = NOW
-
-    def _unreadable(self, reason: str) -> TransportError:
-        """Return what a wait is told while its connection cannot be read."""
-        return TransportError(f"connection {self._conn_id!r} cannot be read ({reason})", vendor="Airflow")
 
     def _is_doubtful(self, job: WatchedJob, session: VendorSession, now: float) -> bool:
         """

@@ -157,6 +157,11 @@ class ConnectedHook(BaseHook):
         settings = self.settings
         return _digest(self.conn_type, settings.base_url, settings.login, settings.password)
 
+    @property
+    def client_kind(self) -> tuple[str | None, float]:
+        """What a client is made of: CA file and time-out. Hooks that are alike in it may share one."""
+        return self.settings.ca_file, self.settings.timeout
+
     def caveats(self) -> Iterator[str]:
         """Yield what a person should know before a wait on this connection."""
         password, in_header = self.settings.password or "", False

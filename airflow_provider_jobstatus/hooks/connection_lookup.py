@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
+from airflow_provider_jobstatus.core.errors import SettingsError, unreadable
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -40,11 +40,6 @@ def read_connection(conn_id: str) -> Connection:
     if _variable(conn_id) not in os.environ and (trouble := _trouble(conn_id)):
         raise unreadable(conn_id, trouble)
     raise _not_defined(conn_id)
-
-
-def unreadable(conn_id: str, reason: str) -> TransportError:
-    """Return the error for a connection that another try may read."""
-    return TransportError(f"connection {conn_id!r} cannot be read ({reason})", vendor="Airflow")
 
 
 def _trouble(conn_id: str) -> str | None:

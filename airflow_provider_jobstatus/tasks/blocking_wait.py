@@ -9,6 +9,7 @@ from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.tasks.task_state import TaskState
 from airflow_provider_jobstatus.tasks.worker import WorkerSession
+from airflow_provider_jobstatus.waiting.completion import durations_of
 from airflow_provider_jobstatus.waiting.poller import RECONNECT_DELAY, JobPoller
 from airflow_provider_jobstatus.waiting.refusals import FORBIDDEN_ALIKE
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec
@@ -46,7 +47,14 @@ class BlockingWait:
         self._chronicle = Chronicle(owner, len(ids))
         self._signs = Signs(spec.started_at, self._told_at(state))
         self.pollers = [
-            JobPoller(job_id, spec, self._now(), state.of(job_id) if state else None) for job_id in ids
+            JobPoller(
+                job_id,
+                spec,
+                self._now(),
+                state.of(job_id) if state else None,
+                durations=durations_of(session.conn_id, job_id),
+            )
+            for job_id in ids
         ]
 
     def run(self) -> list[JobEvent]:
@@ -126,7 +134,7 @@ class BlockingWait:
     def _poll(self, poller: JobPoller) -> None:
         """Poll once; after a refusal once more, with settings read again."""
         while True:
-            answer = self._session.ask(poller.job_id)
+            answer = self._session.ask(poller.job_id, self.spec.deadline_at)
             if isinstance(answer, Exception):
                 self.causes[poller.job_id] = answer
             self._chronicle.tell(poller.observe(answer, self._now()))

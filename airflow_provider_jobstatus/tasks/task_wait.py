@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.tasks.blocking_wait import BlockingWait
 from airflow_provider_jobstatus.tasks.deferral import prepare
 from airflow_provider_jobstatus.tasks.rescheduling import reschedule
@@ -18,6 +17,8 @@ from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitSpec
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.types import Logger
+
+    from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 
 class WaitingTask(Protocol):

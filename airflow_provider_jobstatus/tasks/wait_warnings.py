@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from typing import TYPE_CHECKING
+
 from airflow_provider_jobstatus.tasks.rescheduling import reschedule_warning
 from airflow_provider_jobstatus.waiting.adaptive import FLOOR_SHARE
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
+
+if TYPE_CHECKING:
+    from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 
 def wait_warnings(hook: BatchJobHook, spec: WaitSpec, jobs: int, reschedule: bool) -> list[str]:

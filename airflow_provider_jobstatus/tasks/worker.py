@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_jobstatus.core.clock import steady_clock
-from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import (
+    ServerError,
+    SettingsError,
+    TransportError,
+    VendorError,
+    unreadable,
+)
 from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.rate_limiter import Budget
 from airflow_provider_jobstatus.waiting.refusals import REFUSED_AGE, Refusals
-from airflow_provider_jobstatus.waiting.spec import SAME_POINT
+from airflow_provider_jobstatus.waiting.session_policy import Keys, Session, SessionPolicy
+from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -19,18 +29,18 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.hooks.base import BatchJobHook
     from airflow_provider_jobstatus.transports.blocking import BlockingClient
 
+log = logging.getLogger(__name__)
+
 
 class WorkerSession:
     """
-    The vendor as the worker sees it: the connection read once, and again after a refusal.
+    A connection as one wait on a worker sees it, by the rules of ``waiting/session_policy.py``.
 
     :param conn_id: of the connection.
     :param memory: what :meth:`memory` of an earlier session of the same wait returned; None for the first
         one. Later, a connection that cannot be read is away.
     :param now: clock of the wait, in epoch seconds; one that the wall clock does not move by default.
     :param pause: sleeps for some seconds.
-
-    :ivar refusals: of the key.
     """
 
     def __init__(
@@ -40,20 +50,21 @@ class WorkerSession:
         now: Callable[[], float] | None = None,
         pause: Callable[[float], None] | None = None,
     ) -> None:
-        self._known = memory is not None
-        memory = memory or {}
-        self._away: TransportError | None = None
-        self._away_at = 0.0
-        self.refusals = Refusals(memory.get("refusals"))
-        self._refusals_of = ""
-        self._account = str(memory.get("account", ""))
+        self.conn_id = conn_id
         self.now = now or steady_clock()
         self.pause = pause or sleep
-        self._read_at = 0.0
-        self.conn_id = conn_id
+        self._known = memory is not None
+        memory = memory or {}
+        self._account = str(memory.get("account", ""))
+        self._remembered = Refusals(memory.get("refusals"))
+        self._keys = Keys(self._remembered)
+        # Each reading may take its time, and a list may have many jobs.
+        lost = unreadable(conn_id, "takes too long")
+        self._policy: SessionPolicy[Session[BatchJobHook]] = SessionPolicy(lost, failed_age=REFUSED_AGE)
+        self._session: Session[BatchJobHook] | None = None
         self._stack = ExitStack()
-        self._hook: BatchJobHook | None = None
         self._client: BlockingClient | None = None
+        self._client_kind: tuple[str | None, float] | None = None
 
     def __enter__(self) -> WorkerSession:
         return self
@@ -86,12 +97,17 @@ class WorkerSession:
     @property
     def hook(self) -> BatchJobHook:
         """The hook of the connection. :raises SettingsError, TransportError: as :meth:`begin`."""
-        return self._ready_hook()
+        return self._ready().hook
 
     @property
     def account(self) -> str:
         """Digest of the account that the jobs are of; empty if the connection was not read yet."""
         return self._account
+
+    @property
+    def refusals(self) -> Refusals:
+        """Refusals of the key."""
+        return self._remembered if self._session is None else self._session.refusals
 
     def memory(self) -> dict[str, Any]:
         """Return plain JSON by which a later session of the same wait goes on."""
@@ -99,61 +115,104 @@ class WorkerSession:
         return {"account": self._account} | ({} if refusals is None else {"refusals": refusals})
 
     def forget_settings(self) -> None:
-        """Read the connection again before the next question: its key may have been rotated."""
-        self._hook = None
+        """Read the connection again before the next request: its key may have been rotated."""
+        self._policy.forget(self._session)
 
-    def ask(self, job_id: str) -> JobStatus | VendorError | SettingsError:
-        """Return the job's status, or why there is none; an Airflow that is away is an outage, too."""
-        if self.refusals.active and self.now() - self._read_at >= REFUSED_AGE - SAME_POINT:
-            self.forget_settings()
+    def ask(self, job_id: str, deadline_at: float = math.inf) -> JobStatus | VendorError | SettingsError:
+        """
+        Return the job's status, or why there is none; an Airflow that is away is an outage, too.
+
+        Waits for its turn in the rate of the key.
+
+        :param deadline_at: of the wait.
+        """
         try:
-            hook = self._ready_hook()
+            session = self._ready()
         except (SettingsError, VendorError) as error:
             return error
-        if (held := self.refusals.hold(job_id, self.now(), self.conn_id)) is not None:
+        budget, refusals = session.budget, session.refusals
+        if (stopped := budget.refusal(self.now(), self.conn_id)) is not None:
+            return stopped
+        if (held := refusals.hold(job_id, self.now(), self.conn_id)) is not None:
             return held
-        self.refusals.asks(job_id)
+        if not self._has_turn(budget, deadline_at):
+            late = TransportError(
+                "was not asked in time, as its rate was used up", vendor=session.hook.conn_type
+            )
+            late.asked, late.conn_id = False, self.conn_id
+            return late
+        refusals.asks(job_id)
         answer: JobStatus | VendorError | SettingsError | None = None
         try:
-            if self._client is None:
-                self._client = self._stack.enter_context(hook.connect())
-            answer = self._client.run(hook.job_status_flow(job_id))
+            answer = self._client_of(session.hook).run(session.hook.job_status_flow(job_id))
         except (VendorError, SettingsError) as error:
             answer = error
         finally:
-            self.refusals.observe(job_id, answer, self.now())
+            refusals.observe(job_id, answer, self.now())
+        # A server's error may be of this job alone.
+        if not isinstance(answer, (ServerError, SettingsError)):
+            budget.observe(answer if isinstance(answer, VendorError) else None, self.now())
         return answer
 
-    def _ready_hook(self) -> BatchJobHook:
-        if self._hook is None:
-            from airflow_provider_jobstatus.hooks.registry import hook_for
+    def _has_turn(self, budget: Budget, deadline_at: float) -> bool:
+        """Wait until the rate allows a request, and return whether it does before it is too late."""
+        while (delay := budget.delay(self.now())) > 0.0:
+            left = deadline_at + LAST_POLL_PATIENCE - self.now()
+            if left <= 0.0:
+                return False
+            self.pause(min(delay, left))
+        budget.take(self.now())
+        return True
 
+    def _client_of(self, hook: BatchJobHook) -> BlockingClient:
+        if self._client is None or self._client_kind != hook.client_kind:
+            self._stack.close()
+            self._client = None
+            self._client = self._stack.enter_context(hook.connect())
+            self._client_kind = hook.client_kind
+        return self._client
+
+    def _ready(self) -> Session[BatchJobHook]:
+        """
+        Return the session to use now; the connection is read if need be.
+
+        :raises SettingsError: it cannot be used, or leads to another account than at the beginning.
+        :raises TransportError: it cannot be read.
+        """
+        session = self._policy.usable(self.now(), refused=self.refusals.active) or self._load()
+        session.hook.check_account(self._account)
+        self._account = session.hook.account_digest
+        return session
+
+    def _load(self) -> Session[BatchJobHook]:
+        # Loads Airflow and other providers' code, which must not find this package half imported.
+        from airflow_provider_jobstatus.hooks.registry import hook_for
+
+        policy = self._policy
+        if (known := policy.failure(self.now())) is not None:
+            raise known
+        policy.begin(self.now())
+        try:
             hook = hook_for(self._connection())
-            self._read_at = self.now()
-            hook.check_account(self._account)
-            if self._refusals_of and self._refusals_of != hook.settings_digest:
-                self.refusals = Refusals()
-            self._account, self._refusals_of = hook.account_digest, hook.settings_digest
-            self._hook = hook
-        return self._hook
+            _ = hook.account_digest
+        except (SettingsError, VendorError) as error:
+            if (line := policy.failed(error, policy.lookups, self.now())) is not None:
+                log.warning(line)
+            if policy.current is None:
+                raise
+            return policy.current
+        self._session = self._keys.session(hook, self._session, anew=policy.current is None)
+        policy.loaded(self._session, policy.lookups, self.now())
+        return self._session
 
     def _connection(self) -> Connection:
-        from airflow_provider_jobstatus.hooks.connection_lookup import read_connection, unreadable
+        from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 
-        if self._away is not None and self.now() - self._away_at < REFUSED_AGE:
-            # Each try may take its time, and a list may have many jobs.
-            raise self._away
-        self._away = None
         try:
             connection = read_connection(self.conn_id)
         except SettingsError:
             if not self._known:
                 raise
-            self._away = unreadable(self.conn_id, "not defined")
-        except TransportError as error:
-            self._away = error
-        if self._away is not None:
-            self._away_at = self.now()
-            raise self._away
+            raise unreadable(self.conn_id, "not defined") from None
         self._known = True
         return connection

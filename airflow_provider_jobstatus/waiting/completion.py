@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 #: By seconds from now: the chance that a job that runs now has ended by then.
 Chance = Callable[[float], float]
@@ -100,6 +101,21 @@ class Durations:
         # Wider than his, as an end that comes early should not come as a surprise.
         usual = USUAL_COUNT * USUAL_SPREAD**2
         return 1.2 * math.sqrt((usual + count * variance) / (USUAL_COUNT + count)) * math.pow(count, -0.2)
+
+
+def durations_of(conn_id: str, job_id: str) -> Durations:
+    """
+    Return how long jobs of a kind took that this process has waited for.
+
+    The kind is what stands before the last slash of their ids: site, report type, or nothing.
+    """
+    return durations_of_kind(conn_id, job_id.rpartition("/")[0])
+
+
+@lru_cache(maxsize=256)
+def durations_of_kind(conn_id: str, kind: str) -> Durations:
+    """Return the same object for the same kind, for as long as the process remembers it."""
+    return Durations()
 
 
 class Pace:

@@ -20,6 +20,8 @@ VERSION = 1
 
 #: Points of a grid that lie closer together, in seconds, are one and the same.
 SAME_POINT = 0.001
+#: Seconds after a deadline up to which the last poll may still wait for the rate of the key.
+LAST_POLL_PATIENCE = 60.0
 #: A trigger that fires at once loses tasks to a race in Airflow's scheduler, so its first poll waits this
 #: long.
 MIN_DEFERRAL = 5.0

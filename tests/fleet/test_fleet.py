@@ -7,7 +7,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -29,7 +28,7 @@ from airflow_provider_jobstatus.triggers import batch_job
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.codec import decode
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, JobEvent, Outcome
+from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE, MIN_DEFERRAL, JobEvent, Outcome
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime, even_first_polls
 
@@ -576,7 +575,7 @@ def test_a_fleet_too_large_for_its_budget_is_served_evenly_and_says_so_once(
         "each is looked at every 120 s instead of every 10 s"
     ]
     # The last looks come first, and no wait outlives its deadline by more than a minute or so.
-    assert max(asked) <= 1800 + runtime.PATIENCE + 4
+    assert max(asked) <= 1800 + LAST_POLL_PATIENCE + 4
 
 
 def test_connections_with_the_same_key_share_its_budget(
@@ -691,10 +690,8 @@ def test_nothing_is_left_when_the_last_wait_has_ended(sandbox: Sandbox, fake_tim
 
 
 def test_an_adaptive_wait_knows_how_long_others_of_its_kind_took(
-    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, fake_time: FakeTime
 ) -> None:
-    monkeypatch.setattr(runtime, "durations_of", lru_cache(runtime.durations_of.__wrapped__))
-
     def late(job_id: str, *, adaptive: bool) -> float:
         """Wait for a job that takes ten minutes; return how late its end was seen."""
         sandbox.put_job("talkdesk", job_id, created_seconds=0, processing_seconds=600, uploading_seconds=0)
@@ -705,8 +702,8 @@ def test_an_adaptive_wait_knows_how_long_others_of_its_kind_took(
         return fake_time.now - began - 600
 
     for number in range(20):
-        late(f"calls/job-{number}", adaptive=False)
-    assert late("calls/one-more", adaptive=True) < 60
+        late(f"of_this_test/job-{number}", adaptive=False)
+    assert late("of_this_test/one-more", adaptive=True) < 60
 
 
 @pytest.mark.parametrize("trouble", ["the connection cannot be read", "the vendor is away"])

@@ -20,11 +20,12 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.fleet import session as module
 from airflow_provider_jobstatus.fleet.request_pool import Questions
 from airflow_provider_jobstatus.fleet.runtime import fleet
-from airflow_provider_jobstatus.fleet.session import MAX_AGE, RETRY_AFTER, Access
+from airflow_provider_jobstatus.fleet.session import Access
 from airflow_provider_jobstatus.fleet.timer import Alarm
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from airflow_provider_jobstatus.waiting.session_policy import MAX_AGE, RETRY_AFTER
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.threads import refuse_work
