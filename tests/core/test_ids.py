@@ -170,6 +170,7 @@ def test_a_list_of_other_things_is_refused(value: object) -> None:
         {"job_id": {"s/b", "s/c", "s/a"}},
         str({"job_id": {"s/b", "s/c", "s/a"}}),
     ],
+    ids=["set", "frozen set", "text", "in a result", "in a result's text"],
 )
 def test_the_ids_of_a_set_are_sorted_so_that_every_process_reads_them_alike(value: object) -> None:
     assert job_ids(value) == (["s/a", "s/b", "s/c"], True)

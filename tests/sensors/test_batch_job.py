@@ -223,6 +223,9 @@ class LazyOutputs:
     def __iter__(self) -> Iterator[str]:
         return iter(["site/a", "site/b"])
 
+    def __repr__(self) -> str:
+        return "lazy outputs"
+
 
 @pytest.mark.parametrize(
     "job_id",
