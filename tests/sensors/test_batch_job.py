@@ -126,6 +126,7 @@ def test_what_it_hands_over_is_anchored_in_absolute_time(sandbox: Sandbox, fake_
     # What the log of the first look says, in four bytes.
     assert 0 < arguments.pop("told") < 2**32
     assert len(arguments.pop("account")) == 16
+    assert [(seen["job_id"], seen["state"]) for seen in arguments.pop("seen")] == [("site/job", "running")]
     assert arguments == {
         "conn_id": "ruler_default",
         "job_ids": ["site/job"],
