@@ -173,9 +173,18 @@ def task_error(error: VendorError | SettingsError, otherwise: type[JobStatusErro
     match error:
         case SettingsError():
             return BadSettings(str(error))
-        case AccessDenied() | RequestRejected() | RateLimited(spent=True):
+        case AccessDenied():
+            return VendorRefused(f"{error}: check {error.credential} in {_where(error)}")
+        case RequestRejected() | RateLimited(spent=True):
             return VendorRefused(str(error))
         case NotFound():
-            return UnknownJob(str(error))
+            return UnknownJob(
+                f"{error}; check the job id, and that {_where(error)} is of the account of the job; it may "
+                "also have been deleted"
+            )
         case _:
             return otherwise(str(error))
+
+
+def _where(error: VendorError) -> str:
+    return f"connection {error.conn_id!r}" if error.conn_id else "the connection"

@@ -224,7 +224,10 @@ CONNECTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "extra is a list": ({"extra": "[]"}, "extra is a JSON list"),
     "statuses are a word": ({"extra": '{"statuses": "paused"}'}, "extra 'statuses' is no JSON"),
     "verify is off": ({"extra": '{"verify": false}'}, "extra 'verify' would switch"),
-    "an unknown state": ({"extra": '{"statuses": {"Paused": "waiting"}}'}, "extra 'statuses' has an unknown"),
+    "an unknown state": (
+        {"extra": '{"statuses": {"Paused": "waiting"}}'},
+        "extra 'statuses' has the unknown state 'waiting'",
+    ),
     "a time-out of words": ({"extra": '{"timeout": "soon"}'}, "extra 'timeout' is 'soon'"),
     "unknown region": ({"conn_type": "talkdesk", "extra": '{"region": "mars"}'}, "region"),
 }

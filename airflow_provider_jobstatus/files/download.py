@@ -48,10 +48,13 @@ SHAPED: tuple[Counter, ...] = (count_entries, count_json_rows)
 class Patience:
     """
     What a task has left of the time, :data:`PATIENCE`, for which it sleeps because a vendor asks for it.
+
+    :param about: job and connection, for the message of a download that stays incomplete.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, about: str = "") -> None:
         self._left = PATIENCE
+        self._about = f"{about}: " if about else ""
 
     def try_out(self, attempt: Callable[[], T], *, if_missing: str = "") -> T:
         """
@@ -80,6 +83,10 @@ class Patience:
                 if not passing and (wanted is None or getattr(error, "login", False)):
                     raise
                 if tries == MAX_TRIES or getattr(error, "spent", False):
+                    if isinstance(error, DownloadIncomplete):
+                        error.args = (f"{self._about}{error}; tried {tries} times",)
+                    elif tries > 1:
+                        error.add(f"tried {tries} times")
                     raise
                 pause = min(2.0 ** (tries - 1), MAX_PAUSE) * (0.5 + 0.5 * random.random())  # noqa: S311 - jitter
                 if wanted is not None and wanted > pause:

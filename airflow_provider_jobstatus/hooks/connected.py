@@ -103,6 +103,10 @@ class ConnectedHook(BaseHook):
     def make_auth(self) -> Auth:
         """Return how this connection shows who it is."""
 
+    def shown_credential(self) -> str:
+        """Return what of this very connection is shown to the vendor."""
+        return self.credential
+
     @property
     def rate(self) -> Rate:
         """What the key may use: the connection's extra, else what the vendor documents."""
@@ -207,7 +211,7 @@ class ConnectedHook(BaseHook):
         :param sent: as for :func:`~airflow_provider_jobstatus.core.auth.authorized`, and so is ``replies``.
         """
         return authorized(
-            flow, self.auth, self.settings.base_url, sent, self.conn_id, replies, self.credential
+            flow, self.auth, self.settings.base_url, sent, self.conn_id, replies, self.shown_credential()
         )
 
     def call(self, flow: Flow[T]) -> T:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.responses import load_json
+from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.validators import (
     checked_url,
     credential_text,
@@ -221,11 +222,16 @@ class _Reader:
             return {}
         if not isinstance(words, dict):
             raise self.error("extra 'statuses'", f"is a {type(words).__name__}", _STATUSES_FIX)
-        try:
-            return {word: JobState(state) for word, state in words.items()}
-        except ValueError:
-            known = ", ".join(JobState)
-            raise self.error("extra 'statuses'", "has an unknown state", f"the states are {known}") from None
+        known = tuple(state.value for state in JobState)
+        for word, state in words.items():
+            if not isinstance(state, str) or state not in known:
+                shown = repr(clean(state, 40)) if isinstance(state, str) else clean(state, 40)
+                raise self.error(
+                    "extra 'statuses'",
+                    f"has the unknown state {shown} for {clean(word, 40)!r}",
+                    f"the states are {', '.join(known)}",
+                )
+        return {word: JobState(state) for word, state in words.items()}
 
     def ca_file(self) -> str | None:
         value = self.extra.get("verify")

@@ -19,14 +19,20 @@ def hook_for(connection: Connection) -> BatchJobHook:
 
     :raises SettingsError: no hook of this kind is registered for it, or the connection cannot be used.
     """
-    found = _compat.hook_registry().get(connection.conn_type)
+    registry = _compat.hook_registry()
+    found = registry.get(connection.conn_type)
     # Airflow registers some types of its own without a class.
     if found is not None and found.hook_class_name:
         module, _, name = found.hook_class_name.rpartition(".")
         hook_class = getattr(import_module(module), name)
         if isinstance(hook_class, type) and issubclass(hook_class, BatchJobHook):
             return hook_class.from_connection(connection)
+    own = f"{__name__.partition('.')[0]}."
+    # To know those of other providers, all their code would have to be imported.
+    ours = sorted(
+        name for name, info in registry.items() if info and (info.hook_class_name or "").startswith(own)
+    )
     raise SettingsError(
         f"connection {connection.conn_id!r} is of type {connection.conn_type!r}, and no hook for batch jobs "
-        "is installed for that type"
+        f"is installed for that type; this provider has {', '.join(ours) or 'none here: install it'}"
     )

@@ -95,7 +95,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         try:
             job_id = single_job_id(self.job_id)
             hook = self.vendor_hook(RulerHook)
-            patience = Patience()
+            patience = Patience(f"{job_id} (connection {hook.conn_id!r})")
             status = patience.try_out(lambda: hook.job_status(job_id))
             if status.state is JobState.RUNNING:
                 raise JobNotFinished(

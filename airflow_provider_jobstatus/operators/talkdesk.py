@@ -97,7 +97,7 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
         try:
             job_id = single_job_id(self.job_id)
             hook = self.vendor_hook(TalkdeskHook)
-            patience = Patience()
+            patience = Patience(f"{job_id} (connection {hook.conn_id!r})")
             status = patience.try_out(lambda: hook.job_status(job_id))
             line = f"{job_id}: {status.describe()}"
             if status.state is JobState.RUNNING:

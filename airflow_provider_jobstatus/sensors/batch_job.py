@@ -128,6 +128,8 @@ class BatchJobSensor(BaseSensorOperator):
         arguments.flag("fail_fast", fail_fast)
         arguments.flag("adaptive", adaptive)
         arguments.choice("if_stalled", if_stalled, get_args(IfStalled))
+        if if_stalled == "fail" and stalled_after is None:
+            raise BadSettings("if_stalled is 'fail' without stalled_after, so nothing stalls; give both")
         if fail_fast and wait_for == "any":
             raise BadSettings("fail_fast is True and wait_for 'any'; a failed job does not end such a wait")
         given = poke_interval is not None

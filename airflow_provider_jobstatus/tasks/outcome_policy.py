@@ -95,6 +95,8 @@ class Policy:
             if event.status.state in self.skipped_states:
                 skips.append(line)
             elif event.status.state not in self.allowed_states:
+                if event.status.state in (JobState.SUCCEEDED, JobState.PARTIAL):
+                    line = f"{line}; {event.status.state.value!r} is not in allowed_states"
                 kind = JobCancelled if event.status.state is JobState.CANCELLED else JobFailed
                 errors.append((kind(line, event.status.as_dict()), event))
             else:

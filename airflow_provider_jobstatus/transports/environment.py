@@ -199,9 +199,18 @@ def chain(error: BaseException) -> list[BaseException]:
     return links
 
 
+#: How OpenSSL, by its version, calls an answer that is no TLS.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
+
+
 def reason(error: BaseException) -> str:
     """Say what a client library's error is about, without its own text, which may hold the whole URL."""
     for link in reversed(chain(error)):
+        if isinstance(link, ssl.SSLError) and link.reason in _NO_TLS:
+            return (
+                "the server speaks plain http there, and no TLS; if that is meant, write http://... as the "
+                "connection's host, with extra 'allow_http' unless it is this machine"
+            )
         if isinstance(link, OSError) and link.strerror:
             return f"{type(link).__name__}: {link.strerror}"
     return type(chain(error)[-1]).__name__

@@ -518,6 +518,11 @@ def test_a_connection_type_without_a_hook_for_batch_jobs_is_refused(conn_type: s
         hook_for(toy_connection(conn_type=conn_type))
 
 
+def test_a_connection_type_without_a_hook_for_batch_jobs_is_told_which_have_one() -> None:
+    with pytest.raises(SettingsError, match="this provider has aftercare, questionpro, ruler, talkdesk"):
+        hook_for(toy_connection(conn_type="talkdesc"))
+
+
 def test_a_registered_class_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     registered(monkeypatch, "toy", "tests.hooks.toy.NotABatchJobHook")
     with pytest.raises(SettingsError, match="no hook for batch jobs"):

@@ -322,10 +322,13 @@ def test_empty_statuses_add_nothing(nothing: Any) -> None:
 @pytest.mark.parametrize(
     ("statuses", "problem"),
     [
-        ({"Paused": "sleeping"}, "has an unknown state; the states are running, succeeded, partial, failed"),
-        ({"Paused": "Running"}, "has an unknown state"),
-        ({"Paused": None}, "has an unknown state"),
-        ({"Paused": ["running"]}, "has an unknown state"),
+        (
+            {"Held": "running", "Paused": "sleeping"},
+            "has the unknown state 'sleeping' for 'Paused'; the states are running, succeeded, partial",
+        ),
+        ({"Paused": "Running"}, "has the unknown state 'Running'"),
+        ({"Paused": None}, "has the unknown state None"),
+        ({"Paused": ["running"]}, "has the unknown state ['running']"),
         (["Paused"], "is a list"),
         (7, "is a int"),
         ("running", "is no JSON"),

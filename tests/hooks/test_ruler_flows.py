@@ -450,6 +450,11 @@ def test_failures_that_are_not_there_are_not_found() -> None:
 # Credentials
 
 
+def test_a_refused_login_names_the_user_too() -> None:
+    assert by_login().shown_credential() == "the user (login) and the password"
+    assert ruler().shown_credential() == "the access token (password)"
+
+
 def test_an_access_token_needs_no_login() -> None:
     request = next(ruler(password="token-1").job_status_flow("s/j"))
     assert isinstance(request, Request)

@@ -114,7 +114,16 @@ def test_each_error_of_a_conversation_is_one_of_a_task(
 ) -> None:
     found = task_error(error, otherwise=PollingFailed)
     assert type(found) is kind
-    assert str(found) == str(error)
+    assert str(found).startswith(str(error))
+
+
+@pytest.mark.parametrize(("error", "advice"), [
+    (NotFound("answered 404", vendor="toy"), "check the job id, and that connection 'mine' is of"),
+    (AccessDenied("answered 401", vendor="toy"), "check the credential in connection 'mine'"),
+])  # fmt: skip
+def test_an_error_of_a_task_says_what_to_check(error: VendorError, advice: str) -> None:
+    error.conn_id = "mine"
+    assert advice in str(task_error(error, otherwise=PollingFailed))
 
 
 def test_what_may_pass_is_what_the_caller_says() -> None:

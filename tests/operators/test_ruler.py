@@ -731,8 +731,10 @@ def test_a_download_that_is_not_what_its_digest_says_is_tried_again(
 
 def test_json_that_is_no_array_is_not_kept(job: Sandbox, tmp_path: Path, pauses: list[float]) -> None:
     job.put_answers(FAILURES, [{"body": {"message": "later"}}] * MAX_TRIES)
-    with pytest.raises(DownloadIncomplete, match="no whole JSON array"):
+    with pytest.raises(DownloadIncomplete, match="no whole JSON array") as caught:
         run(tmp_path / "rows.json", file_format="json")
+    assert str(caught.value).startswith(f"{JOB} (connection 'ruler_default'): ")
+    assert str(caught.value).endswith(f"; tried {MAX_TRIES} times")
     assert everything(tmp_path) == []
 
 

@@ -14,7 +14,13 @@ from airflow.triggers.base import DiscrimatedTriggerEvent, TriggerEvent
 from pydantic import TypeAdapter
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.exceptions import JobFailed, JobStatusError, JobTimedOut, VendorRefused
+from airflow_provider_jobstatus.exceptions import (
+    BadSettings,
+    JobFailed,
+    JobStatusError,
+    JobTimedOut,
+    VendorRefused,
+)
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import WaitEvent
@@ -51,6 +57,18 @@ def test_an_error_of_a_vendor_names_host_and_connection_in_every_mode(
 
     assert f" {host}/v1/site/batch/job/status" in str(refused.value)
     assert "(connection 'ruler_default')" in str(refused.value)
+
+
+@pytest.mark.parametrize("state", [JobState.PARTIAL, JobState.SUCCEEDED])
+def test_a_good_end_that_is_not_allowed_says_why_it_fails(state: JobState) -> None:
+    error = settled([ended("s/a", state)], allowed_states=("failed",))
+    assert str(error) == f"s/a: ended '{state}'; {state.value!r} is not in allowed_states"
+    assert "allowed_states" not in str(settled([ended("s/a", JobState.CANCELLED)]))
+
+
+def test_if_stalled_alone_is_refused() -> None:
+    with pytest.raises(BadSettings, match="if_stalled is 'fail' without stalled_after"):
+        BatchJobSensor(task_id="wait", conn_id="c", job_id="a", if_stalled="fail")
 
 
 def test_of_several_jobs_the_count_and_the_first_names_come_first() -> None:

@@ -7,7 +7,7 @@ import gzip
 import socket
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -516,6 +516,37 @@ def test_a_connection_that_does_not_come_about_in_time_has_not_sent_anything(dri
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         limits = CallLimits(total=5.0, connect=0.2, read=5.0)
         assert attempt(drive, ask(url), limits=limits) == Failure(SendError)
+
+
+def test_tls_that_is_spoken_to_a_server_of_plain_http_is_named(drive: Drive) -> None:
+    def answers_as_to_plain_http(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(reply(400, b"this is no TLS"))
+
+    with plain_server(answers_as_to_plain_http) as port:
+        with pytest.raises(SendError) as caught:
+            drive(ask(f"https://127.0.0.1:{port}/"))
+        assert "speaks plain http" in str(caught.value)
+        assert "extra 'allow_http'" in str(caught.value)
+
+
+@contextlib.contextmanager
+def plain_server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Give each connection to a handler, whatever comes on it."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    handle(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
 
 
 def test_an_authority_that_is_not_trusted_is_refused(drive: Drive, certificates: Certificates) -> None:

@@ -155,7 +155,8 @@ def test_each_field_of_a_wait_is_stored_restored_and_documented(name: str) -> No
 
 @pytest.mark.parametrize("name", WaitSpec.options())
 def test_each_option_of_a_wait_is_an_argument_of_the_sensor_that_reaches_the_wait(name: str) -> None:
-    sensor = BatchJobSensor(task_id="wait", conn_id="c", job_id="a", **{name: OTHER[name]})
+    options = {"stalled_after": 60.0, name: OTHER[name]}
+    sensor = BatchJobSensor(task_id="wait", conn_id="c", job_id="a", **options)
 
     assert name in inspect.signature(BatchJobSensor.__init__).parameters
     assert f":param {name}:" in (BatchJobSensor.__doc__ or "")

@@ -44,7 +44,7 @@ class RulerHook(BatchJobHook):
     default_conn_name = "ruler_default"
     hook_name = "Ruler Analytics"
     public_url = "https://rest.rulerapi.com/v1"
-    credential = "the access token or password"
+    credential = "the user (login) and the password"
     statuses: ClassVar[dict[str, JobState]] = {
         "pending": JobState.RUNNING,
         "processing": JobState.RUNNING,
@@ -70,6 +70,10 @@ class RulerHook(BatchJobHook):
         return ExchangedToken(
             token_slot(url, login, secret), lambda: login_flow(self, url, login, secret), (secret,)
         )
+
+    def shown_credential(self) -> str:
+        """Return what is shown: a token alone, or a user with a password."""
+        return "the access token (password)" if self.settings.login is None else self.credential
 
     def account(self) -> tuple[str, ...]:
         """Return the default site."""
