@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider_jobstatus.core.encodings import is_packed, text_of
+from airflow_provider_jobstatus.core.encodings import beginning_of_gzip, is_packed, text_of
 from airflow_provider_jobstatus.core.errors import ServerError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.json_errors import (
@@ -34,6 +34,7 @@ JUDGED_BYTES = 64 * 1024
 SHOWN = 200
 
 _A_PAGE = "a page of HTML"
+_BYTES = "application/octet-stream"
 _PAGES = ("text/html", "application/xhtml+xml")
 _TABLES = ("text/csv", "application/csv", "text/comma-separated-values", "application/vnd.ms-excel")
 _OBJECTS = ("application/json", "text/json", "application/problem+json")
@@ -52,7 +53,7 @@ _SENTENCE = re.compile(r"\S++(?: \S++){2,}+")
 _NAME = re.compile(r'("?)[^\W\d][\w.-]*\1\r?\n')
 _ANSWER = re.compile(
     r"\W*(?:ok|okay|yes|no|nil|none|null|nan|true|false|undefined)\W*\Z|err|exception|fail|fault|busy|pending|"
-    r"process|queue|progress|running|wait|retry|later|slow|throttl|limit|denied|forbid|refus|reject|unauth|expir|"
+    r"process|queue|progress|running|wait|retry|later|slow|throttl|limit|gateway|upstream|denied|forbid|refus|reject|unauth|expir|"
     r"time.?out|unavail|maint|down\b|no.?such|not.?|invalid|missing|empty|done|ready|success|complet|cancel|delet",
     re.IGNORECASE,
 )
@@ -114,6 +115,12 @@ def framing(headers: Mapping[str, str]) -> list[str]:
     return ["chunks"] if "chunked" in headers.get("transfer-encoding", "").lower() else []
 
 
+def announces_nothing(headers: Mapping[str, str]) -> bool:
+    """Return whether a body without a byte is whole: by its length, or as its coding has come to its end."""
+    coding = headers.get("content-encoding", "").lower()
+    return headers.get("content-length", "") == "0" or any(name in coding for name in ("gzip", "deflate"))
+
+
 def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool) -> Sent | None:
     """
     Return what was sent if it is no file, or None if it may be one.
@@ -125,16 +132,23 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
     """
     raw = text_of(head)
     text = raw.strip()
-    if _PAGE.match(text, _end_of_prologue(text)):
+    begin = _end_of_prologue(text)
+    if _PAGE.match(text, begin) or (not whole and text.startswith("<!--") and not begin):
         return Sent(_A_PAGE, text)
+    if not text and not whole:
+        return Sent("white space")
+    if (unpacked := beginning_of_gzip(head).strip()) and (
+        within := misfit(file_format, _BYTES, unpacked, False)
+    ):
+        return replace(within, what=f"{within.what}, compressed")
     if content_type in _PAGES:
         # Labelled so carelessly, it may be the rows.
-        return Sent(_A_PAGE, text if _is_markup(text, "", whole) else "")
+        return Sent(_A_PAGE, text if _is_markup(text[begin:], "", whole) else "")
     if is_packed(head) or not text:
         return None
     if _FOREIGN.match(content_type) or head.startswith(_FOREIGN_BYTES):
         return Sent("another kind of file")
-    if _is_markup(text, content_type, whole):
+    if _is_markup(text, content_type, whole) or _is_markup(text[begin:], content_type, whole):
         return Sent("XML")
     value = _json_value(text) if whole else None
     if value is text and tells_of_states(text):
@@ -154,7 +168,7 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
         return Sent("lines of text")
     if (
         file_format != "json"
-        and (content_type not in _TABLES or _SENTENCE.fullmatch(text))
+        and (content_type not in _TABLES or _SENTENCE.fullmatch(text) or _is_answer(raw, value))
         and whole
         and len(text.splitlines()) == 1
         and not _SEPARATOR.search(text)
@@ -212,6 +226,17 @@ def _is_prose(text: str) -> bool:
 def _is_name(text: str) -> bool:
     """Return whether a text is the header of a single column, as a storage may label it without a look."""
     return _NAME.fullmatch(text) is not None and _ANSWER.search(text) is None
+
+
+def _is_answer(raw: str, value: object) -> bool:
+    """
+    Return whether a line rather answers than heads a table of one column.
+
+    :param value: its value as JSON, or itself.
+    """
+    if not isinstance(value, str):
+        return True
+    return not raw.endswith(("\n", "\r")) and _ANSWER.search(value) is not None
 
 
 def _end_of_prologue(text: str) -> int:

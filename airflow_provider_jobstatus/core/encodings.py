@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -25,7 +26,8 @@ _UNMARKED = (
     (re.compile(rb"[^\0]\0[^\0]\0"), "utf-16-le"),
     (re.compile(rb"\0[^\0]\0[^\0]"), "utf-16-be"),
 )
-_PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06")
+_GZIP = b"\x1f\x8b"
+_PACKED = (_GZIP, b"PK\x03\x04", b"PK\x05\x06")
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1b]")
 
 
@@ -40,6 +42,16 @@ def peek(chunks: Iterable[bytes], size: int = HEAD_BYTES) -> tuple[bytes, Iterat
     while len(head) < size and (chunk := next(pulled, None)) is not None:
         head += chunk
     return head[:size], chain([head], pulled)
+
+
+def beginning_of_gzip(head: bytes) -> bytes:
+    """Return the beginning of what a gzip holds, or nothing: of what is none, or broken."""
+    if not head.startswith(_GZIP):
+        return b""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+    except zlib.error:
+        return b""
 
 
 def is_packed(head: bytes) -> bool:

@@ -348,6 +348,50 @@ def test_a_line_of_text_is_no_table(file_format: str | None, content_type: str, 
     assert judged(file_format, content_type, body) == Sent("a line of text")
 
 
+@pytest.mark.parametrize("file_format", ["csv", None])
+@pytest.mark.parametrize(
+    "body", ['"queued"', "Bad gateway", "false", "3.5", "null\n", "12\n", "upstream error"]
+)
+def test_a_word_or_a_value_is_no_table_even_where_its_label_says_so(
+    file_format: str | None, body: str
+) -> None:
+    assert judged(file_format, "text/csv", body) == Sent("a line of text")
+
+
+@pytest.mark.parametrize("body", ["queued\n", '"Wait time"\r\n', "Wait time\n", "agent", '"agent"'])
+def test_a_header_alone_is_a_table_where_its_line_has_an_end_or_it_answers_nothing(body: str) -> None:
+    assert judged("csv", "text/csv", body) is None
+
+
+PADDING = " \r\n" * 30_000
+LONG_COMMENT = f"<!-- {'x' * 70_000} -->"
+
+
+@pytest.mark.parametrize("content_type", ["text/csv", OCTETS, ""])
+@pytest.mark.parametrize(
+    "body",
+    [PADDING + "<html>", LONG_COMMENT + "<html>", "<!-- a --><div>Down</div>", LONG_COMMENT + "<div></div>"],
+    ids=["blanks", "comment", "short comment", "comment before a part"],
+)
+def test_a_page_is_one_whatever_stands_before_it(content_type: str, body: str) -> None:
+    assert judged("csv", content_type, body) is not None
+
+
+@pytest.mark.parametrize("content_type", ["text/csv", "application/gzip", OCTETS])
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("<!doctype html><p>Sign in" + "x" * 9000, "a page of HTML, compressed"),
+        ('{"error": "expired"}', "JSON, compressed"),
+        ("<?xml version='1.0'?><Error/>", "XML, compressed"),
+    ],
+)
+def test_what_is_no_table_is_none_when_it_is_compressed(content_type: str, body: str, what: str) -> None:
+    sent = judged("csv", content_type, gzip.compress(body.encode()))
+    assert sent is not None
+    assert sent.what == what
+
+
 def test_a_header_alone_is_a_table_where_the_label_says_so() -> None:
     for content_type in ("text/csv", "application/vnd.ms-excel"):
         assert judged("csv", content_type, "id\n") is None
