@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
-from airflow_provider_jobstatus.core.content import JUDGED_BYTES, framing, misfit
+from airflow_provider_jobstatus.core.body import inflate
+from airflow_provider_jobstatus.core.content import JUDGED_BYTES, announces_nothing, framing, misfit
 from airflow_provider_jobstatus.core.encodings import is_binary, is_packed, peek
 from airflow_provider_jobstatus.core.errors import (
     NotFound,
@@ -23,6 +26,7 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.redaction import redact
 from airflow_provider_jobstatus.core.responses import MAX_RETRY_AFTER
 from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries, count_json_rows
 from airflow_provider_jobstatus.core.text import clean
@@ -39,6 +43,9 @@ MAX_TRIES = 8
 MAX_PAUSE = 64.0
 #: Longest time, in seconds and in all, that is slept because the vendor asks for it.
 PATIENCE = 300.0
+
+#: Most pieces to which a gzip is inflated to see whether it is whole: 64 MiB.
+MOST_PIECES = 2048
 
 Counter = Callable[[Iterable[bytes]], int | None]
 #: Counters that see by its closing shape whether a text is whole.
@@ -101,13 +108,19 @@ class Patience:
             time.sleep(pause)
 
 
-def named(reply: Response, default: str) -> tuple[str, Response]:
+def named(reply: Response, default: str, secrets: Iterable[str]) -> tuple[str, Response]:
     """
     Return the name that a reply gives its file, or else ``default``, and the reply to be read on.
+
+    A name that repeats a secret is none.
 
     What is a gzip by its name, and none any more as its content coding has been undone, is named as it is.
     """
     name = file_name(reply.headers.get("content-disposition", ""), default)
+    given = unquote(reply.headers.get("content-disposition", ""))
+    if any(redact(text, secrets) != text for text in (name, given)):
+        log.warning("The reply gives its file a name that repeats a secret: %s is used", default)
+        name = file_name("", default)
     if name.lower().endswith(".gz") and reply.headers.get("content-encoding"):
         head, chunks = peek(reply.chunks or ())
         reply = replace(reply, chunks=chunks)
@@ -172,13 +185,12 @@ def save(
                 rows = count_rows(written_through())
         except ValueError as error:
             broken = str(error)
-        about = f"{clean(reply.content_type, 80) or 'no media type'}, {size} bytes"
+        secrets = (*secrets, *reply.secrets)
+        about = f"{clean(redact(reply.content_type, secrets), 80) or 'no media type'}, {size} bytes"
         if sent := misfit(file_format, reply.content_type, bytes(head), size == len(head)):
             asked = f"; {broken}" if broken else ""
-            raise DownloadIncomplete(
-                f"instead of the file came {sent.describe((*secrets, *reply.secrets))} ({about}){asked}"
-            )
-        if broken:
+            raise DownloadIncomplete(f"instead of the file came {sent.describe(secrets)} ({about}){asked}")
+        if broken or (broken := _fault_of_gzip(bytes(head), size)):
             raise DownloadIncomplete(f"{broken} ({about})")
         if count_rows in SHAPED and rows is not None:
             proofs.append("shape")
@@ -193,7 +205,7 @@ def save(
             if not relaxed or rows < fewest_rows:
                 raise DownloadIncomplete(differs + hint)
             log.warning("%s", differs)
-        if size == 0 and expected_rows != 0 and reply.headers.get("content-length", "").strip() != "0":
+        if size == 0 and expected_rows != 0 and not announces_nothing(reply.headers):
             raise DownloadIncomplete("the download is empty, and no length announced that")
         if not proofs:
             raise DownloadIncomplete(
@@ -210,6 +222,18 @@ def save(
         "sha256": digests["sha256"].hexdigest(),
         "verified_by": ", ".join(proofs),
     }
+
+
+def _fault_of_gzip(head: bytes, size: int) -> str:
+    """Return what is wrong with a gzip that is short enough to be looked at as a whole, or nothing."""
+    if size > len(head) or not head.startswith(b"\x1f\x8b"):
+        return ""
+    try:
+        for _ in islice(inflate([head], "gzip"), MOST_PIECES):
+            pass
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:

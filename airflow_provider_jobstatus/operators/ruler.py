@@ -144,7 +144,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         flow = hook.with_credentials(hook.failures_flow(status.job_id, self.file_format))
         try:
             with hook.connect() as client, client.open(flow) as sent:
-                name, reply = named(sent, default)
+                name, reply = named(sent, default, (*hook.auth.secrets, *sent.secrets))
                 return save(
                     reply,
                     path(name),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -119,6 +120,7 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
         return {"job_id": job_id, **manifest}
 
     def _download(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:
+        from airflow_provider_jobstatus.core.encodings import peek
         from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries
         from airflow_provider_jobstatus.files.destination import resolve
         from airflow_provider_jobstatus.files.download import named, save
@@ -126,20 +128,22 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
 
         with hook.connect() as client, client.open(hook.with_credentials(hook.file_flow(job_id))) as sent:
             kind = _MEDIA_TYPES.get(sent.content_type)
-            name, reply = named(sent, f"report.{kind}" if kind else "report")
+            secrets = (*hook.auth.secrets, *sent.secrets)
+            name, reply = named(sent, f"report.{kind}" if kind else "report", secrets)
             file_format = _format(name, reply.content_type)
             counters = {"csv": count_csv_rows, "json": count_entries, None: _drain}
             # An empty file of the storage is a report without rows, whatever its format.
-            empty = reply.headers.get("content-length", "").strip() == "0"
+            head, chunks = peek(reply.chunks or (), 1)
+            reply = replace(reply, chunks=chunks)
             path = resolve(self.destination, name_for_job(name, "/".join(hook.split_job_id(job_id))))
             manifest = save(
                 reply,
                 path,
                 self.if_exists,
-                _no_rows if empty else counters[file_format],
+                counters[file_format] if head else _no_rows,
                 None,
                 file_format=file_format,
-                secrets=hook.auth.secrets,
+                secrets=secrets,
             )
         return {**manifest, "format": file_format}
 

@@ -237,9 +237,9 @@ def header_text(text: str, coding: str = "latin-1") -> str:
     return text.strip()
 
 
-def check_length(headers: Mapping[str, str]) -> None:
+def check_length(headers: dict[str, str]) -> None:
     """
-    Refuse a length that the libraries let pass although it is none.
+    Refuse a length that the libraries let pass although it is none, and write one without leading zeros.
 
     :raises ValueError: a negative, repeated or garbled ``Content-Length``, or one beside
         ``Transfer-Encoding``, or a transfer coding besides ``chunked``: then two readers see two bodies.
@@ -252,3 +252,5 @@ def check_length(headers: Mapping[str, str]) -> None:
         raise ValueError("the reply has a Content-Length and a Transfer-Encoding")
     if length is not None and not (length.isascii() and length.strip().isdigit()):
         raise ValueError("the reply has no proper Content-Length")
+    if length is not None:
+        headers["content-length"] = length.strip().lstrip("0") or "0"

@@ -192,6 +192,55 @@ def test_an_empty_body_whose_length_nobody_announced_is_no_file(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate"])
+@pytest.mark.parametrize("framed", [{"content-length": "20"}, {"transfer-encoding": "chunked"}])
+def test_an_empty_file_that_is_sent_compressed_is_one_as_its_coding_has_an_end(
+    tmp_path: Path, coding: str, framed: dict[str, str]
+) -> None:
+    manifest = download(tmp_path, {"content-encoding": coding, **framed}, b"", None)
+    assert (manifest["rows"], manifest["bytes"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (gzip.compress(CSV)[:-5], "cut short"),
+        (gzip.compress(CSV)[:-8] + bytes(8), "not what its content coding says"),
+        (gzip.compress(CSV) + gzip.compress(CSV)[:12], "cut short"),
+    ],
+)
+def test_a_gzip_that_is_not_whole_is_no_file(tmp_path: Path, body: bytes, problem: str) -> None:
+    with pytest.raises(DownloadIncomplete, match=problem):
+        download(tmp_path, {"content-length": str(len(body))}, body, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gzip_of_several_members_is_whole(tmp_path: Path) -> None:
+    body = gzip.compress(CSV) + gzip.compress(CSV)
+    assert download(tmp_path, {"content-length": str(len(body))}, body, None)["bytes"] == len(body)
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        "attachment; filename=rows-Lm4Vt8Qx2Rk7Zp9.csv",
+        'attachment; filename="Lm4Vt8Qx2Rk7Zp9"',
+        "attachment; filename*=UTF-8''%4Cm4Vt8Qx2Rk7Zp9.csv",
+    ],
+)
+def test_a_name_that_repeats_a_secret_is_none(disposition: str) -> None:
+    reply = Response(200, {"content-disposition": disposition})
+    assert named(reply, "failures.csv", ["Lm4Vt8Qx2Rk7Zp9"])[0] == "failures.csv"
+    assert named(reply, "failures.csv", ["another-secret"])[0] != "failures.csv"
+
+
+def test_a_media_type_that_repeats_a_secret_is_shown_without_it(tmp_path: Path) -> None:
+    headers = {"content-type": "text/Lm4Vt8Qx2Rk7Zp9", "content-length": "6"}
+    with pytest.raises(DownloadIncomplete) as caught:
+        download(tmp_path, headers, b"<html>", secrets=["Lm4Vt8Qx2Rk7Zp9"])
+    assert "text/***" in str(caught.value)
+
+
 def test_another_kind_of_content_is_refused_and_only_an_error_is_shown(tmp_path: Path) -> None:
     def refused(content_type: str, body: bytes, count: Any = count_csv_rows, **options: Any) -> str:
         headers = {"content-length": str(len(body)), "content-type": content_type}
@@ -286,7 +335,7 @@ def test_what_has_been_unpacked_on_the_way_is_not_named_as_packed(
     given: str, coding: str, body: bytes, name: str
 ) -> None:
     headers = {"content-disposition": f"attachment; filename={given}", "content-encoding": coding}
-    found, reply = named(Response(200, headers, chunks=chunked(body)), "report")
+    found, reply = named(Response(200, headers, chunks=chunked(body)), "report", ())
     assert found == name
     assert b"".join(reply.chunks or ()) == body
 

@@ -205,6 +205,13 @@ def test_errors_that_cause_each_other_end_somewhere() -> None:
     assert chain(one) == [one, other]
 
 
+@pytest.mark.parametrize(("sent", "length"), [("00", "0"), (" 0", "0"), ("007", "7"), ("70", "70")])
+def test_a_length_has_no_leading_zeros(sent: str, length: str) -> None:
+    headers = {"content-length": sent}
+    check_length(headers)
+    assert headers == {"content-length": length}
+
+
 @pytest.mark.parametrize("coding", ["chunked, identity", "gzip, chunked", "xchunked", "chunked, chunked"])
 def test_a_transfer_coding_that_readers_take_in_different_ways_is_refused(coding: str) -> None:
     check_length({"transfer-encoding": " Chunked "})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from airflow_provider_jobstatus.core.content import expect_file
@@ -35,7 +36,7 @@ def file_flow(hook: BatchJobHook, job_id: str) -> Flow[Response]:
         if response.status not in REDIRECTS:
             if expect_file(request, response).headers.get("content-length") == "0":
                 raise unexpected(request, "answered with an empty file")
-            return response
+            return replace(response, chunks=_not_empty(request, response.chunks or ()))
         stored = Request(
             hook.conn_type,
             "GET",
@@ -54,6 +55,20 @@ def file_flow(hook: BatchJobHook, job_id: str) -> Flow[Response]:
         reason = f"gave {MAX_ADDRESSES} signed addresses, and the storage refused each"
         raise unexpected(request, f"{reason}, the last with {response.status}", response.status)
     return expect_file(stored, shown)
+
+
+def _not_empty(request: Request, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """
+    Pass on a file that comes from no storage.
+
+    :raises UnexpectedResponse: there is nothing in it.
+    """
+    empty = True
+    for chunk in chunks:
+        empty = empty and not chunk
+        yield chunk
+    if empty:
+        raise unexpected(request, "answered with an empty file")
 
 
 def _may_have_expired(response: Response) -> bool:
