@@ -40,7 +40,8 @@ _OF_A_JOB = frozenset(
 )
 # What frameworks and proxies write into a redirect.
 _NOTICE = re.compile(
-    r"redirect|\bmoved\b|see other|multiple choices|(?<!not )\bfound\b|(?<!\d)30[0-8](?!\d)", re.IGNORECASE
+    r"redirect|\bmoved\b|\blocation\b|see other|multiple choices|(?<!not )\bfound\b|(?<!\d)30[0-8](?!\d)",
+    re.IGNORECASE,
 )
 
 #: Media types of text in columns, ...

@@ -152,8 +152,8 @@ def _word_of_redirect(
     except ValueError as error:
         raise _astray(request, response, f"with a body that is no usable JSON ({error})") from None
     if not isinstance(reply, dict):
-        if own and reply:
-            raise _astray(request, response, "with an array in its body")
+        if own and isinstance(reply, list) and any(isinstance(item, dict) for item in reply):
+            raise _astray(request, response, "with an array of objects in its body")
         return None
     if error_in(reply) or ("code" in reply and "job" not in reply):
         raise _astray(request, response, "with an error in its body")
@@ -161,8 +161,8 @@ def _word_of_redirect(
         told = (reply[name] for name in ("message", "description", "detail", "reason") if name in reply)
         if any(not is_notice(str(text).encode(), response.headers["location"]) for text in told):
             raise _astray(request, response, "with a message in its body")
-    if own and (other := _other_word(hook, reply)) is not None:
-        raise _astray(request, response, f"with a body that says {other!r}")
+        if "status" not in reply and (other := _other_word(hook, reply)) is not None:
+            raise _astray(request, response, f"with a body that says {other!r}")
     # A gateway has a status of its own; Talkdesk's is the job's, wrapped or with the job's id.
     if target is not _Target.JOBS_FILE and not {"job", *ID_KEYS} & reply.keys():
         return None
