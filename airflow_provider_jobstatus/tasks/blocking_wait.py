@@ -56,6 +56,10 @@ class BlockingWait:
             )
             for job_id in ids
         ]
+        for poller in self.pollers:
+            if self._later and (seen := poller.known_status) is not None and seen.state.terminal:
+                # As in one long call: what has ended is not polled again, and may be gone by now.
+                poller.event = JobEvent(poller.job_id, Outcome.FINISHED, seen)
 
     def run(self) -> list[JobEvent]:
         """Poll every job until the wait is over, and return how it ended for each."""
@@ -65,7 +69,8 @@ class BlockingWait:
 
     def poll_each(self) -> list[JobPoller]:
         """Poll every job once that may be polled, and return those to go on with."""
-        for poller in self.pollers:
+        # A refused key is tried with one job after the other: first with what was not asked about of late.
+        for poller in sorted(self._waiting(), key=lambda poller: poller.polled_at or 0.0):
             if self._poll_first(poller):
                 return []
         waiting = self._waiting()

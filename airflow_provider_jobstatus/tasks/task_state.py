@@ -72,6 +72,8 @@ class TaskState:
             memory = poller.memory()
             if (status := poller.known_status) is not None:
                 memory["seen"] = status.as_dict()
+            if poller.refused and poller.polled_at is not None:
+                memory["polled_at"] = poller.polled_at
             if memory:
                 jobs[poller.job_id] = memory
         kept: dict[str, Any] = {"try": self._try, "jobs": jobs, **session.memory()}

@@ -177,9 +177,8 @@ class Forbidden:
             connection.sendall(reply(200, DONE if now >= self._done_at else RUNNING))
 
 
-@pytest.mark.parametrize(
-    ("mode", "jobs"), [*((mode, "xy") for mode in MODES), ("poke", "xyz"), ("deferred", "xyz")]
-)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("jobs", ["xy", "xyz", "vxyz"])
 def test_jobs_that_are_forbidden_hold_up_no_other(mode: str, jobs: str, time: Timed) -> None:
     vendor = Forbidden(time, jobs, until=1e9, done_at=400)
     with RawServer(vendor) as server:
@@ -191,6 +190,33 @@ def test_jobs_that_are_forbidden_hold_up_no_other(mode: str, jobs: str, time: Ti
     assert [status["state"] for status in found] == [*("running" for _ in jobs), "succeeded"]
     # Once the question was kept for it, its own polls go on.
     assert time.now - began <= 480
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("then", [(404, b'{"message": "no such job"}'), (200, DONE), (503, b"")])
+@pytest.mark.parametrize("word", ["failed", "partialcomplete"])
+def test_a_job_that_has_ended_has_ended_in_every_mode_whatever_is_said_of_it_later(
+    mode: str, then: tuple[int, bytes], word: str, time: Timed
+) -> None:
+    began, asked = time.now, list[float]()
+
+    def answer(received: Received, connection: socket.socket) -> None:
+        now = time.now - began
+        if "/early/" not in f"{received.target}/":
+            connection.sendall(reply(200, DONE if now >= 900 else RUNNING))
+            return
+        asked.append(now)
+        ended = reply(200, json.dumps({"status": word}).encode()) if now < 300 else reply(*then)
+        connection.sendall(reply(200, RUNNING) if now < 100 else ended)
+
+    with RawServer(answer) as server:
+        time.connection(server.url)
+        states = ("succeeded", "partial", "failed")
+
+        found = wait(mode, time, job_id=["site/early", "site/late"], allowed_states=states)
+
+    assert [status["vendor_status"] for status in found] == [word, "complete"]
+    assert asked[-1] < 300
 
 
 @pytest.mark.parametrize("mode", MODES)
