@@ -103,12 +103,16 @@ def _publish_new(part: Path, target: Path) -> None:
             raise
     except OSError:
         # No hard links here. An empty file takes the name, which is then replaced at once.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        taken: int | None = None
         try:
+            # Within: the task may be told to stop at any moment.
+            taken = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.close(taken)
             os.replace(part, target)
         except BaseException:
-            with suppress(OSError):
-                target.unlink()
+            if taken is not None:
+                with suppress(OSError):
+                    target.unlink()
             raise
         return
     with suppress(OSError):

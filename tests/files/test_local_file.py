@@ -224,6 +224,23 @@ def disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     return tmp_path
 
 
+@pytest.mark.parametrize("moment", ["os.close", "os.replace"])
+def test_a_task_that_is_told_to_stop_while_a_name_is_taken_leaves_no_file(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.link", no_links(errno.EPERM))
+
+    def told(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(moment, told)
+    with pytest.raises(SystemExit):
+        write(tmp_path / "june.csv", if_exists="fail")
+    monkeypatch.undo()
+
+    assert everything(tmp_path) == []
+
+
 def test_of_two_who_must_not_replace_the_first_to_end_wins(disk: Path) -> None:
     path = disk / "june.csv"
     with ExitStack() as others:
