@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,12 +22,14 @@ import requests
 
 from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.core.http import Flow
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.asking import failures_flow, file_flow, status_flow
 from tests.support.first_use import use_airflow_once
 from tests.support.raw_server import RawServer, Received, reply
 
@@ -66,7 +69,7 @@ class Case:
 
 
 def status(job_id: str) -> Callable[[BatchJobHook], Flow[Any]]:
-    return lambda hook: hook.status_flow(job_id)
+    return lambda hook: status_flow(hook, job_id)
 
 
 def ping(hook: BatchJobHook) -> Flow[Any]:
@@ -81,10 +84,10 @@ CASES = {
     "ruler ping": Case(RulerHook, "/v1/demo-site/batch/jobs", ping),
     "ruler login": Case(RulerHook, "/v1/login", status("demo-site/r"), "POST"),
     "ruler failures as csv": Case(
-        RulerHook, "/v1/demo-site/batch/r/failures", lambda hook: hook.failures_flow("demo-site/r", "csv")
+        RulerHook, "/v1/demo-site/batch/r/failures", lambda hook: failures_flow(hook, "demo-site/r", "csv")
     ),
     "ruler failures as json": Case(
-        RulerHook, "/v1/demo-site/batch/r/failures", lambda hook: hook.failures_flow("demo-site/r", "json")
+        RulerHook, "/v1/demo-site/batch/r/failures", lambda hook: failures_flow(hook, "demo-site/r", "json")
     ),
     "ruler list": Case(RulerHook, "/v1/demo-site/batch/jobs", lambda hook: hook.list_flow("demo-site")),
     "talkdesk list": Case(TalkdeskHook, "/data/reports/calls/jobs", lambda hook: hook.list_flow("calls")),
@@ -93,7 +96,7 @@ CASES = {
     "talkdesk login": Case(TalkdeskHook, "/oauth/token", status("calls/t"), "POST"),
     "talkdesk signed login": Case(TalkdeskHook, "/oauth/token", status("calls/t"), "POST", options=("jwt",)),
     "talkdesk file": Case(
-        TalkdeskHook, "/data/reports/calls/files/t", lambda hook: hook.file_flow("calls/t"), follows=True
+        TalkdeskHook, "/data/reports/calls/files/t", lambda hook: file_flow(hook, "calls/t"), follows=True
     ),
     "aftercare status": Case(AftercareHook, "/api/v1/coding/a", status("a")),
     "aftercare data quality": Case(AftercareHook, "/api/v1/data-quality/batch/a", status("data-quality/a")),
@@ -103,15 +106,14 @@ CASES = {
 }
 
 
-def on_a_worker(hook: BatchJobHook, flow: Flow[Any]) -> Any:
-    with hook.connect() as client:
-        return client.run(flow)
+def on_a_worker(hook: BatchJobHook, operation: Operation[Any]) -> Any:
+    return hook.call(operation)
 
 
-def in_a_loop(hook: BatchJobHook, flow: Flow[Any]) -> Any:
+def in_a_loop(hook: BatchJobHook, operation: Operation[Any]) -> Any:
     async def main() -> Any:
         async with hook.aconnect() as client:
-            return await client.run(flow)
+            return await hook.acall(operation, client)
 
     return asyncio.run(main())
 
@@ -176,14 +178,14 @@ def test_a_redirect_to_another_origin_takes_no_credential_there(
     elsewhere: RawServer,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    drive: Callable[[BatchJobHook, Flow[Any]], Any],
+    drive: Callable[[BatchJobHook, Operation[Any]], Any],
 ) -> None:
     case = CASES[name]
     for http in STATUSES:
         secrets = prepare(sandbox, monkeypatch, case, http, f"{elsewhere.url}{case.path}?next=1")
         hook = case.hook()
         with suppress(VendorError):
-            drive(hook, hook.with_credentials(case.flow(hook)))
+            drive(hook, Operation(partial(case.flow, hook)))
         answers = [each["status"] for each in sandbox.requests if each["method"] == case.method]
         assert http in answers, "the vendor was not asked, so that nothing was tried"
         assert [leaks(received, secrets) for received in elsewhere.requests] == [[]] * case.follows, http
@@ -197,13 +199,13 @@ def test_a_redirect_to_the_vendors_own_origin_takes_no_cookie_and_is_not_followe
     sandbox: Sandbox,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    drive: Callable[[BatchJobHook, Flow[Any]], Any],
+    drive: Callable[[BatchJobHook, Operation[Any]], Any],
 ) -> None:
     case = CASES[name]
     prepare(sandbox, monkeypatch, case, 302, "/trap")
     hook = case.hook()
     with suppress(VendorError):
-        drive(hook, hook.with_credentials(case.flow(hook)))
+        drive(hook, Operation(partial(case.flow, hook)))
     trapped = [request for request in sandbox.requests if request["target"] == "/trap"]
     # A storage that answers 404 may refuse an address that has expired: another one is asked for, once.
     assert len(trapped) == 2 * case.follows
@@ -214,12 +216,11 @@ def test_a_redirect_to_the_vendors_own_origin_takes_no_cookie_and_is_not_followe
 
 
 def test_every_flow_of_every_hook_is_tried() -> None:
-    # Tried by the status, and by the list.
-    logins = {"login_flow", "signed_login_flow", "job_status_flow", "job_list_flow"}
+    tried = {"status_flow", "list_flow", "ping_flow"}
+    tried |= {"status_operation", "list_operation", "failures_operation", "file_operation"}
     for hook in (RulerHook, TalkdeskHook, AftercareHook, QuestionProHook):
-        offered = {name for name in dir(hook) if name.endswith("_flow") and not name.startswith("_")} - logins
-        known = {"status_flow", "list_flow", "ping_flow", "failures_flow", "file_flow"}
-        assert offered <= known, f"a new flow of {hook.__name__} belongs into CASES"
+        offered = {name for name in dir(hook) if name.endswith(("_flow", "_operation")) and name[0] != "_"}
+        assert offered <= tried, f"a new flow of {hook.__name__} belongs into CASES"
 
 
 def test_a_client_that_follows_redirects_would_be_caught(sandbox: Sandbox, elsewhere: RawServer) -> None:

@@ -154,8 +154,23 @@ def transports_are_imported_late(path: str, tree: ast.Module) -> Iterator[Findin
         if any(module.startswith(f"{NAME}.transports") for _, module in imports(node)):
             if id(node) not in late:
                 yield node.lineno, "a transport is imported with the module"
-            if part(path) == "hooks" and path not in ("hooks/connected.py", "hooks/calls.py"):
+            if part(path) == "hooks" and path not in ("hooks/driving.py", "hooks/calls.py"):
                 yield node.lineno, "a hook imports a transport"
+
+
+def only_the_hook_drives(path: str, tree: ast.Module) -> Iterator[Finding]:
+    """Operations are driven by ``call``, ``acall`` and ``open`` alone, so that no credential is forgotten."""
+    if part(path) in ("core", "transports", "sandbox") or path == "hooks/driving.py":
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == f"{NAME}.core.operation":
+            for name in {alias.name for alias in node.names} - {"Operation", "Secrets"}:
+                yield node.lineno, f"imports {name}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            of = getattr(owner, "attr", getattr(owner, "id", ""))
+            if node.func.attr == "converse" or (node.func.attr in ("run", "open") and "client" in of):
+                yield node.lineno, f"drives by {node.func.attr}"
 
 
 def vendors_hooks_do_no_io(path: str, tree: ast.Module) -> Iterator[Finding]:
@@ -241,6 +256,7 @@ RULES: tuple[Rule, ...] = (
     arrows_point_one_way,
     only_declared_libraries,
     transports_are_imported_late,
+    only_the_hook_drives,
     vendors_hooks_do_no_io,
     nobody_asks_which_vendor_it_is,
     vendors_words_stay_in_their_hook,
@@ -281,13 +297,17 @@ def test_the_package_keeps_each_rule(rule: Rule) -> None:
         (only_declared_libraries, "sandbox/ruler/__init__.py", "import airflow"),
         (only_declared_libraries, "transports/aio.py", "from airflow.sdk import Connection"),
         (only_declared_libraries, "files/download.py", "import requests"),
-        (transports_are_imported_late, "hooks/connected.py", f"from {NAME}.transports.aio import AioClient"),
+        (transports_are_imported_late, "hooks/driving.py", f"from {NAME}.transports.aio import AioClient"),
         (transports_are_imported_late, "triggers/batch_job.py", f"import {NAME}.transports.aio"),
         (
             transports_are_imported_late,
             "hooks/ruler/__init__.py",
             f"def f():\n    from {NAME}.transports.blocking import BlockingClient",
         ),
+        (only_the_hook_drives, "operators/ruler.py", f"from {NAME}.core.operation import conversation"),
+        (only_the_hook_drives, "tasks/worker.py", "self._client.run(flow)"),
+        (only_the_hook_drives, "operators/ruler.py", "with client.open(flow): ..."),
+        (only_the_hook_drives, "fleet/request_pool.py", "client.run(hook.converse(operation))"),
         (vendors_hooks_do_no_io, "hooks/ruler/__init__.py", "import requests"),
         (vendors_hooks_do_no_io, "hooks/ruler/__init__.py", "import asyncio"),
         (vendors_hooks_do_no_io, "hooks/talkdesk/__init__.py", "from time import time"),
@@ -317,7 +337,7 @@ def test_a_rule_notices_what_breaks_it(rule: Rule, path: str, source: str) -> No
         (arrows_point_one_way, "operators/ruler.py", f"from {NAME}.hooks.ruler import RulerHook"),
         (
             transports_are_imported_late,
-            "hooks/connected.py",
+            "hooks/driving.py",
             f"if TYPE_CHECKING:\n    import {NAME}.transports.aio",
         ),
         (vendors_hooks_do_no_io, "hooks/base.py", "import asyncio"),

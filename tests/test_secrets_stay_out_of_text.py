@@ -22,7 +22,8 @@ from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.tokens import Token
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
@@ -31,6 +32,7 @@ from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from tests.support.asking import asking, status_operation
 from tests.support.canaries import USER, Canary, leaks, make_canaries, signed
 from tests.support.first_use import use_airflow_once
 from tests.support.raw_server import RawServer, Received, reply, reset
@@ -171,15 +173,14 @@ def proxy_address(server: RawServer) -> str:
     return f"http://{USER}:{quote(CANARIES['proxy password'].value, safe='')}@{server.host}"
 
 
-def on_a_worker(hook: BatchJobHook, flow: Flow[Any]) -> Any:
-    with hook.connect() as client:
-        return client.run(flow)
+def on_a_worker(hook: BatchJobHook, operation: Operation[Any]) -> Any:
+    return hook.call(operation)
 
 
-def in_a_loop(hook: BatchJobHook, flow: Flow[Any]) -> Any:
+def in_a_loop(hook: BatchJobHook, operation: Operation[Any]) -> Any:
     async def main() -> Any:
         async with hook.aconnect() as client:
-            return await client.run(flow)
+            return await hook.acall(operation, client)
 
     return asyncio.run(main())
 
@@ -226,7 +227,7 @@ def test_nothing_that_a_vendor_echoes_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     name: str,
-    drive: Callable[[BatchJobHook, Flow[Any]], Any],
+    drive: Callable[[BatchJobHook, Operation[Any]], Any],
     at_login: bool,
 ) -> None:
     case = CASES[name]
@@ -241,7 +242,9 @@ def test_nothing_that_a_vendor_echoes_is_shown(
             hook = case.hook("canary")
             places: dict[str, bytes] = {}
             try:
-                places["result"] = json.dumps(asdict(drive(hook, hook.job_status_flow(case.job_id)))).encode()
+                places["result"] = json.dumps(
+                    asdict(drive(hook, status_operation(hook, case.job_id)))
+                ).encode()
             except (VendorError, SettingsError) as error:
                 places |= shown(error)
             objects = {"hook": hook, "settings": hook.settings, "auth": hook.auth, "slots": tokens._slots}
@@ -269,7 +272,7 @@ def test_what_airflow_stores_of_a_wait_and_what_our_objects_say_of_themselves_ho
         {canary.value: canary.value for canary in CANARIES.values()},
         CANARIES["password"].value.encode(),
     )
-    login = next(hook.job_status_flow(case.job_id))
+    login = next(asking(hook, case.job_id))
     everything = [canary.echo() for canary in CANARIES.values()]
     response = Response(200, {"x": everything[0]}, "".join(everything).encode())
     objects = [trigger, sensor, hook, hook.settings, hook.auth, request, response, login, tokens._slots]

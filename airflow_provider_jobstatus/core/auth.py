@@ -1,24 +1,20 @@
 """
-Credentials as flows around flows.
+Credentials, and the origin that they are bound to.
 
-An auth object yields the headers of a request; one that needs a token first yields an
+An auth object gives the headers of a request; one that needs a token first gives an
 :class:`~airflow_provider_jobstatus.core.tokens.Exchange`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.errors import AccessDenied, VendorError
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.responses import retry_after
-from airflow_provider_jobstatus.core.tokens import Exchange, Token, TokenSlot
-
-T = TypeVar("T")
+from airflow_provider_jobstatus.core.http import Flow, Response
+from airflow_provider_jobstatus.core.tokens import Exchange, Token, TokenSlot, bearer
 
 # Some clients see the host a in https://a\@b/, others b; some drop a tab from a host, others do not.
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
@@ -34,8 +30,8 @@ class Auth(Protocol):
         """Everything that must not be shown, in case the vendor echoes it."""
         ...
 
-    def headers(self) -> Generator[Exchange, str, Mapping[str, str]]:
-        """Return the headers that carry the credential, after an exchange if need be."""
+    def headers(self) -> Mapping[str, str] | Exchange:
+        """Return the headers that carry the credential, or the exchange that must come first."""
         ...
 
     def renewable(self, response: Response) -> bool:
@@ -56,9 +52,8 @@ class HeaderKey:
         self.secrets: tuple[str, ...] = (key,)
         self._header = {name: f"{scheme} {key}".strip()}
 
-    def headers(self) -> Generator[Exchange, str, Mapping[str, str]]:
+    def headers(self) -> Mapping[str, str]:
         """Return the header."""
-        yield from ()
         return self._header
 
     def renewable(self, response: Response) -> bool:
@@ -94,10 +89,14 @@ class ExchangedToken:
         """The login's secrets and the token used last."""
         return (*self._login_secrets, *([self._used] if self._used else []))
 
-    def headers(self) -> Generator[Exchange, str, Mapping[str, str]]:
-        """Return the bearer header, after an exchange if there is no token that is good for some time yet."""
-        self._used = token = self._slot.token or (yield Exchange(self._slot, self._exchange))
-        return {"Authorization": f"Bearer {token}"}
+    def headers(self) -> Mapping[str, str] | Exchange:
+        """Return the bearer header, or the exchange if there is no token that is good for some time yet."""
+        token = self._slot.token
+        return Exchange(self._slot, self._exchange, self._bearer) if token is None else self._bearer(token)
+
+    def _bearer(self, token: str) -> Mapping[str, str]:
+        self._used = token
+        return bearer(token)
 
     def renewable(self, response: Response) -> bool:
         """Whether the status says that the token has ended; forgets it if so."""
@@ -146,73 +145,27 @@ def _root(url: str) -> str | None:
 
 
 class Shown(list[str]):
-    """What was shown of credentials. It hides them itself: some error trackers send local variables along."""
+    """
+    What was shown of credentials. It hides them itself: some error trackers send local variables along.
+
+    :ivar requests: how many requests were sent, those without credentials included.
+    """
+
+    requests = 0
+
+    def add(self, headers: Mapping[str, str]) -> None:
+        """Note the headers that carry a credential."""
+        self.extend(value.rpartition(" ")[2] for value in headers.values())
 
     def __repr__(self) -> str:
         return f"<{len(self)} secrets>"
 
 
-def authorized(
-    flow: Flow[T],
-    auth: Auth,
-    base_url: str,
-    sent: Shown | None = None,
-    conn_id: str = "",
-    replies: list[Response] | None = None,
-    credential: str = AccessDenied.credential,
-) -> Flow[T]:
-    """
-    Run ``flow`` with credentials on every request to the origin of ``base_url``, and on no other.
-
-    A refused token is renewed and the request repeated, once a request, unless the refusal says when to come
-    again; a 401 or 403 does no work, so that this is safe for any method. An error that the flow raises is
-    shown without our secrets.
-
-    :param sent: filled with what was shown of credentials, a proxy's included: for :func:`secrets_of`.
-    :param conn_id: of the connection, for the messages of errors.
-    :param replies: filled with what the flow was answered.
-    :param credential: what of the connection is shown to the vendor, for the messages of refusals.
-    """
-    answer: Any = None
-    sent = Shown() if sent is None else sent
-    try:
-        while True:
-            step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
-            try:
-                if isinstance(step, Request) and not step.anonymous and same_origin(step.url, base_url):
-                    answer = yield step.with_headers((yield from show(auth, sent)))
-                    if auth.renewable(answer) and not retry_after(answer):
-                        answer = yield step.with_headers((yield from show(auth, sent)))
-                else:
-                    answer = yield step
-                if isinstance(answer, Response):
-                    sent += answer.secrets
-                    if replies is not None:
-                        replies.append(answer)
-            except VendorError as error:
-                answer = error
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    except VendorError as error:
-        error.redact(secrets_of(auth, sent))
-        error.conn_id = conn_id
-        if isinstance(error, AccessDenied):
-            error.credential = credential
-        raise
-
-
-def show(auth: Auth, sent: Shown) -> Generator[Exchange, str, Mapping[str, str]]:
-    """Return the headers that carry the credential, and add it to ``sent``."""
-    headers = yield from auth.headers()
-    sent += (value.rpartition(" ")[2] for value in headers.values())
-    return headers
-
-
-def secrets_of(auth: Auth, sent: Iterable[str]) -> tuple[str, ...]:
+def secrets_of(auth: Auth | None, sent: Iterable[str]) -> tuple[str, ...]:
     """
     Return what a reply is to be searched for: others may have renewed a token since it was sent.
 
-    :param sent: as :func:`authorized` has filled it.
+    :param sent: what was shown of credentials, a proxy's included.
     """
-    return tuple(dict.fromkeys((*auth.secrets, *sent)))
+    own = () if auth is None else auth.secrets
+    return tuple(dict.fromkeys((*own, *sent)))

@@ -44,12 +44,14 @@ class VendorError(Exception):
     :ivar asked: whether the question was sent, rather than left out as there would be no answer.
     :ivar retry_after: seconds that the reply asks us to stay away, if it does, whatever its status.
     :ivar own: whether a 4xx is known to be the vendor's own, rather than of a proxy or firewall before it.
+    :ivar repeatable: whether the same may be asked again: not if it creates something that may be there now.
     """
 
     asked = True
     conn_id = ""
     retry_after: float | None = None
     own = True
+    repeatable = True
 
     def __init__(
         self,

@@ -1,31 +1,24 @@
 """
 Requests, responses and flows: a conversation with a vendor as values.
 
-A *flow* is a generator that yields steps, is sent the answer to each, and returns a parsed result. It does no
-I/O; a transport drives it. A step is a :class:`Request`, answered by a :class:`Response`, or an
-:class:`~airflow_provider_jobstatus.core.tokens.Exchange`, answered by a token. What goes wrong is thrown in:
-a :class:`~airflow_provider_jobstatus.core.errors.VendorError`.
+A *flow* is a generator that yields requests, is sent the response to each, and returns a parsed result. It
+does no I/O; :mod:`airflow_provider_jobstatus.core.operation` says how it is driven. What goes wrong is thrown
+in: a :class:`~airflow_provider_jobstatus.core.errors.VendorError`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_jobstatus.core.json_outline import JsonOutline
 
 T = TypeVar("T")
 
-#: Any: a flow yields requests and token exchanges, and is sent a response for the first, a token for the
-#: second.
-Flow = Generator[Any, Any, T]
 
-
-# Requests and responses are never changed once they are made, but are not frozen: to freeze three values a
-# question costs a twentieth of what bare aiohttp takes for all of it.
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """
     One HTTP request.
@@ -35,7 +28,6 @@ class Request:
     :param url: absolute, already quoted, sent as it is.
     :param headers: sent besides the transport's own.
     :param body: bytes or None.
-    :param stream: leave the body of a 2xx reply unread, for :attr:`Response.chunks`. Worker only.
     :param outline: makes what is read of a 2xx reply of JSON that is large: it may be too large to be held.
     :param anonymous: to a host that a reply has named: never to carry our credentials, wherever it goes, and
         not to be sent into the network (:class:`~airflow_provider_jobstatus.core.redirects.Peers`).
@@ -46,7 +38,6 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    stream: bool = False
     outline: Callable[[], JsonOutline] | None = None
     anonymous: bool = False
 
@@ -58,7 +49,6 @@ class Request:
             self.url,
             {**self.headers, **headers},
             self.body,
-            self.stream,
             self.outline,
             self.anonymous,
         )
@@ -82,7 +72,7 @@ class Request:
         return f"<Request {self.method} {self.path}>"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Response:
     """
     One HTTP reply.
@@ -107,3 +97,7 @@ class Response:
     def content_type(self) -> str:
         """Media type in lower case, without parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+#: What a vendor's module writes: requests out, responses in, a parsed result at the end.
+Flow = Generator[Request, Response, T]

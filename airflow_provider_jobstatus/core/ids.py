@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import quote, unquote
@@ -33,6 +34,20 @@ _REPR = re.compile(
 # What Python and JSON read without quotes as it is written, and one text in quotes.
 _WHOLE = re.compile(r"0|[1-9][0-9]*")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+
+
+@dataclass(frozen=True, slots=True)
+class JobId:
+    """
+    A job id that a vendor's hook has taken apart; each vendor adds the parts.
+
+    :param text: the whole, as the user gave it, without white space around it.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def job_id_text(value: object) -> str:

@@ -38,10 +38,10 @@ class JobState(StrEnum):
 TERMINAL_STATES = tuple(state for state in JobState if state.terminal)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class JobStatus:
     """
-    What one look at a job tells. Never changed once it is made; not frozen, as that costs time at each look.
+    What one look at a job tells.
 
     :param job_id: as it was asked for.
     :param vendor: the connection type, such as ``"ruler"``.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,17 +130,32 @@ def renew_locks() -> None:
         slot.lock = threading.Lock()
 
 
+def bearer(token: str) -> Mapping[str, str]:
+    """Return the header that carries a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """
-    A step of a flow, answered by the token in ``slot``.
+    A step of a conversation, answered by the token in ``slot``.
 
     The transport runs ``flow`` alone per slot, and not at all if the slot is filled by then; registers the
     token with the secrets masker; stores it.
+
+    :param headers_of: returns the headers that carry the token.
     """
 
     slot: TokenSlot
     flow: Callable[[], Flow[Token]]
+    headers_of: Callable[[str], Mapping[str, str]] = bearer
+
+    def headers(self) -> Generator[Exchange, Response | str, Mapping[str, str]]:
+        """Return the headers that carry the token, once it is there."""
+        token = yield self
+        if not isinstance(token, str):
+            raise TypeError("a login was answered by a reply, not by its token")
+        return self.headers_of(token)
 
 
 def token_flow(request: Request, secrets: tuple[str, ...]) -> Flow[Token]:

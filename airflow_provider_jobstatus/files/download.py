@@ -70,7 +70,7 @@ class Patience:
         A vendor's ``Retry-After`` is obeyed, whatever the status is that it comes with, while there is
         patience left. A longer one ends the tries at once, because a task that sleeps for hours holds a
         worker's slot; its error says how long the vendor wants to be left alone. A refused login is not
-        repeated.
+        repeated, nor what the vendor may have carried out and that must not be carried out twice.
 
         :param if_missing: what a 404 that stays means; such a one may pass, too. Without it, a 404 is final.
         :raises VendorError: of the last try, or one that no further try can mend.
@@ -94,6 +94,8 @@ class Patience:
                         error.args = (f"{self._about}{error}; tried {tries} times",)
                     elif tries > 1:
                         error.add(f"tried {tries} times")
+                    raise
+                if not getattr(error, "repeatable", True):
                     raise
                 pause = min(2.0 ** (tries - 1), MAX_PAUSE) * (0.5 + 0.5 * random.random())  # noqa: S311 - jitter
                 if wanted is not None and wanted > pause:

@@ -174,7 +174,7 @@ class Lists:
     def _move(self, job: Job, hook: BatchJobHook) -> None:
         job.hook = hook
         try:
-            place = None if job.watched else hook.list_place(job.job_id)
+            place = None if job.watched else hook.list_place(hook.parse_job_id(job.job_id))
         except SettingsError:
             # The question about the job itself says what is wrong with its id.
             place = None

@@ -98,7 +98,7 @@ class ListReader:
 
     async def _read(self, listed: SharedList, hook: BatchJobHook) -> None:
         try:
-            listing = await self._questions.ask(hook, hook.job_list_flow(listed.name))
+            listing = await self._questions.ask(hook, hook.list_operation(listed.name))
         finally:
             listed.reading = False
             hungry, listed.hungry = listed.hungry, []

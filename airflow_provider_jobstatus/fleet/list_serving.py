@@ -143,7 +143,7 @@ class ListServing(Waits):
         place = None
         if session.vendor.uses_lists and not job.is_watched:
             try:
-                place = session.vendor.list_place(job.job_id)
+                place = session.vendor.list_place(session.vendor.parse_job_id(job.job_id))
             except SettingsError:
                 # The poll of the job says what is wrong with its id.
                 place = None

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
-from airflow_provider_jobstatus.core.http import Flow
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 if TYPE_CHECKING:
@@ -90,11 +90,11 @@ class Questions:
         self.in_line = True
         return ROOM_CHECK
 
-    async def ask(self, hook: BatchJobHook, flow: Flow[T]) -> T | VendorError | SettingsError:
-        """Return what a conversation brings, or why it brings nothing."""
+    async def ask(self, hook: BatchJobHook, operation: Operation[T]) -> T | VendorError | SettingsError:
+        """Return what an operation brings, or why it brings nothing."""
         budget = self._access.budget
         try:
-            answer = await (await self._access.client(hook)).run(flow)
+            answer = await hook.acall(operation, await self._access.client(hook))
         except SettingsError as error:
             return error
         except VendorError as error:

@@ -263,9 +263,11 @@ class Fleet:
 
     async def _ask(self, job: Job, hook: BatchJobHook, refusals: Refusals) -> None:
         """Ask about one job, for all who wait for it."""
-        answer = None
+        answer: JobStatus | VendorError | SettingsError | None = None
         try:
-            answer = await self._questions.ask(hook, hook.job_status_flow(job.job_id))
+            answer = await self._questions.ask(hook, job.question(hook))
+        except SettingsError as error:  # its id is none
+            answer = error
         finally:
             job.under_way = False
             refusals.observe(job.job_id, answer, monotonic())

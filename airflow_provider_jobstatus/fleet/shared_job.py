@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
 if TYPE_CHECKING:
+    from airflow_provider_jobstatus.core.jobs import JobStatus
+    from airflow_provider_jobstatus.core.operation import Operation
     from airflow_provider_jobstatus.fleet.list_cache import SharedList
     from airflow_provider_jobstatus.fleet.subscription import Wait
     from airflow_provider_jobstatus.hooks.base import BatchJobHook
@@ -33,6 +35,8 @@ class Job:
 
     __slots__ = (
         "_all_awaited",
+        "_asked_by",
+        "_question",
         "asked_at",
         "by_itself",
         "due",
@@ -57,6 +61,15 @@ class Job:
         self.by_itself = False
         self.asked_at = -1e9
         self._all_awaited = False
+        self._asked_by: BatchJobHook | None = None
+        self._question: Operation[JobStatus] | None = None
+
+    def question(self, hook: BatchJobHook) -> Operation[JobStatus]:
+        """Return the question for its status; its id is parsed once. :raises SettingsError: it is none."""
+        if self._question is None or self._asked_by is not hook:
+            self._question = hook.status_operation(hook.parse_job_id(self.job_id))
+            self._asked_by = hook
+        return self._question
 
     def add(self, poller: JobPoller, wait: Wait, at: float) -> None:
         """Take in one more who waits for it. Those who ask alike ask together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed
 from airflow_provider_jobstatus.fleet.key_state import KeyState
@@ -29,8 +29,12 @@ class Vendor(Protocol):
         """Refuse another account than a wait began with. :raises SettingsError: it is another."""
         ...
 
-    def list_place(self, job_id: str) -> tuple[str, str] | None:
-        """Return the list that shows a job, and its key there. :raises SettingsError: a malformed id."""
+    def parse_job_id(self, job_id: str) -> Any:
+        """Return a job id as the vendor takes it. :raises SettingsError: a malformed id."""
+        ...
+
+    def list_place(self, job: Any) -> tuple[str, str] | None:
+        """Return the list that shows a job, and its key there."""
         ...
 
     def known_state(self, word: str) -> JobState | None:

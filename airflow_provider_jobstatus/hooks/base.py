@@ -1,8 +1,8 @@
 """
-Base of every vendor's hook.
+Base of every vendor's hook: what its author writes, and what he is given.
 
 A vendor's hook is its knowledge as flows, and nothing else: it says how to show a credential, how to ask for
-a job's status, which word means what, and how to try a connection. This base turns that into calls.
+a job's status, which word means what, and how to try a connection. How that is driven stands in ``driving``.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
-from airflow_provider_jobstatus.core.auth import Shown, secrets_of
 from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected, SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.ids import job_id_text
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing, StatusTable
+from airflow_provider_jobstatus.core.operation import Operation, Secrets
 from airflow_provider_jobstatus.core.redaction import redact
 from airflow_provider_jobstatus.core.responses import expect, json_object, retry_after, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.calls import CallingHook
-
-if TYPE_CHECKING:
-    pass
-
-T = TypeVar("T")
 
 
 class BatchJobHook(CallingHook):
@@ -35,9 +32,17 @@ class BatchJobHook(CallingHook):
     Base of a vendor's hook. A subclass that is registered for a connection type, by whatever provider, works
     with ``BatchJobSensor`` unchanged.
 
-    A subclass sets the class variables, and writes :meth:`make_auth`, :meth:`status_flow` and
-    :meth:`ping_flow`. Its constructor takes the connection's id as first argument, under the name in
+    What a subclass must have: the class variables ``conn_type``, ``conn_name_attr``, ``default_conn_name``,
+    ``hook_name``, ``public_url`` and ``statuses``; :meth:`make_auth`, :meth:`status_flow` and
+    :meth:`ping_flow`; and a constructor that takes the connection's id as first argument, under the name in
     ``conn_name_attr``, and does no more than store it.
+
+    What it may have: :meth:`parse_job_id`, if a job id has parts; :meth:`list_place` and :meth:`list_flow`,
+    if the vendor lists jobs; :meth:`is_own_error`, if its errors have a form; :meth:`explain_refusal` and
+    :meth:`account`; ``granted``, ``credential``, ``default_interval`` and ``extra_fields``.
+
+    What its flows are given: :attr:`settings`, :meth:`request`, :meth:`read_state`, :meth:`read_word`,
+    :meth:`known_state`, :meth:`check_id` and :meth:`foreign`.
 
     :param conn_id: Airflow connection, read when it is first needed.
     """
@@ -49,16 +54,22 @@ class BatchJobHook(CallingHook):
     #: Epoch seconds, for a login that is signed.
     wall_clock: Callable[[], float] = staticmethod(time.time)
 
-    @cached_property
-    def _words(self) -> StatusTable:
-        return StatusTable(self.statuses).merged(self.settings.statuses)
+    def parse_job_id(self, job_id: str) -> Any:
+        """
+        Return a job id as the other methods take it: its text, unless a vendor's ids have parts. Its
+        ``str()`` is that text in any case. It is parsed once a wait, not once a poll.
+
+        :param job_id: as the user gave it.
+        :raises SettingsError: an id of the wrong form.
+        """
+        return job_id_text(job_id)
 
     @abstractmethod
-    def status_flow(self, job_id: str) -> Flow[JobStatus]:
+    def status_flow(self, job: Any) -> Flow[JobStatus]:
         """
         Ask for a job's status. Credentials, retries and deadlines are not its concern.
 
-        :param job_id: the whole id, as the user gave it.
+        :param job: from :meth:`parse_job_id`.
         :raises SettingsError: an id of the wrong form, before anything is sent.
         """
 
@@ -70,29 +81,13 @@ class BatchJobHook(CallingHook):
         Any server has a page for what it does not know: only a reply in the vendor's own shape counts.
         """
 
-    def foreign(self, request: Request, response: Response, wanted: str) -> VendorError:
-        """
-        Return the error for a reply to a ping that may well be another server's.
-
-        :param wanted: what the vendor's own reply would be.
-        """
-        try:
-            expect(request, response, 400, 404)
-        except VendorError as error:  # says more: a refusal, an outage, a redirect
-            return error
-        text = (
-            f"answered {response.status} ({clean(response.content_type, 40) or 'no content type'}), as any "
-            f"server might; expected is {wanted}. Is the base URL that of {self.hook_name}?"
-        )
-        return unexpected(request, text, response.status)
-
-    def list_place(self, job_id: str) -> tuple[str, str] | None:
+    def list_place(self, job: Any) -> tuple[str, str] | None:
         """
         Return the list in which the vendor shows a job, and the key by which it is named there.
 
         Waits whose jobs stand in the same list read it together. None, the default, for no list.
 
-        :raises SettingsError: an id of the wrong form.
+        :param job: from :meth:`parse_job_id`.
         """
         return None
 
@@ -104,51 +99,6 @@ class BatchJobHook(CallingHook):
         """
         raise NotImplementedError(f"{type(self).__name__} has no list {name!r}")
 
-    def job_list_flow(self, name: str) -> Flow[Listing]:
-        """Read a list of jobs with credentials: ready for a transport."""
-        return self.with_credentials(self.list_flow(name))
-
-    def listed_status(self, job_id: str, listed: Listed) -> JobStatus:
-        """Return what a list tells of a job. Its end is to be confirmed by the job's own status."""
-        state = self.known_state(listed.word)
-        return JobStatus(
-            job_id,
-            self.conn_type,
-            JobState.RUNNING if state is None else state,
-            # A word that we know has nothing to hide.
-            clean(redact(listed.word, self.auth.secrets) if state is None else listed.word, 80),
-            progress=listed.progress,
-            known=state is not None,
-        )
-
-    def job_status_flow(self, job_id: str) -> Flow[JobStatus]:
-        """Ask for a job's status with credentials: ready for a transport."""
-        sent = Shown()
-        replies: list[Response] = []
-        try:
-            status = yield from self.with_credentials(self.status_flow(job_id), sent, replies)
-        except VendorError as error:
-            if replies:
-                self._judge(error, replies[-1])
-            raise
-        if replies:
-            status.retry_after = retry_after(replies[-1])
-        # A word of ours has nothing to hide; one of the user's might be the key itself.
-        if status.job_id == job_id and status.vendor_status in self.statuses and status.detail is None:
-            return status
-        secrets = secrets_of(self.auth, sent)
-        # A vendor may echo what we sent, also in the explanation of a failure.
-        word = clean(redact(status.vendor_status, secrets), 80)
-        detail = None if status.detail is None else clean(redact(status.detail, secrets))
-        return replace(status, job_id=job_id, vendor_status=word, detail=detail)
-
-    def _judge(self, error: VendorError, response: Response) -> None:
-        """Note what else the reply behind an error tells."""
-        if error.retry_after is None:
-            error.retry_after = retry_after(response)
-        if isinstance(error, (NotFound, RequestRejected)) and error.status == response.status:
-            error.own = response.status != HTTPStatus.MISDIRECTED_REQUEST and self.is_own_error(response)
-
     def is_own_error(self, response: Response) -> bool:
         """
         Whether an error has the form in which the vendor sends them. One that has not is of a proxy or a
@@ -156,25 +106,24 @@ class BatchJobHook(CallingHook):
         """
         return bool(json_object(response.body))
 
-    def job_status(self, job_id: str) -> JobStatus:
-        """
-        Ask once for a job's status.
+    # -- what flows are given
 
-        :param job_id: in the form that the vendor's hook documents.
-        :raises VendorError: no usable answer.
-        :raises SettingsError: connection or id unusable; nothing was sent.
+    def request(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, **parts: Any
+    ) -> Request:
         """
-        return self.call(self.job_status_flow(job_id))
+        Return a request to the vendor's API.
 
-    def test_connection(self) -> tuple[bool, str]:
-        """Try the connection with one harmless authenticated read; Airflow's page has a button for it."""
-        try:
-            return True, self.call(self.with_credentials(self.ping_flow()))
-        except (VendorError, SettingsError) as error:
-            if isinstance(error, VendorError):
-                error.conn_id = ""
-            # Airflow tries the form by a name of its own, which tells nothing.
-            return False, clean(str(error).replace(f"connection {self.conn_id!r}", "this connection"))
+        :param path: after the base URL, begins with a slash, already quoted.
+        :param query: names and values, unquoted.
+        :param parts: further fields of :class:`~airflow_provider_jobstatus.core.http.Request`.
+        """
+        url = self.settings.base_url + path + (f"?{urlencode(query)}" if query else "")
+        return Request(self.conn_type, method, url, **parts)
+
+    @cached_property
+    def _words(self) -> StatusTable:
+        return StatusTable(self.statuses).merged(self.settings.statuses)
 
     def known_state(self, word: str) -> JobState | None:
         """Return the state that a word means, to this vendor or to the connection, or None."""
@@ -223,3 +172,93 @@ class BatchJobHook(CallingHook):
         # A container might take long to show.
         if not isinstance(answered, (str, int)) or str(answered) != asked:
             raise unexpected(request, f"answered for the job {clean(answered, 80)!r}")
+
+    def foreign(self, request: Request, response: Response, wanted: str) -> VendorError:
+        """
+        Return the error for a reply to a ping that may well be another server's.
+
+        :param wanted: what the vendor's own reply would be.
+        """
+        try:
+            expect(request, response, 400, 404)
+        except VendorError as error:  # says more: a refusal, an outage, a redirect
+            return error
+        text = (
+            f"answered {response.status} ({clean(response.content_type, 40) or 'no content type'}), as any "
+            f"server might; expected is {wanted}. Is the base URL that of {self.hook_name}?"
+        )
+        return unexpected(request, text, response.status)
+
+    # -- what sensors, fleets and operators ask for
+
+    def status_operation(self, job: Any) -> Operation[JobStatus]:
+        """
+        Return the operation that asks for a job's status.
+
+        :param job: from :meth:`parse_job_id`.
+        """
+        finish = partial(self._finish_status, str(job))
+        return Operation(partial(self.status_flow, job), finish=finish, blame=self._blame)
+
+    def _finish_status(
+        self, job_id: str, status: JobStatus, response: Response, secrets: Secrets
+    ) -> JobStatus:
+        wait = retry_after(response)
+        # A word of ours has nothing to hide; one of the user's might be the key itself.
+        harmless = status.vendor_status in self.statuses and status.detail is None
+        if harmless and wait is None and status.job_id == job_id:
+            return status
+        word, detail = status.vendor_status, status.detail
+        if not harmless:
+            # A vendor may echo what we sent, also in the explanation of a failure.
+            hidden = secrets()
+            word = clean(redact(word, hidden), 80)
+            detail = None if detail is None else clean(redact(detail, hidden))
+        return replace(status, job_id=job_id, vendor_status=word, detail=detail, retry_after=wait)
+
+    def _blame(self, error: VendorError, response: Response) -> None:
+        if error.retry_after is None:
+            error.retry_after = retry_after(response)
+        if isinstance(error, (NotFound, RequestRejected)) and error.status == response.status:
+            error.own = response.status != HTTPStatus.MISDIRECTED_REQUEST and self.is_own_error(response)
+
+    def list_operation(self, name: str) -> Operation[Listing]:
+        """
+        Return the operation that reads a list of jobs.
+
+        :param name: from :meth:`list_place`.
+        """
+        return Operation(partial(self.list_flow, name))
+
+    def listed_status(self, job_id: str, listed: Listed) -> JobStatus:
+        """Return what a list tells of a job. Its end is to be confirmed by the job's own status."""
+        state = self.known_state(listed.word)
+        return JobStatus(
+            job_id,
+            self.conn_type,
+            JobState.RUNNING if state is None else state,
+            # A word that we know has nothing to hide.
+            clean(redact(listed.word, self.auth.secrets) if state is None else listed.word, 80),
+            progress=listed.progress,
+            known=state is not None,
+        )
+
+    def job_status(self, job_id: str) -> JobStatus:
+        """
+        Ask once for a job's status.
+
+        :param job_id: in the form that the vendor's hook documents.
+        :raises VendorError: no usable answer.
+        :raises SettingsError: connection or id unusable; nothing was sent.
+        """
+        return self.call(self.status_operation(self.parse_job_id(job_id)))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection with one harmless authenticated read; Airflow's page has a button for it."""
+        try:
+            return True, self.call(Operation(self.ping_flow))
+        except (VendorError, SettingsError) as error:
+            if isinstance(error, VendorError):
+                error.conn_id = ""
+            # Airflow tries the form by a name of its own, which tells nothing.
+            return False, clean(str(error).replace(f"connection {self.conn_id!r}", "this connection"))

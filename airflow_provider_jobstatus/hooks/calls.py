@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
-from airflow_provider_jobstatus.hooks.connected import ConnectedHook
+from airflow_provider_jobstatus.hooks.driving import DrivingHook
 
 if TYPE_CHECKING:
     from airflow_provider_jobstatus.transports.session import BoundSession, Reply
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _CALL_OPTIONS = {"timeout", "allow_redirects", "stream", "proxies", "cert", "verify"}
 
 
-class CallingHook(ConnectedHook):
+class CallingHook(DrivingHook):
     """
     A hook that is of use by itself.
 

@@ -1,24 +1,18 @@
-"""
-A hook and its connection: what it takes from it, and how it calls the vendor with it.
-"""
+"""A hook and its connection: what it takes from it."""
 
 from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_jobstatus import _compat
-from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, Shown, authorized, origin
+from airflow_provider_jobstatus.core.auth import Auth, HeaderKey, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
@@ -27,12 +21,6 @@ from airflow_provider_jobstatus.hooks.validators import misread_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
-
-    from airflow_provider_jobstatus.transports.aio import AioClient
-    from airflow_provider_jobstatus.transports.blocking import BlockingClient
-    from airflow_provider_jobstatus.transports.environment import CallLimits
-
-T = TypeVar("T")
 
 
 def _digest(*parts: object) -> str:
@@ -198,82 +186,3 @@ class ConnectedHook(BaseHook):
         :param calls: how many it may take until its deadline.
         """
         return None
-
-    def with_credentials(
-        self,
-        flow: Flow[T],
-        sent: Shown | None = None,
-        replies: list[Response] | None = None,
-    ) -> Flow[T]:
-        """
-        Return ``flow`` with credentials on the requests that go to the connection's own origin.
-
-        :param sent: as for :func:`~airflow_provider_jobstatus.core.auth.authorized`, and so is ``replies``.
-        """
-        return authorized(
-            flow, self.auth, self.settings.base_url, sent, self.conn_id, replies, self.shown_credential()
-        )
-
-    def call(self, flow: Flow[T]) -> T:
-        """Drive one flow on a session of its own."""
-        with self.connect() as client:
-            return client.run(flow)
-
-    @contextmanager
-    def connect(self) -> Iterator[BlockingClient]:
-        """
-        Open a session for any number of flows, on the worker.
-
-        :raises SettingsError: the authorities or the proxy of the environment cannot be used.
-        """
-        from airflow.sdk.log import mask_secret
-
-        from airflow_provider_jobstatus.transports.blocking import BlockingClient
-        from airflow_provider_jobstatus.transports.environment import proxy_for
-
-        proxy_for(self.settings.base_url)
-        with BlockingClient(self._limits(), self._ca_file(), mask_secret) as client:
-            yield client
-
-    @asynccontextmanager
-    async def aconnect(self) -> AsyncIterator[AioClient]:
-        """Open a session for any number of flows, in an event loop."""
-        from airflow_provider_jobstatus.transports.aio import AioClient
-        from airflow_provider_jobstatus.transports.threads import in_thread
-
-        ca_file = await in_thread(self._ca_file)
-        async with AioClient(self._limits(), ca_file, _compat.amask_secret) as client:
-            yield client
-
-    def request(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, **parts: Any
-    ) -> Request:
-        """
-        Return a request to the vendor's API.
-
-        :param path: after the base URL, begins with a slash, already quoted.
-        :param query: names and values, unquoted.
-        :param parts: further fields of :class:`~airflow_provider_jobstatus.core.http.Request`.
-        """
-        url = self.settings.base_url + path + (f"?{urlencode(query)}" if query else "")
-        return Request(self.conn_type, method, url, **parts)
-
-    @property
-    def longest_question(self) -> float:
-        """Seconds that a question may take with all its calls."""
-        return self._limits().question
-
-    def _limits(self) -> CallLimits:
-        from airflow_provider_jobstatus.transports.environment import CallLimits
-
-        usual, total = CallLimits(), self.settings.timeout
-        return CallLimits(total=total, connect=min(usual.connect, total), read=min(usual.read, total))
-
-    def _ca_file(self) -> str | None:
-        path = self.settings.ca_file
-        found = path is None
-        with suppress(OSError, ValueError):  # such as a name that is too long
-            found = found or Path(path or "").is_file()
-        if not found:
-            raise self.settings.error("extra 'verify'", "names a file that is not here", "give a CA file")
-        return path

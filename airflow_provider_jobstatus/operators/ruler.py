@@ -129,7 +129,8 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
             says_no_rows,
         )
 
-        job = "/".join(hook.split_job_id(status.job_id))
+        parsed = hook.parse_job_id(status.job_id)
+        job = f"{parsed.site_segment}/{parsed.job_segment}"
 
         default = f"failures.{self.file_format}"
 
@@ -141,9 +142,8 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
             return self._no_rows(path())
         if status.state is JobState.SUCCEEDED and not failed:
             failed = None  # it says so and contradicts itself: whatever rows there are count
-        flow = hook.with_credentials(hook.failures_flow(status.job_id, self.file_format))
         try:
-            with hook.connect() as client, client.open(flow) as sent:
+            with hook.open(hook.failures_operation(parsed, self.file_format)) as sent:
                 name, reply = named(sent, default, (*hook.auth.secrets, *sent.secrets))
                 return save(
                     reply,

@@ -126,7 +126,8 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
         from airflow_provider_jobstatus.files.download import named, save
         from airflow_provider_jobstatus.files.naming import name_for_job
 
-        with hook.connect() as client, client.open(hook.with_credentials(hook.file_flow(job_id))) as sent:
+        job = hook.parse_job_id(job_id)
+        with hook.open(hook.file_operation(job)) as sent:
             kind = _MEDIA_TYPES.get(sent.content_type)
             secrets = (*hook.auth.secrets, *sent.secrets)
             name, reply = named(sent, f"report.{kind}" if kind else "report", secrets)
@@ -135,7 +136,7 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
             # An empty file of the storage is a report without rows, whatever its format.
             head, chunks = peek(reply.chunks or (), 1)
             reply = replace(reply, chunks=chunks)
-            path = resolve(self.destination, name_for_job(name, "/".join(hook.split_job_id(job_id))))
+            path = resolve(self.destination, name_for_job(name, f"{job.type_segment}/{job.job_segment}"))
             manifest = save(
                 reply,
                 path,

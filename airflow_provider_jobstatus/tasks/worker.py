@@ -26,6 +26,7 @@ from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+    from airflow_provider_jobstatus.core.operation import Operation
     from airflow_provider_jobstatus.hooks.base import BatchJobHook
     from airflow_provider_jobstatus.transports.blocking import BlockingClient
 
@@ -63,6 +64,8 @@ class WorkerSession:
         self._policy: SessionPolicy[Session[BatchJobHook]] = SessionPolicy(lost, failed_age=REFUSED_AGE)
         self._session: Session[BatchJobHook] | None = None
         self._stack = ExitStack()
+        self._asked_by: BatchJobHook | None = None
+        self._questions: dict[str, Operation[JobStatus]] = {}
         self._client: BlockingClient | None = None
         self._client_kind: tuple[str | None, float] | None = None
 
@@ -85,7 +88,7 @@ class WorkerSession:
         try:
             for job_id in ids:
                 # The first step on the way to a job's status.
-                flow = self.hook.status_flow(job_id)
+                flow = self._question(self.hook, job_id).flow()
                 next(flow)
                 flow.close()
             return self.hook
@@ -144,7 +147,8 @@ class WorkerSession:
         refusals.asks(job_id)
         answer: JobStatus | VendorError | SettingsError | None = None
         try:
-            answer = self._client_of(session.hook).run(session.hook.job_status_flow(job_id))
+            hook = session.hook
+            answer = hook.call(self._question(hook, job_id), self._client_of(hook))
         except (VendorError, SettingsError) as error:
             answer = error
         finally:
@@ -153,6 +157,14 @@ class WorkerSession:
         if not isinstance(answer, (ServerError, SettingsError)):
             budget.observe(answer if isinstance(answer, VendorError) else None, self.now())
         return answer
+
+    def _question(self, hook: BatchJobHook, job_id: str) -> Operation[JobStatus]:
+        """Return the question for a job's status; its id is parsed once. :raises SettingsError: unusable."""
+        if self._asked_by is not hook:
+            self._asked_by, self._questions = hook, {}
+        if job_id not in self._questions:
+            self._questions[job_id] = hook.status_operation(hook.parse_job_id(job_id))
+        return self._questions[job_id]
 
     def _has_turn(self, budget: Budget, deadline_at: float) -> bool:
         """Wait until the rate allows a request, and return whether it does before it is too late."""

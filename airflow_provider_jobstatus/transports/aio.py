@@ -1,11 +1,11 @@
-"""Drive flows with ``aiohttp``: in the triggerer."""
+"""Drive conversations with ``aiohttp``: in the triggerer."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -13,7 +13,8 @@ import yarl
 
 from airflow_provider_jobstatus.core.body import SMALL_BYTES, BodyReader
 from airflow_provider_jobstatus.core.errors import SendError, SettingsError, TransportError, VendorError
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_in
 from airflow_provider_jobstatus.core.rate_limiter import MAX_CALLS
 from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
 from airflow_provider_jobstatus.transports.connector import Connector, Route, route
@@ -53,7 +54,7 @@ async def _no_mask(token: str) -> None:
 
 class AioClient:
     """
-    A session that drives flows, any number at a time. Bodies are read whole: nothing is streamed in a
+    A session that drives conversations, any number at a time. Bodies are read whole: nothing is streamed in a
     triggerer.
 
     :param limits: how long a call may take.
@@ -100,27 +101,32 @@ class AioClient:
         self._deadlines.close()
         await self._session.close()
 
-    async def run(self, flow: Flow[T], until: float | None = None) -> T:
+    async def run(self, conversation: Conversation[T], until: float | None = None) -> T:
         """
-        Drive ``flow`` to its end and return its result.
+        Drive a conversation to its end and return its result.
 
         :param until: the loop's time at which it ends at the latest; None for as long as a question may take.
         :raises VendorError: what the flow raises, and what goes wrong on the way.
         """
-        answer: Any = None
         if until is None:
             until = asyncio.get_running_loop().time() + self._limits.question
-        while True:
-            try:
-                step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            try:
-                exchange = isinstance(step, Exchange)
-                answer = await (self._exchange(step, until) if exchange else self._send(step, until))
-            except VendorError as error:
-                answer = error
+        try:
+            step = next(conversation)
+            while True:
+                try:
+                    if isinstance(step, Exchange):
+                        answer: Answer = await self._exchange(step, until)
+                    else:
+                        answer = await self._send(step, until)
+                except VendorError as error:
+                    failure = error
+                else:
+                    step = conversation.send(answer)
+                    continue
+                step = conversation.throw(failure)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
 
     async def _exchange(self, step: Exchange, until: float) -> str:
         failures = step.slot.failures
@@ -137,7 +143,7 @@ class AioClient:
                 if (earlier := step.slot.failed_since(failures)) is not None:
                     raise earlier
                 try:
-                    fresh = await self.run(step.flow(), until)
+                    fresh = await self.run(log_in(step), until)
                 except VendorError as error:
                     step.slot.failed(error)
                     raise

@@ -1,4 +1,4 @@
-"""Drive flows with ``requests``: on the worker."""
+"""Drive conversations with ``requests``: on the worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from requests.adapters import HTTPAdapter
 
 from airflow_provider_jobstatus.core.body import BodyReader, inflate
 from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_in
 from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.core.tokens import Exchange, renew_locks
 from airflow_provider_jobstatus.transports.environment import (
@@ -64,7 +65,7 @@ os.register_at_fork(after_in_child=renew_locks)
 
 class BlockingClient:
     """
-    A session that drives flows, one at a time.
+    A session that drives conversations, one at a time.
 
     :param limits: how long a call may take.
     :param ca: file of certificate authorities, or None for the environment's.
@@ -97,37 +98,46 @@ class BlockingClient:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def run(self, flow: Flow[T], until: float | None = None) -> T:
+    def run(self, conversation: Conversation[T], until: float | None = None, streamed: bool = False) -> T:
         """
-        Drive ``flow`` to its end and return its result.
+        Drive a conversation to its end and return its result.
 
         :param until: monotonic time at which it ends at the latest; None for as long as a question may take.
+        :param streamed: whether to leave the body of a 2xx reply unread.
         :raises VendorError: what the flow raises, and what goes wrong on the way.
         """
-        answer: Any = None
         if until is None:
             until = time.monotonic() + self._limits.question
-        while True:
-            try:
-                step = flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            try:
-                exchange = isinstance(step, Exchange)
-                answer = self._exchange(step, until) if exchange else self._send(step, until)
-            except VendorError as error:
-                answer = error
+        try:
+            step = next(conversation)
+            while True:
+                try:
+                    if isinstance(step, Exchange):
+                        answer: Answer = self._exchange(step, until)
+                    else:
+                        answer = self._send(step, until, streamed)
+                except VendorError as error:
+                    failure = error
+                else:
+                    step = conversation.send(answer)
+                    continue
+                step = conversation.throw(failure)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
 
     @contextmanager
-    def open(self, flow: Flow[Response]) -> Iterator[Response]:
-        """Drive a flow that ends in a streamed reply, for as long as the ``with`` lasts."""
+    def open(self, conversation: Conversation[Response]) -> Iterator[Response]:
+        """Drive a conversation that ends in a streamed reply, for as long as the ``with`` lasts."""
         try:
-            yield self.run(flow)
+            yield self.run(conversation, streamed=True)
         finally:
-            if self._unread is not None:
-                self._unread.close()
-                self._unread = None
+            self._close_unread()
+
+    def _close_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.close()
+            self._unread = None
 
     def _exchange(self, step: Exchange, until: float) -> str:
         failures, lock = step.slot.failures, step.slot.lock
@@ -139,7 +149,7 @@ class BlockingClient:
                 if (earlier := step.slot.failed_since(failures)) is not None:
                     raise earlier
                 try:
-                    fresh = self.run(step.flow(), until)
+                    fresh = self.run(log_in(step), until)
                 except VendorError as error:
                     step.slot.failed(error)
                     raise
@@ -149,7 +159,7 @@ class BlockingClient:
         finally:
             lock.release()
 
-    def _send(self, request: Request, until: float) -> Response:
+    def _send(self, request: Request, until: float, streamed: bool) -> Response:
         left = until - time.monotonic()
         if left <= 0:
             text = "the question took too long as a whole"
@@ -161,7 +171,7 @@ class BlockingClient:
             watchdog = Watchdog(min(self._limits.total, left), check, request.url)
         except OSError as error:
             raise _error(SendError, request, reason(error)) from None
-        streamed = False
+        left_open = False
         try:
             with watchdog.guarding():
                 reply = self._ask(request, proxy, watchdog)
@@ -174,8 +184,9 @@ class BlockingClient:
                     reply.close()
                     raise
                 coding = content_coding(reply.status_code, headers)
-                if request.stream and 200 <= reply.status_code < 300:
-                    streamed = True
+                if streamed and 200 <= reply.status_code < 300:
+                    left_open = True
+                    self._close_unread()
                     self._unread = reply.raw
                     chunks = self._chunks(request, reply.raw, coding, watchdog)
                     return Response(
@@ -190,7 +201,7 @@ class BlockingClient:
         except CLIENT_ERRORS as error:
             raise _transport_error(request, error, watchdog.expired, watchdog.connecting) from None
         finally:
-            if not streamed:
+            if not left_open:
                 watchdog.stop()
         if watchdog.expired:
             raise _transport_error(request, TimeoutError(), late=True)

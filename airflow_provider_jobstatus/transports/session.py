@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
@@ -12,12 +13,13 @@ from typing import Any, NoReturn
 import requests
 from requests.utils import select_proxy
 
-from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin, secrets_of, show
+from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin, secrets_of
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers, target_of
 from airflow_provider_jobstatus.core.responses import expect, retry_after
 from airflow_provider_jobstatus.core.text import plain
+from airflow_provider_jobstatus.core.tokens import Exchange
 from airflow_provider_jobstatus.transports.blocking import CLIENT_ERRORS, BlockingClient, WatchedAdapter
 from airflow_provider_jobstatus.transports.environment import (
     CallLimits,
@@ -188,7 +190,7 @@ class BoundSession(requests.Session):
             raise TransportError(
                 str(error), vendor=self._vendor, method=method, host=asked.host, path=asked.path
             ) from None
-        asked.url = reply.url
+        asked = replace(asked, url=reply.url)
         if check and reply.status_code >= 400:
             headers = {name.lower(): value for name, value in reply.headers.items()}
             proxy = None if kwargs.get("proxies") else proxy_for(reply.url)
@@ -248,7 +250,11 @@ class _BoundAdapter(WatchedAdapter):
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
         copy = request.copy()
-        copy.headers.update(self._client.run(show(self._auth, self._calls.sent)))
+        headers = self._auth.headers()
+        if isinstance(headers, Exchange):
+            headers = self._client.run(headers.headers())
+        self._calls.sent.add(headers)
+        copy.headers.update(headers)
         return super().send(copy, *args, **kwargs)
 
 

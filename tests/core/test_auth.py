@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.auth import ExchangedToken, HeaderKey, authorized, origin
+from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied, ServerError, TransportError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.operation import Conversation, Credentials, Operation, conversation
 from airflow_provider_jobstatus.core.responses import expect
 from airflow_provider_jobstatus.core.tokens import (
     DEFAULT_TOKEN_LIFE,
@@ -51,6 +52,10 @@ def ask(*requests: Request) -> Flow[list[bytes]]:
         response = yield request
         bodies += [expect(request, response).body]
     return bodies
+
+
+def authorized(flow: Flow[Any], auth: Auth, base_url: str, conn_id: str = "") -> Conversation[Any]:
+    return conversation(Operation(lambda: flow), Credentials(auth, base_url, conn_id))
 
 
 def exchanged(slot: TokenSlot, *secrets: str) -> ExchangedToken:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 from airflow_provider_jobstatus.core.http import Request, Response
@@ -14,17 +16,23 @@ def test_a_request_shows_no_header_query_or_body() -> None:
 
 
 def test_headers_are_added_to_a_copy_and_win() -> None:
-    request = Request("vendor", "GET", "https://api.example/", {"A": "1", "B": "1"}, b"body", True)
+    request = Request("vendor", "GET", "https://api.example/", {"A": "1", "B": "1"}, b"body", anonymous=True)
     more = request.with_headers({"B": "2", "C": "2"})
     assert more.headers == {"A": "1", "B": "2", "C": "2"}
     assert request.headers == {"A": "1", "B": "1"}
-    assert (more.vendor, more.method, more.url, more.body, more.stream) == (
+    assert (more.vendor, more.method, more.url, more.body, more.anonymous) == (
         "vendor",
         "GET",
         "https://api.example/",
         b"body",
         True,
     )
+
+
+def test_requests_and_replies_are_never_changed() -> None:
+    for value, name in ((Request("vendor", "GET", "https://a.example"), "url"), (Response(200), "status")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, "another")
 
 
 def test_a_reply_shows_no_header_or_body() -> None:

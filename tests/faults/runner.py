@@ -33,6 +33,7 @@ from airflow_provider_jobstatus.operators.talkdesk import TalkdeskDownloadReport
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.faults.fault_script import instructions
 from tests.faults.expectations import BROKEN, SHORT_TIMEOUT, SPENT, WANTED, Case
+from tests.support.asking import asking
 from tests.support.modes import run
 from tests.support.times import FakeTime
 
@@ -136,7 +137,7 @@ def operator(vendor: str, job_id: str, folder: Path) -> Any:
 async def ask(hook: BatchJobHook, job_id: str) -> Any:
     """Ask once, as the triggerer does."""
     async with hook.aconnect() as client:
-        return await client.run(hook.job_status_flow(job_id))
+        return await client.run(asking(hook, job_id))
 
 
 def named(outcome: Any) -> str:

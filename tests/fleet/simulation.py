@@ -52,6 +52,9 @@ class FakeVendor:
         if digest != self.account_digest:
             raise SettingsError("the connection has changed during the wait")
 
+    def parse_job_id(self, job_id: str) -> str:
+        return job_id
+
     def list_place(self, job_id: str) -> tuple[str, str] | None:
         name, slash, key = job_id.rpartition("/")
         return (name, key) if slash else None

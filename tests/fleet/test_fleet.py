@@ -22,6 +22,7 @@ from airflow_provider_jobstatus.fleet.shared_job import Job
 from airflow_provider_jobstatus.fleet.subscription import Wait
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.ruler.job import RulerJob
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.faults.of_lists import LIST_FAULTS
 from airflow_provider_jobstatus.triggers import batch_job
@@ -646,10 +647,10 @@ def test_a_fault_in_one_job_ends_its_waits_and_no_other(
         sandbox.put_job("ruler", job_id, script=["processing", "processing", "complete"])
     usual = RulerHook.status_flow
 
-    def status_flow(self: RulerHook, job_id: str) -> Any:
-        if job_id.endswith("bad"):
+    def status_flow(self: RulerHook, job: RulerJob) -> Any:
+        if job.job == "bad":
             raise ZeroDivisionError
-        return usual(self, job_id)
+        return usual(self, job)
 
     monkeypatch.setattr(RulerHook, "status_flow", status_flow)
 

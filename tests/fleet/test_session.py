@@ -26,6 +26,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.session_policy import MAX_AGE, RETRY_AFTER
+from tests.support.asking import status_operation
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.threads import refuse_work
@@ -150,7 +151,7 @@ async def ask(shared: Access, job_id: str) -> tuple[object, BatchJobHook | None]
     if isinstance(hook, Exception):
         return hook, None
     questions = Questions(shared, Alarm(lambda: None))
-    return await questions.ask(hook, hook.job_status_flow(job_id)), hook
+    return await questions.ask(hook, status_operation(hook, job_id)), hook
 
 
 async def answers(shared: Access, *job_ids: str) -> list[object]:

@@ -29,6 +29,7 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from tests.sandbox.schemas import aftercare as schemas
+from tests.support.asking import asking, status_flow
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "aftercare"
 BASE = "https://surveys.getaftercare.com/api/v1"
@@ -63,14 +64,14 @@ def finish(flow: Flow[Any], answer: Response) -> Any:
 
 
 def status_of(body: bytes | object, job_id: str = JOB, **fields: Any) -> JobStatus:
-    result = finish(aftercare(**fields).status_flow(job_id), reply(body))
+    result = finish(status_flow(aftercare(**fields), job_id), reply(body))
     assert isinstance(result, JobStatus)
     return result
 
 
 def outline_of(body: bytes, size: int = 65536) -> tuple[bytes, int]:
     """Return what the status flow's outline leaves of a body, and how much of the body it read."""
-    request = next(aftercare().status_flow(JOB))
+    request = next(status_flow(aftercare(), JOB))
     outline = request.outline_for(200)
     for begin in range(0, len(body), size):
         if outline.feed(body[begin : begin + size]):
@@ -83,13 +84,13 @@ def outline_of(body: bytes, size: int = 65536) -> tuple[bytes, int]:
 
 
 def test_a_status_of_coding_is_one_get_that_reads_an_outline() -> None:
-    request = next(aftercare().status_flow(JOB))
+    request = next(status_flow(aftercare(), JOB))
     assert (request.method, request.url) == ("GET", f"{BASE}/coding/{JOB}")
-    assert (request.body, request.stream, request.outline is None) == (None, False, False)
+    assert (request.body, request.outline is None) == (None, False)
 
 
 def test_data_quality_jobs_have_a_path_of_their_own() -> None:
-    assert next(aftercare().status_flow(QUALITY)).url == f"{BASE}/data-quality/batch/{JOB}"
+    assert next(status_flow(aftercare(), QUALITY)).url == f"{BASE}/data-quality/batch/{JOB}"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_a_vendor_that_documents_its_words_has_no_caveat() -> None:
 
 def test_trap_a_bad_key_is_a_403_and_means_refused_credentials() -> None:
     with pytest.raises(AccessDenied, match=r"403 Forbidden.*INVALID_API_KEY"):
-        finish(aftercare().job_status_flow(JOB), reply(sample("error-403.json"), 403))
+        finish(asking(aftercare(), JOB), reply(sample("error-403.json"), 403))
 
 
 @pytest.mark.parametrize("word", ["queued", "processing", "completed", "partial_failure", "total_failure"])
@@ -206,7 +207,7 @@ def test_trap_no_other_word_takes_a_detail_from_the_results(word: str) -> None:
 
 def test_a_hostile_message_is_one_short_line_without_our_key() -> None:
     body = {"status": "total_failure", "results": {"message": f"gone\r\n\x00\u202e {KEY} " + "x" * 9000}}
-    detail = finish(aftercare().job_status_flow(JOB), reply(body)).detail
+    detail = finish(asking(aftercare(), JOB), reply(body)).detail
     assert detail.isprintable()
     assert len(detail) <= 500
     assert "canary" not in detail
@@ -263,7 +264,7 @@ def test_trap_a_failure_is_read_to_its_explanation_also_behind_the_status() -> N
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_trap_a_504_is_an_outage_whatever_its_body(status: int, body: bytes) -> None:
     with pytest.raises(ServerError) as caught:
-        finish(aftercare().status_flow(JOB), reply(body, status, content_type="text/html"))
+        finish(status_flow(aftercare(), JOB), reply(body, status, content_type="text/html"))
     assert caught.value.status == status
     assert str(caught.value).isprintable()
 
@@ -280,7 +281,7 @@ def test_trap_a_malformed_id_is_a_400_and_refused() -> None:
         RequestRejected,
         match=f"GET surveys.getaftercare.com/api/v1/coding/{JOB}: answered 400.*INVALID_REQUEST",
     ):
-        finish(aftercare().status_flow(JOB), reply(sample("error-400.json"), 400))
+        finish(status_flow(aftercare(), JOB), reply(sample("error-400.json"), 400))
 
 
 @pytest.mark.parametrize(
@@ -289,12 +290,12 @@ def test_trap_a_malformed_id_is_a_400_and_refused() -> None:
 )
 def test_an_error_is_known_by_its_status(status: int, error: type[VendorError]) -> None:
     with pytest.raises(error):
-        finish(aftercare().status_flow(JOB), reply(sample("error-404.json"), status))
+        finish(status_flow(aftercare(), JOB), reply(sample("error-404.json"), status))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_trap_a_redirect_is_never_followed_with_the_key(status: int) -> None:
-    flow = aftercare().job_status_flow(JOB)
+    flow = asking(aftercare(), JOB)
     assert next(flow).headers["X-Aftercare-Key"] == KEY
     with pytest.raises(UnexpectedResponse, match=f"answered {status}"):
         flow.send(reply(b"", status, location="https://other.example/"))
@@ -335,7 +336,7 @@ def test_trap_an_id_that_looks_like_a_number_is_a_text_all_the_same(asked: Any, 
     ],
 )
 def test_a_job_id_is_quoted_into_its_path(job_id: Any, path: str) -> None:
-    assert next(aftercare().status_flow(job_id)).url == f"{BASE}/{path}"
+    assert next(status_flow(aftercare(), job_id)).url == f"{BASE}/{path}"
 
 
 @pytest.mark.parametrize(
@@ -351,7 +352,7 @@ def test_a_job_id_is_quoted_into_its_path(job_id: Any, path: str) -> None:
 )
 def test_a_malformed_job_id_is_refused_before_anything_is_asked(job_id: Any) -> None:
     with pytest.raises(SettingsError, match="job_id"):
-        next(aftercare().status_flow(job_id))
+        next(status_flow(aftercare(), job_id))
 
 
 ODD_IDS = st.text(max_size=30) | st.text("aZ09./%2eEfF\\?#;:@&=+~ \t\n-_é\u2025\u2215", max_size=30)
@@ -363,7 +364,7 @@ ODD_IDS = st.text(max_size=30) | st.text("aZ09./%2eEfF\\?#;:@&=+~ \t\n-_é\u2025
 @example("../..", "data-quality/")
 def test_no_job_id_leads_outside_its_kind_and_job(rest: str, kind: str) -> None:
     try:
-        request = next(aftercare().status_flow(kind + rest))
+        request = next(status_flow(aftercare(), kind + rest))
     except SettingsError:
         return
     # As our client puts it on the wire.
@@ -385,7 +386,7 @@ def test_no_job_id_leads_outside_its_kind_and_job(rest: str, kind: str) -> None:
 
 
 def test_the_key_goes_in_its_own_header_and_nowhere_else() -> None:
-    request = next(aftercare(password=f" {KEY} ").job_status_flow(JOB))
+    request = next(asking(aftercare(password=f" {KEY} "), JOB))
     assert isinstance(request, Request)
     assert dict(request.headers) == {"X-Aftercare-Key": KEY}
     assert KEY not in request.url
@@ -395,7 +396,7 @@ def test_the_key_goes_in_its_own_header_and_nowhere_else() -> None:
 def test_a_connection_without_a_key_is_named_with_its_fix() -> None:
     for password in (None, "", "  "):
         with pytest.raises(SettingsError, match="connection 'my_aftercare': password is not set; set it to"):
-            next(aftercare(password=password).job_status_flow(JOB))
+            next(asking(aftercare(password=password), JOB))
 
 
 @pytest.mark.parametrize(
@@ -408,7 +409,7 @@ def test_a_connection_without_a_key_is_named_with_its_fix() -> None:
     ],
 )
 def test_a_host_may_be_an_origin_or_the_whole_base(host: str | None, base: str) -> None:
-    assert next(aftercare(host=host).status_flow(JOB)).url == f"{base}/coding/{JOB}"
+    assert next(status_flow(aftercare(host=host), JOB)).url == f"{base}/coding/{JOB}"
 
 
 # Ping

@@ -21,6 +21,7 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.asking import asking
 
 JOB = "7c1e5b0a-93d4-4f6e-8b21-5a0de6f4c377"
 QUALITY = f"data-quality/{JOB}"
@@ -36,7 +37,7 @@ def in_an_event_loop(job_id: str) -> JobStatus:
     async def main() -> JobStatus:
         hook = AftercareHook()
         async with hook.aconnect() as client:
-            return await client.run(hook.job_status_flow(job_id))
+            return await client.run(asking(hook, job_id))
 
     return asyncio.run(main())
 

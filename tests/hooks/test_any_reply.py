@@ -23,6 +23,7 @@ from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
+from tests.support.asking import status_flow
 from tests.support.values import anything, assert_storable, hostile_text, json_values
 
 HOOKS: dict[str, tuple[type[BatchJobHook], str]] = {
@@ -67,7 +68,7 @@ STATUSES = st.one_of(
 
 def asked(hook: BatchJobHook, job_id: str, status: int, headers: dict[str, str], body: bytes) -> JobStatus:
     """Ask once; the reply is read as a transport reads it."""
-    flow: Flow[JobStatus] = hook.status_flow(job_id)
+    flow: Flow[JobStatus] = status_flow(hook, job_id)
     request: Request = next(flow)
     reader = BodyReader("", request.outline_for(status))
     try:

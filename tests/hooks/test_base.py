@@ -39,6 +39,7 @@ from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.hooks.toy import ToyHook
+from tests.support.asking import asking
 from tests.support.raw_server import RawServer, Received, reply, says
 
 KEY = "toy key/5+ü?"
@@ -56,7 +57,7 @@ def toy(**fields: Any) -> ToyHook:
 
 def answer(hook: BatchJobHook, reply: object, status: int = 200) -> Any:
     """Return what a status flow makes of one reply, credentials and redaction included."""
-    flow = hook.job_status_flow("7")
+    flow = asking(hook, "7")
     next(flow)
     try:
         flow.send(Response(status, {}, reply if isinstance(reply, bytes) else json.dumps(reply).encode()))
@@ -66,7 +67,7 @@ def answer(hook: BatchJobHook, reply: object, status: int = 200) -> Any:
 
 
 def test_a_status_is_asked_for_with_the_credential_and_a_quoted_query() -> None:
-    request = next(toy().job_status_flow("7"))
+    request = next(asking(toy(), "7"))
     assert request.method == "GET"
     assert request.url == "https://api.toy.example/v1/jobs/7?view=short+%26+sweet"
     assert request.headers == {"X-Toy-Key": KEY}
@@ -175,11 +176,11 @@ def test_a_secret_in_the_word_of_a_list_is_redacted() -> None:
 def test_a_status_is_searched_for_the_token_that_its_own_request_carried() -> None:
     connection = Connection(conn_id="r", conn_type="ruler", login="me", password="pass-word-1")
     hook = RulerHook.from_connection(connection)
-    exchange = next(slow := hook.job_status_flow("s/j"))
+    exchange = next(slow := asking(hook, "s/j"))
     exchange.slot.store(Token("first-token-1", 3600.0))
     slow.send("first-token-1")
     exchange.slot.store(Token("second-token-2", 3600.0))
-    next(hook.job_status_flow("s/k"))
+    next(asking(hook, "s/k"))
     body = b'{"status": "failed", "failureReason": "no rows for first-token-1"}'
     with pytest.raises(StopIteration) as stop:
         slow.send(Response(200, {"content-type": "application/json"}, body))
@@ -194,7 +195,7 @@ def test_a_secret_in_an_unknown_status_word_is_redacted() -> None:
 
 
 def test_the_job_id_of_a_status_is_the_one_that_was_asked_for() -> None:
-    flow = toy().job_status_flow("007")
+    flow = asking(toy(), "007")
     next(flow)
     with pytest.raises(StopIteration) as stop:
         flow.send(Response(200, {}, b'{"state": "Done"}'))
@@ -220,7 +221,7 @@ def test_a_hook_asks_in_an_event_loop_as_on_a_worker(server: RawServer) -> None:
 
     async def ask() -> Any:
         async with hook.aconnect() as client:
-            return await client.run(hook.job_status_flow("7"))
+            return await client.run(asking(hook, "7"))
 
     assert asyncio.run(ask()) == hook.job_status("7")
     assert server.requests[0].target == server.requests[1].target

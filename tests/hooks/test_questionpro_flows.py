@@ -27,6 +27,7 @@ from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from tests.sandbox.schemas import questionpro as schemas
+from tests.support.asking import asking, status_flow
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "questionpro"
 BASE = "https://api.questionpro.com/a/api/v2"
@@ -62,7 +63,7 @@ def finish(flow: Flow[Any], answer: Response) -> Any:
 
 
 def status_of(body: bytes | object, job_id: Any = JOB, status: int = 200, **fields: Any) -> JobStatus:
-    result = finish(questionpro(**fields).status_flow(job_id), reply(body, status))
+    result = finish(status_flow(questionpro(**fields), job_id), reply(body, status))
     assert isinstance(result, JobStatus)
     return result
 
@@ -302,7 +303,7 @@ def test_trap_a_429_with_1013_as_text_or_number_is_a_spent_licence(name: str, in
 )
 def test_trap_any_other_429_only_asks_to_wait(body: Any) -> None:
     with pytest.raises(RateLimited) as caught:
-        finish(questionpro().status_flow(JOB), reply(body, 429, retry_after="7"))
+        finish(status_flow(questionpro(), JOB), reply(body, 429, retry_after="7"))
     assert not caught.value.spent
     assert caught.value.retry_after == 7.0
 
@@ -319,15 +320,15 @@ def test_trap_1013_with_403_is_a_missing_permission(error_id: Any, inside: bool)
 
 
 def test_trap_the_path_has_no_stray_brace() -> None:
-    request = next(questionpro().status_flow(JOB))
+    request = next(status_flow(questionpro(), JOB))
     assert (request.method, request.url) == ("GET", f"{BASE}/micropanel/batches/{JOB}")
-    assert (request.body, request.stream, request.outline) == (None, False, None)
+    assert (request.body, request.outline) == (None, None)
 
 
 @pytest.mark.parametrize("job_id", [JOB, int(JOB), f"  {JOB}\n", "9" * 30])
 def test_an_id_is_a_number_or_its_text(job_id: Any) -> None:
     text = str(job_id).strip()
-    assert next(questionpro().status_flow(job_id)).url == f"{BASE}/micropanel/batches/{text}"
+    assert next(status_flow(questionpro(), job_id)).url == f"{BASE}/micropanel/batches/{text}"
 
 
 @pytest.mark.parametrize(
@@ -356,7 +357,7 @@ def test_an_id_is_a_number_or_its_text(job_id: Any) -> None:
 )
 def test_trap_an_id_that_is_no_number_is_refused_before_anything_is_asked(job_id: Any) -> None:
     with pytest.raises(SettingsError, match="job_id"):
-        next(questionpro().status_flow(job_id))
+        next(status_flow(questionpro(), job_id))
 
 
 @settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -364,7 +365,7 @@ def test_trap_an_id_that_is_no_number_is_refused_before_anything_is_asked(job_id
 @example("\u0663")
 def test_no_job_id_leads_anywhere_but_to_digits(job_id: str) -> None:
     try:
-        request = next(questionpro().status_flow(job_id))
+        request = next(status_flow(questionpro(), job_id))
     except SettingsError:
         return
     before, _, digits = request.url.rpartition("/")
@@ -375,7 +376,7 @@ def test_no_job_id_leads_anywhere_but_to_digits(job_id: str) -> None:
 
 @pytest.mark.parametrize("job_id", ["007", "000000", "0"])
 def test_leading_zeros_are_sent_as_given_and_match_the_number_in_the_answer(job_id: str) -> None:
-    assert next(questionpro().status_flow(job_id)).url.endswith(f"/{job_id}")
+    assert next(status_flow(questionpro(), job_id)).url.endswith(f"/{job_id}")
     status = status_of(batch(id=int(job_id)), job_id)
     assert (status.job_id, status.state) == (job_id, JobState.SUCCEEDED)
 
@@ -436,7 +437,7 @@ def test_trap_keys_that_the_schema_forbids_do_no_harm() -> None:
 
 
 def test_trap_the_header_is_api_key_with_a_hyphen_and_the_key_is_nowhere_else() -> None:
-    request = next(questionpro(password=f" {KEY}\t").job_status_flow(JOB))
+    request = next(asking(questionpro(password=f" {KEY}\t"), JOB))
     assert isinstance(request, Request)
     assert dict(request.headers) == {"api-key": KEY}
     assert KEY not in request.url
@@ -446,14 +447,14 @@ def test_trap_the_header_is_api_key_with_a_hyphen_and_the_key_is_nowhere_else() 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 def test_trap_a_redirect_is_never_followed_with_the_key(status: int) -> None:
     with pytest.raises(UnexpectedResponse, match=f"answered {status}"):
-        finish(questionpro().job_status_flow(JOB), reply(b"", status, location="https://other.example/"))
+        finish(asking(questionpro(), JOB), reply(b"", status, location="https://other.example/"))
 
 
 def test_an_error_that_echoes_the_key_does_not_get_it_shown() -> None:
     body = error_body(httpStatusCode=401, id="1010", message=f"no user with {KEY}")
     for status in (200, 401):
         with pytest.raises(AccessDenied) as caught:
-            finish(questionpro().job_status_flow(JOB), reply(body, status))
+            finish(asking(questionpro(), JOB), reply(body, status))
         assert "canary" not in str(caught.value)
         assert "***" in str(caught.value)
 
@@ -461,7 +462,7 @@ def test_an_error_that_echoes_the_key_does_not_get_it_shown() -> None:
 def test_a_connection_without_a_key_is_named_with_its_fix() -> None:
     for password in (None, "", "  "):
         with pytest.raises(SettingsError, match="connection 'my_panel': password is not set; set it to the"):
-            next(questionpro(password=password).job_status_flow(JOB))
+            next(asking(questionpro(password=password), JOB))
 
 
 @pytest.mark.parametrize(
@@ -484,7 +485,7 @@ def test_a_connection_without_a_key_is_named_with_its_fix() -> None:
 def test_trap_a_data_centre_is_given_as_an_origin_or_with_the_path_pasted(
     host: str | None, base: str
 ) -> None:
-    assert next(questionpro(host=host).status_flow(JOB)).url == f"{base}/micropanel/batches/{JOB}"
+    assert next(status_flow(questionpro(host=host), JOB)).url == f"{base}/micropanel/batches/{JOB}"
 
 
 # Ping

@@ -23,6 +23,7 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import JobFailed, JobTimedOut, VendorRefused
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.asking import asking
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 
@@ -40,7 +41,7 @@ def in_an_event_loop(job_id: Any) -> JobStatus:
     async def main() -> JobStatus:
         hook = QuestionProHook()
         async with hook.aconnect() as client:
-            return await client.run(hook.job_status_flow(job_id))
+            return await client.run(asking(hook, job_id))
 
     return asyncio.run(main())
 

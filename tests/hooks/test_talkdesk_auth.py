@@ -32,6 +32,7 @@ from airflow_provider_jobstatus.hooks.talkdesk.login import (
     REGIONS,
     login_flow,
 )
+from tests.support.asking import file_flow, status_flow, with_credentials
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 SECRET = "canary:pass+word/9"
@@ -63,7 +64,7 @@ def by_key(key: str = EC_PEM, **extra: Any) -> TalkdeskHook:
 
 def login(hook: TalkdeskHook) -> Request:
     """Return the request by which a hook logs in."""
-    exchange = next(hook.with_credentials(hook.ping_flow()))
+    exchange = next(with_credentials(hook, hook.ping_flow()))
     assert isinstance(exchange, Exchange)
     request = next(exchange.flow())
     assert isinstance(request, Request)
@@ -310,7 +311,7 @@ def test_no_two_signed_logins_are_the_same() -> None:
 
 def test_a_signed_login_is_made_anew_for_each_exchange() -> None:
     hook = by_key()
-    exchange = next(hook.with_credentials(hook.ping_flow()))
+    exchange = next(with_credentials(hook, hook.ping_flow()))
     first = form_of(next(exchange.flow()))["client_assertion"]
     hook.wall_clock = lambda: NOW + 3600
     second = form_of(next(exchange.flow()))["client_assertion"]
@@ -323,7 +324,7 @@ def test_a_signed_login_is_made_anew_for_each_exchange() -> None:
 def test_a_signed_login_that_a_wrong_clock_spoiled_is_signed_again_by_talkdesks_clock(
     status: int, ahead: float
 ) -> None:
-    flow = next(by_key().with_credentials(by_key().ping_flow())).flow()
+    flow = next(with_credentials(by_key(), by_key().ping_flow())).flow()
     next(flow)
     date = {"date": formatdate(NOW + ahead, usegmt=True)}
 
@@ -339,7 +340,7 @@ def test_a_signed_login_that_a_wrong_clock_spoiled_is_signed_again_by_talkdesks_
 
 @pytest.mark.parametrize("headers", [{}, {"date": "soon"}, {"date": formatdate(NOW + 30, usegmt=True)}])
 def test_a_refused_login_is_sent_once_if_the_clocks_agree(headers: dict[str, str]) -> None:
-    flow = next(by_key().with_credentials(by_key().ping_flow())).flow()
+    flow = next(with_credentials(by_key(), by_key().ping_flow())).flow()
     next(flow)
 
     with pytest.raises(AccessDenied):
@@ -397,7 +398,7 @@ def test_a_key_without_its_id_is_refused(key_id: str | None) -> None:
 
 def test_a_refused_signed_login_does_not_show_the_assertion() -> None:
     hook = by_key()
-    flow = next(hook.with_credentials(hook.ping_flow())).flow()
+    flow = next(with_credentials(hook, hook.ping_flow())).flow()
     assertion = form_of(next(flow))["client_assertion"]
     body = json.dumps({"error": "invalid_client", "error_description": f"expired: {assertion}"}).encode()
     with pytest.raises(AccessDenied) as caught:
@@ -415,7 +416,7 @@ def test_the_key_is_among_the_secrets_in_both_its_forms_and_line_by_line() -> No
 
 def test_the_same_login_shares_a_token_and_another_does_not() -> None:
     def slot(hook: TalkdeskHook) -> object:
-        return next(hook.with_credentials(hook.ping_flow())).slot
+        return next(with_credentials(hook, hook.ping_flow())).slot
 
     assert slot(talkdesk()) is slot(talkdesk())
     others = [
@@ -451,8 +452,8 @@ def test_an_extra_that_another_field_leaves_without_effect_is_warned_about(
 def test_a_refused_call_names_the_scope_that_it_needs(status: int, host: str) -> None:
     extra = {"account": "acme", "token_url": TOKEN_URL}
     hook = talkdesk(host=host, extra=extra)
-    for asked in (hook.status_flow("calls/1"), hook.file_flow("calls/1"), hook.list_flow("calls")):
-        flow = hook.with_credentials(asked)
+    for asked in (status_flow(hook, "calls/1"), file_flow(hook, "calls/1"), hook.list_flow("calls")):
+        flow = with_credentials(hook, asked)
         next(flow)
         flow.send("token-1")
         flow.send(Response(status))
@@ -485,7 +486,7 @@ def test_a_refused_login_speaks_of_a_scope_unless_the_client_or_secret_is_wrong(
     status: int, body: bytes, hint: str
 ) -> None:
     hook = talkdesk()
-    flow = hook.with_credentials(hook.status_flow("calls/1"))
+    flow = with_credentials(hook, status_flow(hook, "calls/1"))
     exchange = next(flow)
     login = exchange.flow()
     next(login)
@@ -501,7 +502,7 @@ def test_a_refused_login_speaks_of_a_scope_unless_the_client_or_secret_is_wrong(
 
 def test_a_storage_that_refuses_says_nothing_of_a_scope() -> None:
     hook = talkdesk()
-    flow = hook.with_credentials(hook.file_flow("calls/1"))
+    flow = with_credentials(hook, file_flow(hook, "calls/1"))
     next(flow)
     flow.send("token-1")
     flow.send(Response(303, {"location": "https://lake.example/data/1?X-Amz-Signature=s"}))

@@ -28,6 +28,7 @@ from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk.listing import MAX_PAGES, PAGE_SIZE
 from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
 from airflow_provider_jobstatus.hooks.talkdesk.results import MAX_ADDRESSES
+from tests.support.asking import file_flow, list_place, status_flow, with_credentials
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 API = "https://api.talkdeskapp.com"
@@ -79,14 +80,14 @@ def status_of(
 
     :param file: what the files address answers; without one, the flow must not ask it.
     """
-    flow = talkdesk(extra=extra or {}).status_flow(JOB)
+    flow = status_flow(talkdesk(extra=extra or {}), JOB)
     request = next(flow)
     answer = reply(body, status, **headers)
     reader = BodyReader("", request.outline_for(status))
     any(reader.feed(answer.body))
     answers = [Response(status, answer.headers, reader.finish()), *([file] if file else [])]
     # It fails if the flow asks on: follows a redirect, or polls by itself.
-    result: JobStatus = finish(talkdesk(extra=extra or {}).status_flow(JOB), *answers)
+    result: JobStatus = finish(status_flow(talkdesk(extra=extra or {}), JOB), *answers)
     return result
 
 
@@ -94,9 +95,9 @@ def status_of(
 
 
 def test_a_status_is_one_get_below_type_and_job() -> None:
-    request = next(talkdesk().status_flow(JOB))
+    request = next(status_flow(talkdesk(), JOB))
     assert (request.method, request.url, request.body) == ("GET", STATUS, None)
-    assert (request.stream, request.anonymous) == (False, False)
+    assert not request.anonymous
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_a_redirect_to_what_is_no_address_is_no_crash_and_no_result(location: st
 def test_a_report_of_any_size_in_place_of_a_status_is_not_held(total_first: bool) -> None:
     row = b'{"id": "1", "status": "failed", "job": {"status": "failed"}, "note": "' + b"x" * 1000 + b'"}'
     chunk = b",".join([row] * 64)
-    request = next(talkdesk().status_flow(JOB))
+    request = next(status_flow(talkdesk(), JOB))
     reader = BodyReader("", request.outline_for(200))
     tracemalloc.start()
     any(reader.feed(b'{"total": 99, "entries": [' if total_first else b'{"entries": ['))
@@ -219,7 +220,7 @@ def test_a_report_of_any_size_in_place_of_a_status_is_not_held(total_first: bool
     body = reader.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert finish(talkdesk().status_flow(JOB), reply(body), reply(b"", 303, location=SIGNED)) == DONE
+    assert finish(status_flow(talkdesk(), JOB), reply(body), reply(b"", 303, location=SIGNED)) == DONE
     assert AGREED_BYTES - len(chunk) < size < AGREED_BYTES + len(chunk)  # the rest is not even awaited
     assert peak < 1024 * 1024
 
@@ -287,14 +288,14 @@ def test_an_error_is_named_with_or_without_message_and_description(
 )
 def test_an_id_of_another_form_asks_nothing(job_id: str) -> None:
     hook = talkdesk()
-    for flow in (hook.status_flow(job_id), hook.file_flow(job_id)):
+    for flow in (status_flow(hook, job_id), file_flow(hook, job_id)):
         with pytest.raises(SettingsError, match="job_id"):
             next(flow)
 
 
 def test_an_id_without_a_report_type_is_told_what_is_missing() -> None:
     with pytest.raises(SettingsError, match=r"names no report type: give '<report_type>/<jobId>'"):
-        next(talkdesk().status_flow("0f9c"))
+        next(status_flow(talkdesk(), "0f9c"))
 
 
 # The traps of the reference, by their names
@@ -302,18 +303,18 @@ def test_an_id_without_a_report_type_is_told_what_is_missing() -> None:
 
 def test_trap_1_authorization_sent_to_s3() -> None:
     hook = talkdesk()
-    flow = hook.with_credentials(hook.file_flow(JOB))
+    flow = with_credentials(hook, file_flow(hook, JOB))
     next(flow)  # the login
     request = flow.send("canary-token")
     assert request.headers["Authorization"] == "Bearer canary-token"
     stored = flow.send(reply(sample("status-done.json"), 303, location=SIGNED))
-    assert (stored.url, stored.method, stored.stream) == (SIGNED, "GET", True)
+    assert (stored.url, stored.method) == (SIGNED, "GET")
     assert dict(stored.headers) == {"Accept": "*/*"}
 
 
 def test_trap_1_a_storage_on_the_vendors_own_host_gets_no_credentials_either() -> None:
     hook = talkdesk()
-    flow = hook.with_credentials(hook.file_flow(JOB))
+    flow = with_credentials(hook, file_flow(hook, JOB))
     next(flow)
     flow.send("canary-token")
     stored = flow.send(reply(b"", 303, location="/stored/0f9c?sig=1"))
@@ -322,7 +323,7 @@ def test_trap_1_a_storage_on_the_vendors_own_host_gets_no_credentials_either() -
 
 
 def test_trap_2_an_unfollowed_300_is_no_data() -> None:
-    flow = talkdesk().file_flow(JOB)
+    flow = file_flow(talkdesk(), JOB)
     next(flow)
     assert flow.send(reply(sample("status-done.json"), 300, location=SIGNED)).url == SIGNED
 
@@ -337,24 +338,24 @@ def test_trap_3_redirects_on_by_default_turn_polling_into_downloading() -> None:
 @pytest.mark.parametrize("status", REDIRECTS)
 def test_trap_4_accept_redirect_codes_as_a_set(status: int) -> None:
     assert status_of(b"", status, location=FILE) == DONE
-    flow = talkdesk().file_flow(JOB)
+    flow = file_flow(talkdesk(), JOB)
     next(flow)
     assert flow.send(reply(b"", status, location=SIGNED)).url == SIGNED
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
 def test_trap_4_a_missing_location_falls_back_to_the_files_path(status: int) -> None:
-    flow = talkdesk().status_flow(JOB)
+    flow = status_flow(talkdesk(), JOB)
     next(flow)
     request = flow.send(reply(b"", status))
     assert (request.method, request.url, request.body) == ("GET", API + FILE, None)
-    assert next(talkdesk().file_flow(JOB)).url == API + FILE
+    assert next(file_flow(talkdesk(), JOB)).url == API + FILE
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_trap_5_an_expired_token_is_renewed_once_on_401_and_403(status: int) -> None:
     hook = talkdesk()
-    flow = hook.with_credentials(hook.status_flow(JOB))
+    flow = with_credentials(hook, status_flow(hook, JOB))
     next(flow)
     assert flow.send("first").headers["Authorization"] == "Bearer first"
     exchange = flow.send(reply(sample("error.json"), status))
@@ -369,7 +370,7 @@ def test_trap_6_never_build_the_file_url_from_links() -> None:
     assert b"http://api-docs.talkdesk.org" in body
     for status, headers in ((200, {}), (300, {}), (303, {"location": FILE})):
         assert status_of(body, status, **headers).state is JobState.SUCCEEDED
-    flow = talkdesk().file_flow(JOB)
+    flow = file_flow(talkdesk(), JOB)
     assert next(flow).url == API + FILE
     with pytest.raises(UnexpectedResponse, match="redirects without saying where"):
         flow.send(reply(body, 303))
@@ -395,7 +396,7 @@ def test_trap_8_the_connection_may_teach_talkdesk_a_word() -> None:
 
 def test_trap_9_204_is_still_running_and_its_body_is_not_read() -> None:
     for body in (b"", b"no json"):
-        assert finish(talkdesk().status_flow(JOB), reply(body, 204)).state is JobState.RUNNING
+        assert finish(status_flow(talkdesk(), JOB), reply(body, 204)).state is JobState.RUNNING
 
 
 def test_trap_9_an_empty_body_with_200_is_no_status() -> None:
@@ -404,7 +405,7 @@ def test_trap_9_an_empty_body_with_200_is_no_status() -> None:
 
 
 def test_trap_10_s3_errors_are_xml_with_403_so_the_address_is_asked_for_again() -> None:
-    flow = talkdesk().file_flow(JOB)
+    flow = file_flow(talkdesk(), JOB)
     first = next(flow)
     flow.send(reply(b"", 303, location=SIGNED))
     again = flow.send(reply(sample("storage-expired.xml"), 403, content_type="application/xml"))
@@ -422,9 +423,9 @@ def test_trap_14_a_status_error_that_no_document_lists_is_a_failure() -> None:
 
 
 def test_trap_17_job_ids_are_scoped_by_report_type() -> None:
-    asked = {next(talkdesk().status_flow(job_id)).path for job_id in (JOB, "user_status/0f9c")}
+    asked = {next(status_flow(talkdesk(), job_id)).path for job_id in (JOB, "user_status/0f9c")}
     assert asked == {"/data/reports/calls/jobs/0f9c", "/data/reports/user_status/jobs/0f9c"}
-    assert finish(talkdesk().status_flow("user_status/0f9c"), reply(b"", 204)).job_id == "user_status/0f9c"
+    assert finish(status_flow(talkdesk(), "user_status/0f9c"), reply(b"", 204)).job_id == "user_status/0f9c"
 
 
 def test_trap_19_token_errors_and_api_errors_have_different_shapes() -> None:
@@ -444,14 +445,14 @@ def test_trap_19_token_errors_and_api_errors_have_different_shapes() -> None:
 
 
 def test_a_file_may_come_at_once() -> None:
-    request = next(talkdesk().file_flow(JOB))
-    assert (request.method, request.url, request.stream) == ("GET", API + FILE, True)
-    answer = finish(talkdesk().file_flow(JOB), reply(b"", 200, content_type="text/csv"))
+    request = next(file_flow(talkdesk(), JOB))
+    assert (request.method, request.url) == ("GET", API + FILE)
+    answer = finish(file_flow(talkdesk(), JOB), reply(b"", 200, content_type="text/csv"))
     assert answer.status == 200
 
 
 def test_two_refused_addresses_end_the_flow() -> None:
-    flow = talkdesk().file_flow(JOB)
+    flow = file_flow(talkdesk(), JOB)
     next(flow)
     expired = reply(sample("storage-expired.xml"), 403)
     for _ in range(MAX_ADDRESSES - 1):
@@ -466,7 +467,7 @@ def test_two_refused_addresses_end_the_flow() -> None:
 
 @pytest.mark.parametrize("status", REDIRECTS)
 def test_a_second_redirect_is_not_followed(status: int) -> None:
-    flow = talkdesk().file_flow(JOB)
+    flow = file_flow(talkdesk(), JOB)
     next(flow)
     flow.send(reply(b"", 303, location=SIGNED))
     with pytest.raises(UnexpectedResponse, match=f"answered {status}"):
@@ -491,7 +492,7 @@ def test_a_storage_that_repeats_the_address_in_its_error_does_not_get_it_shown(
     body = f"<Error><Resource>{SIGNED}</Resource><Signature>canary-signature</Signature></Error>".encode()
     refusals = [reply(b"", 303, location=SIGNED), reply(body, status)] * MAX_ADDRESSES
     with pytest.raises(error) as caught:
-        finish(talkdesk().file_flow(JOB), *refusals)
+        finish(file_flow(talkdesk(), JOB), *refusals)
     for shown in (str(caught.value), repr(caught.value), repr(caught.value.args)):
         assert "canary" not in shown
 
@@ -504,14 +505,14 @@ def test_only_200_is_a_report(direct: bool, status: int) -> None:
         b"", status, content_type="text/csv", **{"retry-after": "17", "content-range": "bytes 0-7/90"}
     )
     with pytest.raises(VendorError, match=f"{status}"):
-        finish(talkdesk().file_flow(JOB), *answers, late)
+        finish(file_flow(talkdesk(), JOB), *answers, late)
 
 
 def test_an_empty_file_is_believed_of_the_storage_alone() -> None:
     empty = reply(b"", 200, content_type="text/csv", **{"content-length": "0"})
     with pytest.raises(UnexpectedResponse, match="answered with an empty file"):
-        finish(talkdesk().file_flow(JOB), empty)
-    assert finish(talkdesk().file_flow(JOB), reply(b"", 303, location=SIGNED), empty) is empty
+        finish(file_flow(talkdesk(), JOB), empty)
+    assert finish(file_flow(talkdesk(), JOB), reply(b"", 303, location=SIGNED), empty) is empty
 
 
 # Trying a connection
@@ -550,7 +551,7 @@ def full_page(number: int) -> Response:
 
 
 def test_a_job_stands_in_the_list_of_its_report_type() -> None:
-    assert talkdesk().list_place(JOB) == ("calls", "0f9c")
+    assert list_place(talkdesk(), JOB) == ("calls", "0f9c")
 
 
 def test_the_list_tells_the_word_of_each_job() -> None:

@@ -15,11 +15,13 @@ from airflow_provider_jobstatus.core.auth import ExchangedToken
 from airflow_provider_jobstatus.core.errors import AccessDenied, NotFound
 from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.tokens import TokenSlot
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.asking import asking, file_flow
 from tests.support.raw_server import RawServer, Received
 from tests.support.raw_server import reply as raw_reply
 
@@ -58,7 +60,7 @@ def in_a_loop(hook: TalkdeskHook) -> JobStatus:
 
     async def main() -> JobStatus:
         async with hook.aconnect() as client:
-            return await client.run(hook.job_status_flow(JOB))
+            return await client.run(asking(hook, JOB))
 
     return asyncio.run(main())
 
@@ -349,7 +351,7 @@ def test_a_signed_address_that_expires_on_the_way_is_asked_for_again(job: Sandbo
             except StopIteration as stop:
                 return stop.value
 
-    with hook.connect() as client, client.open(hook.with_credentials(dawdling(hook.file_flow(JOB)))) as reply:
+    with hook.open(Operation(lambda: dawdling(file_flow(hook, JOB)), streamed=True)) as reply:
         rows = b"".join(reply.chunks or ())
     assert rows.count(b"\r\n") == 41
     assert [request["status"] for request in job.requests if request["origin"] == "storage"] == [403, 200]

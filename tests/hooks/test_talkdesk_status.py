@@ -23,6 +23,7 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk.shapes import is_storage
+from tests.support.asking import status_flow
 
 API = "https://api.talkdeskapp.eu"
 JOB = "user_status/7e.d1"
@@ -69,7 +70,7 @@ def as_read(request: Request, answer: Response, pieces: int) -> Response:
 
 def told(*answers: Response, host: str = "", pieces: int | None = None) -> JobStatus:
     """Return what comes of a status request and, where it is asked for, of the file's."""
-    flow = hook(host).status_flow(JOB)
+    flow = status_flow(hook(host), JOB)
     request = next(flow)
     try:
         for answer in answers:
@@ -176,7 +177,7 @@ STORED = {
 @pytest.mark.parametrize("name", STORED)
 def test_a_storages_address_has_the_file_asked_for(name: str) -> None:
     for location in (STORED[name], None, "", " "):
-        flow = hook().status_flow(JOB)
+        flow = status_flow(hook(), JOB)
         next(flow)
         request = flow.send(redirect(location and location.strip()))
         assert (request.method, request.url, request.anonymous) == ("GET", API + FILE, False)
@@ -454,7 +455,7 @@ def test_another_jobs_file_confirms_nothing() -> None:
 def test_no_more_than_the_head_of_a_file_is_read() -> None:
     rows = b",".join([b'{"note": "' + b"x" * 1000 + b'"}'] * 2000)
     for file in (reply(b"id,agent\n" + rows, content_type="text/csv"), reply(b'{"entries": [' + rows)):
-        flow = hook().status_flow(JOB)
+        flow = status_flow(hook(), JOB)
         next(flow)
         reader = BodyReader("", flow.send(redirect(S3)).outline_for(200))
         sizes = []
@@ -469,7 +470,7 @@ def test_no_more_than_the_head_of_a_file_is_read() -> None:
 
 
 def test_text_at_the_status_address_is_read_no_further_than_to_see_that() -> None:
-    reader = BodyReader("", next(hook().status_flow(JOB)).outline_for(200))
+    reader = BodyReader("", next(status_flow(hook(), JOB)).outline_for(200))
     assert not any(list(reader.feed(b"id,agent\n" * 100)))
     assert any(list(reader.feed(b"1,2\n" * SMALL_BYTES)))
 

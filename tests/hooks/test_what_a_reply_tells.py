@@ -18,6 +18,7 @@ from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
+from tests.support.asking import asking
 
 JOBS: dict[type[BatchJobHook], str] = {
     AftercareHook: "b-1",
@@ -48,7 +49,7 @@ def hook(kind: type[BatchJobHook], extra: dict[str, Any] | None = None, **fields
 
 def answered(kind: type[BatchJobHook], *responses: Response) -> Any:
     """Return what a flow makes of these replies, or the error it ends with; a token is at hand."""
-    flow = hook(kind).job_status_flow(JOBS[kind])
+    flow = asking(hook(kind), JOBS[kind])
     left = list(responses)
     step = next(flow)
     try:

@@ -13,6 +13,7 @@ from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connection_settings import Settings
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from tests.support.asking import status_flow
 
 #: Hook, job id, and the names that a reply may have.
 VENDORS: dict[str, tuple[type[BatchJobHook], str, list[str]]] = {
@@ -142,7 +143,7 @@ def _spoilt(dice: random.Random, body: bytes) -> bytes:
 def read_whole(vendor: str, body: bytes) -> str:
     """Return what a flow says of a reply that is parsed as a whole."""
     _, job_id, _ = VENDORS[vendor]
-    flow = vendor_hook(vendor).status_flow(job_id)
+    flow = status_flow(vendor_hook(vendor), job_id)
     next(flow)
     return _said(flow, body)
 
@@ -150,7 +151,7 @@ def read_whole(vendor: str, body: bytes) -> str:
 def read_in_outline(vendor: str, body: bytes, dice: random.Random) -> str:
     """Return what a flow says of a reply that comes in pieces, and is read block by block."""
     _, job_id, _ = VENDORS[vendor]
-    flow = vendor_hook(vendor).status_flow(job_id)
+    flow = status_flow(vendor_hook(vendor), job_id)
     request: Request = next(flow)
     assert request.outline is not None
     outline = request.outline()

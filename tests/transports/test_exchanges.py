@@ -11,9 +11,10 @@ from itertools import count
 
 import pytest
 
-from airflow_provider_jobstatus.core.auth import ExchangedToken, authorized
+from airflow_provider_jobstatus.core.auth import ExchangedToken
 from airflow_provider_jobstatus.core.errors import AccessDenied, SendError, ServerError
 from airflow_provider_jobstatus.core.http import Flow, Request
+from airflow_provider_jobstatus.core.operation import Conversation, Credentials, Operation, conversation
 from airflow_provider_jobstatus.core.responses import expect
 from airflow_provider_jobstatus.core.tokens import Token, TokenSlot, token_slot
 from airflow_provider_jobstatus.transports.aio import AioClient
@@ -60,9 +61,9 @@ def job(url: str) -> Flow[str]:
     return expect(request, (yield request)).body.decode()
 
 
-def asking(url: str, slot: TokenSlot) -> Flow[str]:
+def asking(url: str, slot: TokenSlot) -> Conversation[str]:
     auth = ExchangedToken(slot, lambda: log_in(url), ("password",))
-    return authorized(job(url), auth, url)
+    return conversation(Operation(lambda: job(url)), Credentials(auth, url))
 
 
 def test_two_hundred_waits_in_a_loop_log_in_once() -> None:

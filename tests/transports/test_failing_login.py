@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_jobstatus.core.errors import ServerError, VendorError
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.asking import asking
 
 SLOW_FAILURE = {"http": 503, "delay_seconds": 0.3}
 
@@ -24,9 +25,9 @@ def test_those_who_queue_in_the_triggerer_share_a_failure_and_later_ones_try_aga
 
     async def many() -> list[Any]:
         async with hook.aconnect() as client:
-            flows = [client.run(hook.job_status_flow("site/job")) for _ in range(50)]
+            flows = [client.run(asking(hook, "site/job")) for _ in range(50)]
             ends = await asyncio.gather(*flows, return_exceptions=True)
-            return [*ends, await client.run(hook.job_status_flow("site/job"))]
+            return [*ends, await client.run(asking(hook, "site/job"))]
 
     *ends, last = asyncio.run(many())
 
@@ -46,7 +47,7 @@ def test_those_who_queue_on_a_worker_share_a_failure(sandbox: Sandbox) -> None:
         with hook.connect() as client:
             together.wait()
             try:
-                ends.append(client.run(hook.job_status_flow("site/job")).state)
+                ends.append(client.run(asking(hook, "site/job")).state)
             except VendorError as error:
                 ends.append(type(error).__name__)
 

@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
+from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, text_or_none
 from airflow_provider_jobstatus.core.json_outline import JsonOutline
 from airflow_provider_jobstatus.core.responses import expect_json, json_object
+from airflow_provider_jobstatus.hooks.aftercare.job import AftercareJob
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
-_DATA_QUALITY = "data-quality/"
 #: Codes of the error for a job that does not exist, by status.
 _UNKNOWN = {400: "INVALID_REQUEST", 404: "NOT_FOUND"}
 #: What its errors consist of; and of what the message of that one tells, as any server has such a code.
@@ -23,16 +22,15 @@ _ERROR_KEYS = frozenset({"code", "message", "details"})
 _ABOUT_A_JOB = re.compile(r"\b(?:batch|job|resource)", re.IGNORECASE)
 
 
-def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
+def status_flow(hook: BatchJobHook, job: AftercareJob) -> Flow[JobStatus]:
     """
     Ask for a job's status: ``GET /coding/{batchJobId}``, ``GET /data-quality/batch/{batchJobId}``.
 
     Smallest reply relied on: ``{"status": "processing"}``
     """
-    path, asked = _path(job_id)
-    request = hook.request("GET", path, outline=partial(_outline, hook))
+    request = hook.request("GET", job.path, outline=partial(_outline, hook))
     reply = expect_json(request, (yield request))
-    hook.check_id(request, asked, reply.get("batchJobId"))
+    hook.check_id(request, job.job, reply.get("batchJobId"))
     word, state = hook.read_state(request, reply.get("status"))
     detail = None
     results = reply.get("results")
@@ -40,13 +38,13 @@ def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
         said = [results.get(key) for key in ("code", "message")]
         told = [text_or_none(part) for part in said if not isinstance(part, (dict, list))]
         detail = ": ".join(filter(None, told)) or None
-    return JobStatus(job_id, hook.conn_type, state, word, detail)
+    return JobStatus(job.text, hook.conn_type, state, word, detail)
 
 
 def ping_flow(hook: BatchJobHook) -> Flow[str]:
     """Ask for a job that cannot exist: ``GET /coding/{batchJobId}``. A refused key shows before."""
     request = hook.request("GET", f"/coding/{uuid.UUID(int=0)}", outline=partial(_outline, hook))
-    response: Response = yield request
+    response = yield request
     error = json_object(response.body)
     own = error.get("code") == _UNKNOWN.get(response.status, ...) and error.keys() <= _ERROR_KEYS
     if own and _ABOUT_A_JOB.search(str(error.get("message"))):
@@ -68,10 +66,3 @@ def _outline(hook: BatchJobHook) -> JsonOutline:
 
     keep = ("batchJobId", "status", "results", "code", "message")
     return JsonOutline(keep, enough, must=("batchJobId",))
-
-
-def _path(job_id: str) -> tuple[str, str]:
-    text = job_id_text(job_id)
-    asked = text.removeprefix(_DATA_QUALITY)
-    segment = path_segment(asked, "batchJobId")
-    return f"/data-quality/batch/{segment}" if asked != text else f"/coding/{segment}", asked

@@ -28,6 +28,7 @@ from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import status
+from airflow_provider_jobstatus.hooks.questionpro.job import QuestionProJob, parse_job_id
 
 
 class QuestionProHook(BatchJobHook):
@@ -77,9 +78,13 @@ class QuestionProHook(BatchJobHook):
             f"up to {calls} until its deadline. A longer poke_interval or a shorter timeout uses fewer"
         )
 
-    def status_flow(self, job_id: str) -> Flow[JobStatus]:
+    def parse_job_id(self, job_id: str) -> QuestionProJob:
+        """Return a job id, read."""
+        return parse_job_id(job_id)
+
+    def status_flow(self, job: QuestionProJob) -> Flow[JobStatus]:
         """Ask for a mailing's status."""
-        return status.status_flow(self, job_id)
+        return status.status_flow(self, job)
 
     def ping_flow(self) -> Flow[str]:
         """Ask for a mailing that cannot exist."""

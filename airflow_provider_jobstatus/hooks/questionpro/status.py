@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected, SettingsError
-from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
+from airflow_provider_jobstatus.core.errors import NotFound, RequestRejected
+from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, utc_time
 from airflow_provider_jobstatus.core.responses import json_object
-from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro.envelope import is_own, unwrap
+from airflow_provider_jobstatus.hooks.questionpro.job import QuestionProJob
 
 
-def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
+def status_flow(hook: BatchJobHook, job: QuestionProJob) -> Flow[JobStatus]:
     """
     Ask for a mailing's status: ``GET /micropanel/batches/{batchID}``.
 
@@ -22,16 +21,13 @@ def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
 
     :raises RateLimited: ``spent`` if the licence's calls are used up.
     """
-    batch = job_id_text(job_id)
-    if not (batch.isascii() and batch.isdigit()):
-        raise SettingsError(f"job_id {clean(batch, 80)!r} is no batchID of QuestionPro, which is a number")
-    request = hook.request("GET", f"/micropanel/batches/{path_segment(batch, 'batchID')}")
+    request = hook.request("GET", f"/micropanel/batches/{job.segment}")
     reply = unwrap(request, (yield request))
-    hook.check_id(request, str(int(batch)), reply.get("id"))
+    hook.check_id(request, job.number, reply.get("id"))
     word = hook.read_word(request, reply.get("status"))
     state = hook.known_state(word)
     return JobStatus(
-        job_id,
+        job.text,
         hook.conn_type,
         state or JobState.RUNNING,
         word,
@@ -43,7 +39,7 @@ def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
 def ping_flow(hook: BatchJobHook) -> Flow[str]:
     """Ask for a mailing that cannot exist: ``GET /micropanel/batches/0``. A refused key shows before."""
     request = hook.request("GET", "/micropanel/batches/0")
-    response: Response = yield request
+    response = yield request
     wanted = (
         "QuestionPro's error for a batch that does not exist: "
         '404 with {"response": {"error": {"id": "1040", "name": "...", "message": "..."}}}'

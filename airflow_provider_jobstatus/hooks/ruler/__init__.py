@@ -22,11 +22,12 @@ from typing import Any, ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey
 from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.ids import job_id_text
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listing
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.tokens import token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.ruler import job, listing, results, status
+from airflow_provider_jobstatus.hooks.ruler import listing, results, status
+from airflow_provider_jobstatus.hooks.ruler.job import RulerJob, parse_job_id
 from airflow_provider_jobstatus.hooks.ruler.login import LOGIN_URL, login_flow
 from airflow_provider_jobstatus.hooks.ruler.results import FailuresFormat
 
@@ -79,13 +80,17 @@ class RulerHook(BatchJobHook):
         """Return the default site."""
         return (self.settings.text("site_id") or "",)
 
-    def status_flow(self, job_id: str) -> Flow[JobStatus]:
-        """Ask for a job's status."""
-        return status.status_flow(self, job_id)
+    def parse_job_id(self, job_id: str) -> RulerJob:
+        """Return a job id, taken apart."""
+        return parse_job_id(self, job_id)
 
-    def list_place(self, job_id: str) -> tuple[str, str]:
+    def status_flow(self, job: RulerJob) -> Flow[JobStatus]:
+        """Ask for a job's status."""
+        return status.status_flow(self, job)
+
+    def list_place(self, job: RulerJob) -> tuple[str, str]:
         """Return the site, quoted: each has a list; and the job."""
-        return self.split_job_id(job_id)[0], job_id_text(job_id).rpartition("/")[2]
+        return job.site_segment, job.job
 
     def list_flow(self, name: str) -> Flow[Listing]:
         """
@@ -107,9 +112,9 @@ class RulerHook(BatchJobHook):
         """
         return self.settings.flag("check_failure_count", default=True)
 
-    def failures_flow(self, job_id: str, file_format: FailuresFormat = "csv") -> Flow[Response]:
-        """Open the rejected rows of a job."""
-        return results.failures_flow(self, job_id, file_format)
+    def failures_operation(self, job: RulerJob, file_format: FailuresFormat = "csv") -> Operation[Response]:
+        """Return the operation that opens the rejected rows of a job."""
+        return results.failures_operation(self, job, file_format)
 
     def is_own_error(self, response: Response) -> bool:
         """
@@ -130,12 +135,4 @@ class RulerHook(BatchJobHook):
         :param job_id: of a job that ended ``partialcomplete`` or ``failed``.
         :raises VendorError: no usable answer, or one that ends early.
         """
-        return results.revenue_failures(self, job_id)
-
-    def split_job_id(self, job_id: str) -> tuple[str, str]:
-        """
-        Return ``siteId`` and ``jobId``, each quoted for a path.
-
-        :raises SettingsError: not of the form that this module documents.
-        """
-        return job.split_job_id(self, job_id)
+        return results.revenue_failures(self, self.parse_job_id(job_id))

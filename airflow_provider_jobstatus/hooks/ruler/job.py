@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.core.ids import job_id_text, path_segment
+from airflow_provider_jobstatus.core.ids import JobId, job_id_text, path_segment
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 
-def split_job_id(hook: BatchJobHook, job_id: str) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class RulerJob(JobId):
     """
-    Return ``siteId`` and ``jobId``, each quoted for a path.
+    A job of Ruler.
 
-    :raises SettingsError: not of the form that this module documents.
+    :param job: its ``jobId``.
+    :param site_segment: its ``siteId``, quoted for a path.
+    :param job_segment: its ``jobId``, quoted for a path.
     """
-    site, slash, job = job_id_text(job_id).rpartition("/")
+
+    job: str
+    site_segment: str
+    job_segment: str
+
+
+def parse_job_id(hook: BatchJobHook, job_id: str) -> RulerJob:
+    """
+    Take a job id apart: ``"<siteId>/<jobId>"``, or ``"<jobId>"`` with the connection's ``site_id``.
+
+    :raises SettingsError: it has another form.
+    """
+    text = job_id_text(job_id)
+    site, slash, job = text.rpartition("/")
     if not slash:
         site = hook.settings.text("site_id") or ""
         if not site:
@@ -21,4 +39,4 @@ def split_job_id(hook: BatchJobHook, job_id: str) -> tuple[str, str]:
                 f"job_id {job!r} names no site: give '<siteId>/<jobId>', or set extra 'site_id' of "
                 f"connection {hook.conn_id!r}"
             )
-    return path_segment(site, "siteId"), path_segment(job, "jobId")
+    return RulerJob(text, job, path_segment(site, "siteId"), path_segment(job, "jobId"))

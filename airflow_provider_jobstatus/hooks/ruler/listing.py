@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.ids import path_segment
 from airflow_provider_jobstatus.core.jobs import Listed, Listing, whole_percent
 from airflow_provider_jobstatus.core.responses import expect, expect_list
@@ -50,7 +50,7 @@ def ping_flow(hook: BatchJobHook) -> Flow[str]:
     site = hook.settings.text("site_id")
     source = f"connection {hook.conn_id!r}: extra 'site_id'"
     request = _list_request(hook, path_segment(site or "no-such-site", "site", source))
-    response: Response = yield request
+    response = yield request
     if site is not None:
         expect(request, response)
     if not 200 <= response.status < 300:

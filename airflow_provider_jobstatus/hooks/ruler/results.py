@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 from airflow_provider_jobstatus.core.content import JUDGED_BYTES, expect_file, framing, misfit
@@ -11,11 +12,12 @@ from airflow_provider_jobstatus.core.encodings import peek
 from airflow_provider_jobstatus.core.errors import NotFound, UnexpectedResponse
 from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.core.rows import csv_rows
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.ruler.job import split_job_id
+from airflow_provider_jobstatus.hooks.ruler.job import RulerJob
 from airflow_provider_jobstatus.hooks.ruler.status import unexplained
 
 FailuresFormat = Literal["csv", "json"]
@@ -23,24 +25,22 @@ FailuresFormat = Literal["csv", "json"]
 _MEDIA_TYPES = {"csv": "text/csv", "json": "application/json"}
 
 
-def failures_flow(hook: BatchJobHook, job_id: str, file_format: FailuresFormat = "csv") -> Flow[Response]:
+def failures_flow(hook: BatchJobHook, job: RulerJob, file_format: FailuresFormat = "csv") -> Flow[Response]:
     """
     Open the rejected rows of a job: ``GET /{siteId}/batch/{jobId}/failures?format=csv``.
 
-    Offered once the job has ended with rejected rows. The reply is streamed: for ``BlockingClient.open``.
+    Offered once the job has ended with rejected rows. The reply is streamed: for ``hook.open``.
 
     :raises NotFound: also for a job that has none; what a fully good job answers is not documented.
     :raises ServerError: a 2xx that is no file, such as "not yet".
     """
-    site, job = split_job_id(hook, job_id)
     request = hook.request(
         "GET",
-        f"/{site}/batch/{job}/failures",
+        f"/{job.site_segment}/batch/{job.job_segment}/failures",
         {"format": plain(file_format)},
         headers={"Accept": _MEDIA_TYPES[file_format]},
-        stream=True,
     )
-    response: Response = yield request
+    response = yield request
     try:
         return expect_file(request, response)
     except NotFound as error:
@@ -48,20 +48,16 @@ def failures_flow(hook: BatchJobHook, job_id: str, file_format: FailuresFormat =
         raise
 
 
-def revenue_failures(hook: BatchJobHook, job_id: str) -> Iterator[list[str]]:
-    """
-    Yield the rejected rows of a finished job as Ruler's CSV has them: first the header, then the rows.
+def failures_operation(
+    hook: BatchJobHook, job: RulerJob, file_format: FailuresFormat = "csv"
+) -> Operation[Response]:
+    """Return the operation that opens the rejected rows of a job."""
+    return Operation(partial(failures_flow, hook, job, file_format), streamed=True)
 
-    Rows are lists because the header may repeat ``Label``, and may be shorter or longer than the header.
-    They hold personal data. They are streamed: memory does not grow with their number. They are not
-    compared with ``failureCount``, so that a reply without length or chunks whose end is lost between two
-    rows is not noticed: the download operator notices it.
 
-    :param job_id: of a job that ended ``partialcomplete`` or ``failed``.
-    :raises VendorError: no usable answer, or one that ends early.
-    """
-    flow = hook.with_credentials(failures_flow(hook, job_id))
-    with hook.connect() as client, client.open(flow) as reply:
+def revenue_failures(hook: BatchJobHook, job: RulerJob) -> Iterator[list[str]]:
+    """Yield the rejected rows of a finished job, the header first."""
+    with hook.open(failures_operation(hook, job)) as reply:
         head, chunks = peek(reply.chunks or (), JUDGED_BYTES)
         if sent := misfit("csv", reply.content_type, head, len(head) < JUDGED_BYTES):
             reason = f"sent {sent.describe((*hook.auth.secrets, *reply.secrets))} instead of rows"

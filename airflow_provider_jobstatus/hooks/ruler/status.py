@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_provider_jobstatus.core.http import Flow
-from airflow_provider_jobstatus.core.ids import job_id_text
 from airflow_provider_jobstatus.core.jobs import (
     JobState,
     JobStatus,
@@ -17,19 +16,18 @@ from airflow_provider_jobstatus.core.jobs import (
 from airflow_provider_jobstatus.core.responses import expect_json
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.ruler.job import split_job_id
+from airflow_provider_jobstatus.hooks.ruler.job import RulerJob
 
 
-def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
+def status_flow(hook: BatchJobHook, job: RulerJob) -> Flow[JobStatus]:
     """
     Ask for a job's status: ``GET /{siteId}/batch/{jobId}/status``.
 
     Smallest reply relied on: ``{"status": "processing"}``
     """
-    site, job = split_job_id(hook, job_id)
-    request = hook.request("GET", f"/{site}/batch/{job}/status")
+    request = hook.request("GET", f"/{job.site_segment}/batch/{job.job_segment}/status")
     reply = expect_json(request, (yield request))
-    hook.check_id(request, job_id_text(job_id).rpartition("/")[2], reply.get("jobId"))
+    hook.check_id(request, job.job, reply.get("jobId"))
     word, state = hook.read_state(request, reply.get("status"))
     detail = text_or_none(reply.get("failureReason"))
     counts = row_counts(
@@ -44,7 +42,7 @@ def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
     elif state is JobState.FAILED and detail is None:
         detail = unexplained(counts or {})
     return JobStatus(
-        job_id=job_id,
+        job_id=job.text,
         vendor=hook.conn_type,
         state=state,
         vendor_status=word,

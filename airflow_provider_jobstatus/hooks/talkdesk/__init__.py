@@ -21,24 +21,23 @@ Quirks
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.auth import Auth, Shown, origin
+from airflow_provider_jobstatus.core.auth import Auth, origin
 from airflow_provider_jobstatus.core.errors import AccessDenied
 from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.ids import job_id_text
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listing
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connection_settings import Settings
-from airflow_provider_jobstatus.hooks.talkdesk import job, listing, login, ping, results, status
+from airflow_provider_jobstatus.hooks.talkdesk import listing, login, ping, results, status
+from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJob, parse_job_id
 from airflow_provider_jobstatus.hooks.validators import with_port
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
-
-T = TypeVar("T")
 
 
 class TalkdeskHook(BatchJobHook):
@@ -98,29 +97,25 @@ class TalkdeskHook(BatchJobHook):
         """Return the login host: it is the account's own, and the region's."""
         return tuple(map(str, origin(login.token_url(self))))
 
-    def with_credentials(
-        self,
-        flow: Flow[T],
-        sent: Shown | None = None,
-        replies: list[Response] | None = None,
-    ) -> Flow[T]:
-        """Return ``flow`` with credentials; what refuses them says which scope is needed."""
-        try:
-            return (yield from super().with_credentials(flow, sent, replies))
-        except AccessDenied as error:
-            if error.path.startswith(f"{urlsplit(self.settings.base_url).path}{login.REPORTS}"):
-                error.add(f"this call needs the scope {login.SCOPES[error.method]}")
-            elif error.method == "POST":
-                login.add_scope(error)
-            raise
+    def explain_refusal(self, error: AccessDenied) -> None:
+        """Say also which scope is needed."""
+        super().explain_refusal(error)
+        if error.path.startswith(f"{urlsplit(self.settings.base_url).path}{login.REPORTS}"):
+            error.add(f"this call needs the scope {login.SCOPES[error.method]}")
+        elif error.method == "POST":
+            login.add_scope(error)
 
-    def status_flow(self, job_id: str) -> Flow[JobStatus]:
+    def parse_job_id(self, job_id: str) -> TalkdeskJob:
+        """Return a job id, taken apart."""
+        return parse_job_id(job_id)
+
+    def status_flow(self, job: TalkdeskJob) -> Flow[JobStatus]:
         """Ask for a job's status."""
-        return status.status_flow(self, job_id)
+        return status.status_flow(self, job)
 
-    def list_place(self, job_id: str) -> tuple[str, str]:
+    def list_place(self, job: TalkdeskJob) -> tuple[str, str]:
         """Return the report type, quoted: each has a list; and the job."""
-        return self.split_job_id(job_id)[0], job_id_text(job_id).partition("/")[2]
+        return job.type_segment, job.job
 
     def list_flow(self, name: str) -> Flow[Listing]:
         """
@@ -134,18 +129,10 @@ class TalkdeskHook(BatchJobHook):
         """Ask for a job that cannot exist."""
         return ping.ping_flow(self)
 
-    def file_flow(self, job_id: str) -> Flow[Response]:
-        """Open a finished report."""
-        return results.file_flow(self, job_id)
+    def file_operation(self, job: TalkdeskJob) -> Operation[Response]:
+        """Return the operation that opens a finished report."""
+        return results.file_operation(self, job)
 
     def is_own_error(self, response: Response) -> bool:
         """Whether it is an object with a ``code``."""
         return "code" in json_object(response.body)
-
-    def split_job_id(self, job_id: str) -> tuple[str, str]:
-        """
-        Return report type and job id, each quoted for a path.
-
-        :raises SettingsError: not of the form ``"<report_type>/<jobId>"``.
-        """
-        return job.split_job_id(job_id)

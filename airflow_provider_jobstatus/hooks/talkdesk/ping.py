@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Mapping
 
-from airflow_provider_jobstatus.core.http import Flow, Response
+from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
@@ -21,7 +21,7 @@ def ping_flow(hook: BatchJobHook) -> Flow[str]:
     before.
     """
     request = hook.request("GET", f"/data/reports/calls/jobs/{uuid.UUID(int=0)}")
-    response: Response = yield request
+    response = yield request
     if response.status in (400, 404) and _is_full_error(json_object(response.body)):
         return "Talkdesk accepts the credentials"
     raise hook.foreign(

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from airflow_provider_jobstatus.core.content import expect_file
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
 from airflow_provider_jobstatus.core.responses import unexpected
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.talkdesk.job import split_job_id
+from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJob, file_path
 
 #: Signed addresses that are tried: one that has expired is asked for again once.
 MAX_ADDRESSES = 2
 
 
-def file_flow(hook: BatchJobHook, job_id: str) -> Flow[Response]:
+def file_flow(hook: BatchJobHook, job: TalkdeskJob) -> Flow[Response]:
     """
     Open a finished report: ``GET /data/reports/{type}/files/{id}``, and the signed address that it
     redirects to.
 
-    The reply is streamed: for ``BlockingClient.open``. The second request carries nothing of ours. A
+    The reply is streamed: for ``hook.open``. The second request carries nothing of ours. A
     storage may refuse an address that has expired with any 4xx but 404: another is asked for, once.
 
     :raises NotFound: there is no file: not yet, or no more.
@@ -29,10 +31,9 @@ def file_flow(hook: BatchJobHook, job_id: str) -> Flow[Response]:
     :raises UnexpectedResponse: an address that must not be called, a second redirect, an empty file that
         comes from no storage, or addresses that are refused.
     """
-    kind, job = split_job_id(job_id)
-    request = hook.request("GET", f"/data/reports/{kind}/files/{job}", headers={"Accept": "*/*"}, stream=True)
+    request = hook.request("GET", file_path(job), headers={"Accept": "*/*"})
     for _ in range(MAX_ADDRESSES):
-        response: Response = yield request
+        response = yield request
         if response.status not in REDIRECTS:
             if expect_file(request, response).headers.get("content-length") == "0":
                 raise unexpected(request, "answered with an empty file")
@@ -42,7 +43,6 @@ def file_flow(hook: BatchJobHook, job_id: str) -> Flow[Response]:
             "GET",
             target_of(request, response),
             {"Accept": "*/*"},
-            stream=True,
             anonymous=True,
         )
         response = yield stored
@@ -69,6 +69,11 @@ def _not_empty(request: Request, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk
     if empty:
         raise unexpected(request, "answered with an empty file")
+
+
+def file_operation(hook: BatchJobHook, job: TalkdeskJob) -> Operation[Response]:
+    """Return the operation that opens a finished report."""
+    return Operation(partial(file_flow, hook, job), streamed=True)
 
 
 def _may_have_expired(response: Response) -> bool:

@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.core.redirects import REDIRECTS, location_of, pl
 from airflow_provider_jobstatus.core.responses import expect, expect_json, load_json, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.talkdesk.job import split_job_id
+from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJob, file_path
 from airflow_provider_jobstatus.hooks.talkdesk.login import is_login_host, token_url
 from airflow_provider_jobstatus.hooks.talkdesk.shapes import (
     ID_KEYS,
@@ -54,7 +54,7 @@ class _Target(Enum):
     ELSEWHERE = auto()
 
 
-def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
+def status_flow(hook: BatchJobHook, job: TalkdeskJob) -> Flow[JobStatus]:
     """
     Ask for a job's status: ``GET /data/reports/{type}/jobs/{id}``.
 
@@ -67,13 +67,14 @@ def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
     :raises UnexpectedResponse: also a redirect to anything else than the job's file, and a report whose
         file is not there.
     """
-    kind, job = split_job_id(job_id)
-    request = hook.request("GET", f"/data/reports/{kind}/jobs/{job}", outline=ReplyOutline)
-    response: Response = yield request
+    request = hook.request(
+        "GET", f"/data/reports/{job.type_segment}/jobs/{job.job_segment}", outline=ReplyOutline
+    )
+    response = yield request
     if response.status == 204:
-        return JobStatus(job_id, hook.conn_type, JobState.RUNNING, "204 No Content")
+        return JobStatus(job.text, hook.conn_type, JobState.RUNNING, "204 No Content")
     if response.status in REDIRECTS:
-        target = _target(hook, request, response, kind, job)
+        target = _target(hook, request, response, job)
         word = _word_of_redirect(hook, request, response, job, target)
         if word is None and target is _Target.JOBS_FILE:
             word = DONE
@@ -82,24 +83,22 @@ def status_flow(hook: BatchJobHook, job_id: str) -> Flow[JobStatus]:
     else:
         word = _word_of_reply(hook, request, response, job, confirms=False)
     if word is None:
-        yield from _find_file(hook, kind, job)
+        yield from _find_file(hook, job)
         word = DONE
     word, state = hook.read_state(request, word)
-    return JobStatus(job_id, hook.conn_type, state, word)
+    return JobStatus(job.text, hook.conn_type, state, word)
 
 
-def _find_file(hook: BatchJobHook, kind: str, job: str) -> Flow[None]:
+def _find_file(hook: BatchJobHook, job: TalkdeskJob) -> Flow[None]:
     """
     Make sure that a job's file is there, without reading it or calling the storage that has it.
 
     :raises VendorError: it is not; never :class:`NotFound`, as the job itself is known.
     """
-    request = hook.request(
-        "GET", f"/data/reports/{kind}/files/{job}", headers={"Accept": "*/*"}, outline=FileOutline
-    )
-    response: Response = yield request
+    request = hook.request("GET", file_path(job), headers={"Accept": "*/*"}, outline=FileOutline)
+    response = yield request
     if response.status in REDIRECTS:
-        target = _target(hook, request, response, kind, job)
+        target = _target(hook, request, response, job)
         word = _word_of_redirect(hook, request, response, job, target)
         if word is None and target is not _Target.STORAGE:
             raise _astray(request, response, "which is no storage of files")
@@ -116,12 +115,12 @@ def _find_file(hook: BatchJobHook, kind: str, job: str) -> Flow[None]:
 
 
 def _word_of_reply(
-    hook: BatchJobHook, request: Request, response: Response, job: str, *, confirms: bool
+    hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJob, *, confirms: bool
 ) -> str | None:
     """Return the word of a reply that is no redirect, or None if it may be the report itself."""
     expect(request, response)
     if response.status == 200 and is_report(
-        response, unquote(job), lambda word: hook.known_state(word) is not None, confirms=confirms
+        response, job.job, lambda word: hook.known_state(word) is not None, confirms=confirms
     ):
         return None
     reply = expect_json(request, response)
@@ -135,7 +134,7 @@ def _word_of_reply(
 
 
 def _word_of_redirect(
-    hook: BatchJobHook, request: Request, response: Response, job: str, target: _Target
+    hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJob, target: _Target
 ) -> str | None:
     """
     Return the word that the body of a redirect has for the job, or None if it has none.
@@ -178,7 +177,7 @@ def _word_of_redirect(
     return word
 
 
-def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any], job: str) -> str:
+def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any], job: TalkdeskJob) -> str:
     """
     Return the word of a reply that tells of a job.
 
@@ -187,10 +186,9 @@ def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any],
     told = reply.get("job", reply)
     if not isinstance(told, dict):
         raise unexpected(request, "answered a job that is no JSON object")
-    asked = unquote(job)
     for place in (reply, told):
         for key in ID_KEYS:
-            hook.check_id(request, asked, place.get(key))
+            hook.check_id(request, job.job, place.get(key))
     word, state = hook.read_state(request, told.get("status"))
     if state is JobState.SUCCEEDED and (wrong := _other_word(hook, reply, told) or error_in(reply, told)):
         raise unexpected(request, f"answered {word!r}, and beside it {clean(wrong, 200)!r}")
@@ -207,7 +205,7 @@ def _other_word(hook: BatchJobHook, *places: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _target(hook: BatchJobHook, request: Request, response: Response, kind: str, job: str) -> _Target:
+def _target(hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJob) -> _Target:
     """Return where a redirect leads."""
     if not response.headers.get("location"):
         return _Target.NOWHERE
@@ -219,7 +217,7 @@ def _target(hook: BatchJobHook, request: Request, response: Response, kind: str,
     if is_storage(url, base, token_url(hook)) and not is_login_host(url):
         return _Target.STORAGE
     # A vendor behind a gateway does not know the gateway's path.
-    files = [f"{root}/data/reports/{kind}/files/{job}" for root in ("", urlsplit(base).path)]
+    files = [f"{root}{file_path(job)}" for root in ("", urlsplit(base).path)]
     if same_origin(url, base) and _unquoted(urlsplit(url).path) in map(_unquoted, files):
         return _Target.JOBS_FILE
     return _Target.ELSEWHERE

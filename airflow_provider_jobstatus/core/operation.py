@@ -1,0 +1,166 @@
+"""
+Operations, and how they are driven.
+
+An *operation* is a flow with all that its caller must know of it. A *conversation* is an operation that is
+under way, with credentials: a generator that yields steps and is sent the answer to each. A step is a
+:class:`~airflow_provider_jobstatus.core.http.Request`, answered by a response, or an
+:class:`~airflow_provider_jobstatus.core.tokens.Exchange`, answered by a token. Transports drive
+conversations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin, secrets_of
+from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
+    ApiError,
+    SendError,
+    ServerError,
+    VendorError,
+)
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.responses import retry_after
+from airflow_provider_jobstatus.core.tokens import Exchange, Token
+
+T = TypeVar("T")
+
+Step = Request | Exchange
+Answer = Response | str
+Conversation = Generator[Step, Answer, T]
+#: Returns what must not be shown of a conversation, should the vendor have echoed it.
+Secrets = Callable[[], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """
+    What may be asked of a vendor. Only a hook's ``call``, ``acall`` and ``open`` drive it.
+
+    :param flow: makes the flow, anew for each time that the operation is driven.
+    :param credentials: whether requests to the connection's own origin carry its credential.
+    :param streamed: whether the body of a 2xx reply is left unread, for :attr:`Response.chunks`. Worker only.
+    :param repeatable: whether it may be driven again when the vendor may have carried it out already: not if
+        it creates something.
+    :param finish: makes the result of what the flow has returned, of the last reply, and of the secrets that
+        may stand in it.
+    :param blame: notes in an error what else the last reply tells.
+    """
+
+    flow: Callable[[], Flow[T]]
+    credentials: bool = True
+    streamed: bool = False
+    repeatable: bool = True
+    finish: Callable[[T, Response, Secrets], T] | None = None
+    blame: Callable[[VendorError, Response], None] | None = None
+
+
+def _as_it_is(error: AccessDenied) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Credentials:
+    """
+    What of a connection goes with an operation.
+
+    :param auth: the credential.
+    :param base_url: requests to its origin carry the credential, and no others.
+    :param conn_id: for the messages of errors.
+    :param explain: adds to a refusal what helps against it.
+    """
+
+    auth: Auth
+    base_url: str
+    conn_id: str = ""
+    explain: Callable[[AccessDenied], None] = _as_it_is
+
+    def belong_to(self, request: Request) -> bool:
+        """Return whether a request carries the credential."""
+        return not request.anonymous and same_origin(request.url, self.base_url)
+
+
+def conversation(operation: Operation[T], credentials: Credentials | None) -> Conversation[T]:
+    """
+    Return the conversation of an operation: with credentials on every request to the connection's own origin,
+    and on no other.
+
+    A refused token is renewed and the request repeated, once a request, unless the refusal says when to come
+    again; a 401 or 403 does no work, so that this is safe for any method. An error that the flow raises is
+    shown without our secrets.
+
+    :param credentials: None for an operation without.
+    """
+    sent = Shown()
+    response: Response | None = None
+    flow = operation.flow()
+    try:
+        request = next(flow)
+        while True:
+            try:
+                if credentials is not None and credentials.belong_to(request):
+                    response = yield from _with_credential(request, credentials.auth, sent)
+                else:
+                    sent.requests += 1
+                    response = _reply((yield request))
+                sent += response.secrets
+            except VendorError as error:
+                failure = error
+            else:
+                request = flow.send(response)
+                continue
+            request = flow.throw(failure)
+    except StopIteration as stop:
+        result: T = stop.value
+        if operation.finish is None or response is None:
+            return result
+        secrets = (
+            partial(secrets_of, credentials.auth, sent) if credentials is not None else partial(tuple, sent)
+        )
+        return operation.finish(result, response, secrets)
+    except VendorError as error:
+        if operation.blame is not None and response is not None:
+            operation.blame(error, response)
+        if not operation.repeatable and not _certainly_undone(error, sent.requests):
+            error.repeatable = False
+        if credentials is not None:
+            error.redact(secrets_of(credentials.auth, sent))
+            error.conn_id = credentials.conn_id
+            if isinstance(error, AccessDenied):
+                credentials.explain(error)
+        raise
+
+
+def log_in(exchange: Exchange) -> Conversation[Token]:
+    """Return the conversation of a login."""
+    return conversation(Operation(exchange.flow, credentials=False), None)
+
+
+def _with_credential(request: Request, auth: Auth, sent: Shown) -> Generator[Step, Answer, Response]:
+    """Return the reply to a request that carries the credential, repeated if its token has ended."""
+    for last in (False, True):
+        headers = auth.headers()
+        if isinstance(headers, Exchange):
+            headers = yield from headers.headers()
+        sent.add(headers)
+        sent.requests += 1
+        response = _reply((yield request.with_headers(headers)))
+        if last or not auth.renewable(response) or retry_after(response):
+            break
+    return response
+
+
+def _reply(answer: Answer) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    raise TypeError("a request was answered by a token, not by a reply")
+
+
+def _certainly_undone(error: VendorError, requests: int) -> bool:
+    """Return whether the vendor has carried out nothing of an operation that took so many requests."""
+    refused = isinstance(error, (SendError, ApiError)) and not isinstance(error, ServerError)
+    return requests == 0 or (requests == 1 and refused)
