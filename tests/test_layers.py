@@ -363,5 +363,13 @@ def test_the_arrows_of_the_table_form_no_circle() -> None:
         left = {name: below for name, below in left.items() if name not in free}
 
 
+def test_each_vendor_is_a_folder_of_the_same_files() -> None:
+    found = {path for path in MODULES if is_vendor_hook(path)}
+    folders = {path.rpartition("/")[0] for path in found}
+    assert len(folders) == 4
+    needed = {f"{folder}/{name}.py" for folder in folders for name in ("__init__", "job", "status")}
+    assert needed - found == set()
+
+
 def test_no_module_has_grown_to_hold_two_things() -> None:
     assert {path: lines for path, source in MODULES.items() if (lines := source.count("\n")) > 325} == {}

@@ -80,6 +80,10 @@ print(json.dumps(results))
 """
 
 
+def test_a_vendor_is_no_longer_than_60_lines() -> None:
+    assert len(VENDOR.strip().splitlines()) <= 60
+
+
 def test_a_vendor_from_outside_works_with_the_unchanged_sensor(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "toy_vendor.py").write_text(VENDOR)
     metadata = tmp_path / "toy_vendor-1.0.dist-info"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -267,3 +268,9 @@ def test_a_time_stays_the_same_time_and_is_utc_if_it_does_not_say(moment: dateti
 )
 def test_a_vendors_time_is_iso_8601_with_offset(value: object, text: str | None) -> None:
     assert utc_time(value) == text
+
+
+def test_a_status_is_never_changed() -> None:
+    status = JobStatus("a", "toy", JobState.RUNNING, "Busy")
+    with pytest.raises(FrozenInstanceError):
+        status.state = JobState.SUCCEEDED  # type: ignore[misc]

@@ -390,6 +390,14 @@ def test_what_may_pass_is_tried_again(pauses: list[float], passing: Exception) -
     assert len(pauses) == 2
 
 
+def test_what_may_have_been_carried_out_already_is_not_tried_again(pauses: list[float]) -> None:
+    once = error(TransportError)
+    once.repeatable = False
+    with pytest.raises(TransportError):
+        Patience().try_out(failing(once))
+    assert pauses == []
+
+
 @pytest.mark.parametrize(
     "lasting",
     [error(AccessDenied), error(NotFound), error(UnexpectedResponse), DestinationError("x"), KeyError("x")],

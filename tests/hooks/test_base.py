@@ -30,6 +30,7 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.jobs import JobState, Listed
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.tokens import Token
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connection_lookup import aread_connection, read_connection
@@ -53,6 +54,49 @@ def toy_connection(**fields: Any) -> Connection:
 
 def toy(**fields: Any) -> ToyHook:
     return ToyHook.from_connection(toy_connection(**fields))
+
+
+class CountingHook(ToyHook):
+    """Counts how often a job id is parsed."""
+
+    def parse_job_id(self, job_id: str) -> str:
+        self.__dict__.setdefault("parsed", []).append(job_id)
+        return str(super().parse_job_id(job_id))
+
+
+def test_a_job_id_is_parsed_once_and_its_status_asked_for_as_often_as_need_be() -> None:
+    polls = says(*(reply(200, b'{"state": "Busy"}') for _ in range(4)))
+    with RawServer(polls) as server:
+        hook = CountingHook.from_connection(toy_connection(host=server.url, password="key-1"))
+        operation = hook.status_operation(hook.parse_job_id("7"))
+
+        async def main() -> list[JobState]:
+            async with hook.aconnect() as client:
+                return [(await hook.acall(operation, client)).state for _ in range(2)]
+
+        with hook.connect() as client:
+            states = [hook.call(operation, client).state for _ in range(2)]
+        assert states + asyncio.run(main()) == [JobState.RUNNING] * 4
+    assert hook.parsed == ["7"]
+    assert {received.header("X-Toy-Key") for received in server.requests} == {"key-1"}
+
+
+def test_a_hook_without_parts_of_its_own_is_given_the_text_of_a_job_id() -> None:
+    assert toy().parse_job_id(" 7 ") == "7"
+    with pytest.raises(SettingsError, match="is empty"):
+        toy().parse_job_id(" ")
+
+
+def test_a_streamed_operation_is_opened_and_another_is_called() -> None:
+    def flow() -> Any:
+        response = yield toy().request("GET", "/file")
+        return response
+
+    hook = toy()
+    with pytest.raises(ValueError, match="is opened, not called"):
+        hook.call(Operation(flow, streamed=True))
+    with pytest.raises(ValueError, match="is called, not opened"), hook.open(Operation(flow)):
+        pass
 
 
 def answer(hook: BatchJobHook, reply: object, status: int = 200) -> Any:
