@@ -132,12 +132,9 @@ class BlockingClient:
         try:
             yield self.run(conversation, streamed=True)
         finally:
-            self._close_unread()
-
-    def _close_unread(self) -> None:
-        if self._unread is not None:
-            self._unread.close()
-            self._unread = None
+            if self._unread is not None:
+                self._unread.close()
+                self._unread = None
 
     def _exchange(self, step: Exchange, until: float) -> str:
         failures, lock = step.slot.failures, step.slot.lock
@@ -160,6 +157,8 @@ class BlockingClient:
             lock.release()
 
     def _send(self, request: Request, until: float, streamed: bool) -> Response:
+        if self._unread is not None:
+            raise RuntimeError("a streamed reply is the last of its operation")
         left = until - time.monotonic()
         if left <= 0:
             text = "the question took too long as a whole"
@@ -186,7 +185,6 @@ class BlockingClient:
                 coding = content_coding(reply.status_code, headers)
                 if streamed and 200 <= reply.status_code < 300:
                     left_open = True
-                    self._close_unread()
                     self._unread = reply.raw
                     chunks = self._chunks(request, reply.raw, coding, watchdog)
                     return Response(
