@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -158,9 +159,7 @@ def test_each_of_several_waits_for_a_job_ends_at_its_own_deadline() -> None:
 
 def test_no_poll_at_a_deadline_comes_before_the_vendor_wants_it() -> None:
     def answer(job_id: str, now: float) -> Reply:
-        found = status(job_id)
-        found.retry_after = 1000.0
-        return LATENCY, found
+        return LATENCY, replace(status(job_id), retry_after=1000.0)
 
     simulation = Simulation(answer)
     triggerer = simulation.triggerer()
