@@ -422,7 +422,7 @@ def test_a_404_of_what_is_known_to_be_there_may_pass(pauses: list[float]) -> Non
 def test_a_404_of_it_that_stays_says_what_that_means(pauses: list[float]) -> None:
     with pytest.raises(NotFound) as caught:
         Patience().try_out(failing(*[status_error(404)] * MAX_TRIES), if_missing="it should be there")
-    assert caught.value.reason == "answered 404; it should be there"
+    assert caught.value.reason == f"answered 404; it should be there; tried {MAX_TRIES} times"
     assert len(pauses) == MAX_TRIES - 1
 
 
