@@ -58,6 +58,11 @@ _COMMON_FIELDS: dict[str, Any] = {
         "description": "Accept an http:// address outside this machine. Credentials travel readable.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
+    "lists": {
+        "label": "Use lists of jobs",
+        "description": "Whether many waits may be served by the vendor's lists of jobs, where there are any.",
+        "schema": {"type": ["boolean", "null"], "default": True},
+    },
 }
 
 

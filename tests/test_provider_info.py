@@ -39,7 +39,7 @@ FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (
 #: What the design says of every vendor's connection.
 COMMON_FIELDS = {
     *("statuses", "timeout", "verify", "allow_http", "requests_per_second", "burst"),
-    "refusal_grace",
+    *("refusal_grace", "lists"),
 }
 
 

@@ -56,21 +56,14 @@ import json
 import sys
 from airflow_provider_jobstatus.tasks import worker
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.triggers import batch_job
-from airflow_provider_jobstatus.fleet import timer
 from airflow_provider_jobstatus.fleet import runtime
-from airflow_provider_jobstatus.fleet import request_pool
-from airflow_provider_jobstatus.fleet import list_poller
 from tests.support.modes import TaskInstance, run_deferred
-from tests.support.times import FakeTime
+from tests.support.times import FakeClock, FakeTime
 
 time = FakeTime()
 worker.steady_clock = lambda: lambda: time.now
-batch_job.epoch_offset = lambda: 0.0
 worker.sleep = time.sleep
-for module in (batch_job, timer, runtime, request_pool, list_poller):
-    module.monotonic = lambda: time.now
-timer.call_later = time.alarm
+runtime.LoopClock = lambda: FakeClock(time)
 results = []
 for deferrable in (False, True):
     job_id = str(7 + deferrable)

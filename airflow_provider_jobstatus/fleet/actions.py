@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from airflow_provider_jobstatus.fleet.vendor import VendorSession
 from airflow_provider_jobstatus.waiting.spec import JobEvent, News
 
 
 class Poll(NamedTuple):
-    """Ask the vendor for the status of a job, and report with ``answered`` or ``poll_failed``."""
+    """
+    Ask the vendor for the status of a job, and report with ``answered`` or ``poll_failed``.
+
+    :param parsed: the id as the vendor takes it; None for a malformed one.
+    """
 
     job_id: str
+    parsed: Any
+    session: VendorSession
 
 
 class ReadList(NamedTuple):
     """Read a list of the vendor's, and report with ``list_read`` or ``list_failed``."""
 
     name: str
+    session: VendorSession
 
 
 class LoadConnection(NamedTuple):

@@ -7,10 +7,10 @@ import math
 from itertools import count
 from typing import TypeAlias
 
-from airflow_provider_jobstatus.fleet.vendor_list import VendorList
+from airflow_provider_jobstatus.fleet.list_cache import ListCache
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 
-Item: TypeAlias = WatchedJob | VendorList
+Item: TypeAlias = WatchedJob | ListCache
 #: When it is due, the number of this place, and what is due. It holds as long as that has the same number.
 Place: TypeAlias = tuple[float, int, Item]
 #: Places that are kept before those that hold no more are looked for.
@@ -40,14 +40,13 @@ class DueQueue:
         """Put a job or a list in its place from now on."""
         number = next(self._numbers)
         item.due, item.entry = due, number
-        if len(self) >= self._room:
+        if len(self._urgent) + len(self._usual) + len(self._sick) >= self._room:
             # What holds no more would be kept until its time has come: deadlines may be days away.
             for line in (self._urgent, self._usual, self._sick):
                 line[:] = [place for place in line if place[2].entry == place[1]]
                 heapq.heapify(line)
             self._room = max(2 * len(self), ROOM)
-        sick = isinstance(item, WatchedJob) and item.sick
-        line = self._urgent if urgent else self._sick if sick else self._usual
+        line = self._urgent if urgent else self._sick if item.sick else self._usual
         heapq.heappush(line, (due, number, item))
 
     @staticmethod
@@ -57,22 +56,24 @@ class DueQueue:
 
     def first(self, now: float, *, without_sick: bool = False) -> Item | None:
         """Return what has its turn now, if anything has."""
-        if (place := self._top(self._urgent)) is not None and place[0] <= now:
-            return place[2]
-        usual, sick = self._top(self._usual), None if without_sick else self._top(self._sick)
-        place = min((each for each in (usual, sick) if each is not None), default=None)
-        return None if place is None or place[0] > now else place[2]
+        if self._urgent and (at := _top(self._urgent)) <= now:
+            return self._urgent[0][2]
+        usual = _top(self._usual)
+        if self._sick and not without_sick and (at := _top(self._sick)) < usual:
+            return self._sick[0][2] if at <= now else None
+        return self._usual[0][2] if usual <= now else None
 
     def next_at(self, *, without_sick: bool = False) -> float:
         """Return when the next turn comes; infinity for never."""
-        lines = (self._urgent, self._usual) if without_sick else (self._urgent, self._usual, self._sick)
-        return min((place[0] for line in lines if (place := self._top(line)) is not None), default=math.inf)
+        at = min(_top(self._urgent), _top(self._usual))
+        return at if without_sick else min(at, _top(self._sick))
 
-    @staticmethod
-    def _top(line: list[Place]) -> Place | None:
-        while line:
-            place = line[0]
-            if place[2].entry == place[1]:
-                return place
-            heapq.heappop(line)
-        return None
+
+def _top(line: list[Place]) -> float:
+    """Return when the first place of a line that holds is due; infinity for none."""
+    while line:
+        due, number, item = line[0]
+        if item.entry == number:
+            return due
+        heapq.heappop(line)
+    return math.inf

@@ -3,7 +3,7 @@ The lists of a vendor in which jobs stand: when one serves a job, is read, and i
 
 The middle of the three layers of the :class:`~airflow_provider_jobstatus.fleet.scheduler.Scheduler`, whose
 theory of operation stands there; that of a list stands in
-:mod:`~airflow_provider_jobstatus.fleet.vendor_list`.
+:mod:`~airflow_provider_jobstatus.fleet.list_cache`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, 
 from airflow_provider_jobstatus.core.jobs import JobStatus, Listing
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.fleet.actions import ReadList
-from airflow_provider_jobstatus.fleet.throttle import Throttle
-from airflow_provider_jobstatus.fleet.vendor_list import DISTRUST, MAX_PAUSE, VendorList
-from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
-from airflow_provider_jobstatus.fleet.waits import NOW, Wait, Waits
+from airflow_provider_jobstatus.fleet.list_cache import DISTRUST, MAX_PAUSE, ListCache
+from airflow_provider_jobstatus.fleet.vendor import VendorSession
+from airflow_provider_jobstatus.fleet.wait_record import Wait
+from airflow_provider_jobstatus.fleet.waits import NOW, Waits
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT, WaitSpec
+from airflow_provider_jobstatus.waiting.throttle import Throttle
 
 #: Jobs that a stale list has served are polled so many times an interval, and so many a second, at most.
 PACE_SLACK, MAX_PACE = 1.25, 100.0
@@ -89,10 +90,10 @@ class ListServing(Waits):
         self.room()
         return flight.session
 
-    def _is_usable(self, listed: VendorList, session: VendorSession, now: float) -> bool:
+    def _is_usable(self, listed: ListCache, session: VendorSession, now: float) -> bool:
         return listed.is_usable(now) and not session.key.list_silenced(listed.name, now)
 
-    def _serve(self, listed: VendorList, job: WatchedJob, status: JobStatus) -> None:
+    def _serve(self, listed: ListCache, job: WatchedJob, status: JobStatus) -> None:
         """Leave a job that runs to its list, from now on."""
         if job.is_steady:
             listed.served[job] = status
@@ -100,7 +101,7 @@ class ListServing(Waits):
                 listed.interval = min(listed.interval, job.interval)
                 self._queue.put(listed, listed.read_at + listed.interval)
 
-    def _wait_for(self, listed: VendorList, job: WatchedJob) -> None:
+    def _wait_for(self, listed: ListCache, job: WatchedJob) -> None:
         self._queue.drop(job)
         job.waits_for_list = True
         listed.waiters.append(job)
@@ -119,7 +120,7 @@ class ListServing(Waits):
                 self._queue.put(job, now, urgent=urgent)
                 self.wake_at = NOW
 
-    def _give_up(self, listed: VendorList, pause: float, now: float) -> None:
+    def _give_up(self, listed: ListCache, pause: float, now: float) -> None:
         """Leave a list alone for a while that could not be read."""
         listed.reading = False
         listed.give_up(now, pause)
@@ -127,26 +128,28 @@ class ListServing(Waits):
         self._do(len(listed.served), self._do_without(listed, now))
         self._forget_if_empty(listed)
 
-    def _read(self, listed: VendorList, session: VendorSession, now: float) -> None:
+    def _read(self, listed: ListCache, session: VendorSession, now: float) -> None:
         number = session.key.concurrency.start(now)
         session.key.throttle.take(now)
         self._queue.drop(listed)
         listed.reading, listed.began_at = True, now
         self._reading[listed.name] = Flight(number, now, session)
-        self._out.append(ReadList(listed.name))
+        self._out.append(ReadList(listed.name, session))
 
     def _place(self, job: WatchedJob, session: VendorSession, now: float) -> None:
         """Put a job into the list that shows it, by what a hook says."""
         if job.session is session and not (job.list_name is not None and job.is_watched):
             return
-        job.session = session
         place = None
-        if session.vendor.uses_lists and not job.is_watched:
-            try:
-                place = session.vendor.list_place(session.vendor.parse_job_id(job.job_id))
-            except SettingsError:
-                # The poll of the job says what is wrong with its id.
-                place = None
+        try:
+            if job.session is not session:
+                job.session, job.parsed = session, None
+                job.parsed = session.hook.parse_job_id(job.job_id)
+            if session.hook.uses_lists and not job.is_watched:
+                place = session.hook.list_place(job.parsed)
+        except SettingsError:
+            # The poll of the job says what is wrong with its id.
+            place = None
         listed = self._list_of(job)
         if (
             place is not None
@@ -159,7 +162,7 @@ class ListServing(Waits):
         self._leave_list(job)
         if place is not None:
             job.list_name = place[0]
-            self._lists.setdefault(place[0], VendorList(place[0])).add(job, place[1])
+            self._lists.setdefault(place[0], ListCache(place[0])).add(job, place[1])
         if was_served:
             self._go_on(job, now)
 
@@ -185,13 +188,14 @@ class ListServing(Waits):
     def _place_all(self, session: VendorSession, now: float) -> Iterator[None]:
         for job in list(self._jobs.values()):
             if self._jobs.get(job.job_id) is job and self._policy.current is session:
-                self._may_poll(job, session, now)
+                if self._is_elsewhere(job, session, now) and not self._is_doubtful(job, session, now):
+                    self._end_elsewhere(job, session, now)
                 self._place(job, session, now)
                 if not job.pollers:
                     self._settle(job)
             yield
 
-    def _do_without(self, listed: VendorList, now: float) -> Iterator[None]:
+    def _do_without(self, listed: ListCache, now: float) -> Iterator[None]:
         """Poll each job by itself again that a list has served."""
         self._queue.drop(listed)
         while listed.served:
@@ -200,12 +204,12 @@ class ListServing(Waits):
             yield
 
     def _update(
-        self, listed: VendorList, listing: Listing, session: VendorSession, now: float
+        self, listed: ListCache, listing: Listing, session: VendorSession, now: float
     ) -> Iterator[None]:
         """Take in what a list says, and tell the waits what has changed."""
-        stale = listed.is_stale(listing, session.vendor)
+        stale = listed.is_stale(listing, session.hook)
         if listed:
-            yield from listed.update(listing, session.vendor, now)
+            yield from listed.update(listing, session.hook, now)
         listed.reading = False
         if stale:
             yield from self._distrust(listed, session, now)
@@ -236,7 +240,7 @@ class ListServing(Waits):
                 yield
         self._forget_if_empty(listed)
 
-    def _distrust(self, listed: VendorList, session: VendorSession, now: float) -> Iterator[None]:
+    def _distrust(self, listed: ListCache, session: VendorSession, now: float) -> Iterator[None]:
         """Leave a list alone that has not caught up with its jobs, and poll each of them evenly spread."""
         jobs = sorted(listed.served, key=lambda job: job.polled_at)
         per_second = min(PACE_SLACK * len(listed) / listed.interval, MAX_PACE)
@@ -252,7 +256,7 @@ class ListServing(Waits):
             self._poll_themselves([job], now)
             yield
 
-    def _let_waiters_go(self, listed: VendorList) -> Iterator[None]:
+    def _let_waiters_go(self, listed: ListCache) -> Iterator[None]:
         waiters, listed.waiters = listed.waiters, []
         for job in waiters:
             if job.waits_for_list:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from asyncio import sleep
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
-from time import monotonic
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_jobstatus._compat import trigger_can_write
+from airflow_provider_jobstatus.fleet.timer import LoopClock
 from airflow_provider_jobstatus.waiting.progress import KEY, without_times
 
 log = logging.getLogger(__name__)
@@ -31,8 +29,6 @@ MAX_FAILURES = 3
 # At most one thread of a triggerer writes, however slowly Airflow answers, also for waits that have ended
 # meanwhile: name lookups need the threads of the loop.
 _thread = ThreadPoolExecutor(1, "jobstatus-progress")
-# Who wants to write.
-_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, Queue] = WeakKeyDictionary()
 
 
 class Display:
@@ -44,14 +40,28 @@ class Display:
 
     :param trigger: that waits. One without a task, as under ``dag.test()``, shows nothing.
     :param progress: returns what to show; told the time.
+    :param queue: in which it waits for its turn to write.
 
-    Points in time are of the monotonic clock.
+    Points in time are of the queue's clock.
     """
 
-    __slots__ = ("_changed", "_context", "_due", "_failures", "_looked_at", "_progress", "_shown", "_write")
+    __slots__ = (
+        "_changed",
+        "_context",
+        "_due",
+        "_failures",
+        "_looked_at",
+        "_progress",
+        "_queue",
+        "_shown",
+        "_write",
+    )
 
-    def __init__(self, trigger: BaseTrigger, progress: Callable[[float], dict[str, Any]]) -> None:
+    def __init__(
+        self, trigger: BaseTrigger, progress: Callable[[float], dict[str, Any]], queue: WriteQueue
+    ) -> None:
         self._write = _writer(trigger)
+        self._queue = queue
         self._progress = progress
         self._context = copy_context()
         self._shown: dict[str, Any] | None = None
@@ -63,15 +73,14 @@ class Display:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if (queue := _queues.get(asyncio.get_running_loop())) is not None:
-            await queue.leave(self)
+        await self._queue.leave(self)
 
     def changed(self, at: float) -> None:
         """Say that there is something new to be shown."""
         if self._write is not None and self._failures < MAX_FAILURES:
             self._changed = True
             if at - self._looked_at >= MIN_PAUSE:
-                _queue().put(self, is_new=True)
+                self._queue.put(self, is_new=True)
 
     def visit(self, at: float, due: bool) -> None:
         """
@@ -85,11 +94,11 @@ class Display:
         if self._changed:
             self.changed(at)
         if self._due:
-            _queue().put(self, is_new=False)
+            self._queue.put(self, is_new=False)
 
     async def show(self) -> bool:
         """Write if there is something new, or if it is due; returns whether it tried."""
-        at = self._looked_at = monotonic()
+        at = self._looked_at = self._queue.clock.now()
         due, self._changed, self._due = self._due, False, False
         value = self._progress(at)
         facts = without_times(value)
@@ -118,20 +127,28 @@ class Display:
         return True
 
 
-class Queue:
+class WriteQueue:
     """
     Lets one display of an event loop after the other write, for as long as there is one that wants to.
 
     Those with something new and those with a sign of life have their turns alternately, so that neither waits
     for all of the other kind.
+
+    :param clock: of the event loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: LoopClock) -> None:
+        self.clock = clock
         self._new: dict[Display, None] = {}
         self._signs: dict[Display, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._writing: Display | None = None
         self._free_at = -math.inf
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a display writes, or waits for its turn."""
+        return self._task is not None
 
     def put(self, display: Display, *, is_new: bool) -> None:
         """Let a display write when its turn comes."""
@@ -155,8 +172,8 @@ class Queue:
     async def _run(self) -> None:
         while self._new or self._signs:
             for waiting in (self._new, self._signs):
-                if (pause := self._free_at - monotonic()) > 0.0:
-                    await sleep(pause)
+                if (pause := self._free_at - self.clock.now()) > 0.0:
+                    await self.clock.sleep(pause)
                 if not waiting:
                     continue
                 display = next(iter(waiting))
@@ -164,14 +181,9 @@ class Queue:
                     each.pop(display, None)
                 self._writing = display
                 if await display.show():
-                    self._free_at = monotonic() + MIN_PAUSE_OF_ALL
+                    self._free_at = self.clock.now() + MIN_PAUSE_OF_ALL
                 self._writing = None
         self._task = None
-
-
-def _queue() -> Queue:
-    loop = asyncio.get_running_loop()
-    return _queues.get(loop) or _queues.setdefault(loop, Queue())
 
 
 def _writer(trigger: BaseTrigger) -> Callable[[dict[str, Any]], None] | None:

@@ -5,72 +5,55 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextvars import Context
-from time import monotonic
-from weakref import WeakKeyDictionary
 
-from airflow_provider_jobstatus.fleet.subscription import Wait
-from airflow_provider_jobstatus.fleet.timer import call_later
+from airflow_provider_jobstatus.fleet.subscription import Subscription
+from airflow_provider_jobstatus.fleet.timer import LoopClock
 
 #: Seconds between two rounds.
 PAUSE = 60.0
 #: Jobs whose waits are visited before the event loop gets its turn.
 SLICE = 100
 
-# One timer of the loop for all its waits, of all connections.
-_rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, Rounds] = WeakKeyDictionary()
-
-
-def join(wait: Wait) -> None:
-    """Visit a wait from now on, in each round."""
-    loop = asyncio.get_running_loop()
-    rounds = _rounds.get(loop) or _rounds.setdefault(loop, Rounds())
-    rounds.waits[wait] = None
-    rounds.begin()
-
-
-def leave(wait: Wait) -> None:
-    """Visit a wait no more. With the last one the rounds end."""
-    loop = asyncio.get_running_loop()
-    rounds = _rounds[loop]
-    del rounds.waits[wait]
-    if not rounds.waits:
-        rounds.end()
-        del _rounds[loop]
-
 
 class Rounds:
     """
-    Visits each wait once a round.
+    Visits each wait once a round, for as long as there are waits.
 
-    :ivar waits: to be visited.
+    :param clock: of the event loop.
     """
 
-    def __init__(self) -> None:
-        self.waits: dict[Wait, None] = {}
-        self._left: deque[Wait] = deque()
-        # What is logged in a context of nobody's belongs to no wait.
+    def __init__(self, clock: LoopClock) -> None:
+        self._clock = clock
+        self._waits: dict[Subscription, None] = {}
+        self._left: deque[Subscription] = deque()
+        # What is logged in an empty context belongs to no wait.
         self._context = Context()
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Go round from now on, unless that has begun."""
+    def join(self, wait: Subscription) -> None:
+        """Visit a wait from now on, in each round."""
+        self._waits[wait] = None
         if self._timer is None:
-            self._timer = call_later(PAUSE, self._go_on, self._context)
+            self._set(PAUSE)
 
-    def end(self) -> None:
-        """Visit nobody any more."""
-        if self._timer is not None:
+    def leave(self, wait: Subscription) -> None:
+        """Visit a wait no more."""
+        self._waits.pop(wait, None)
+        if not self._waits and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _set(self, seconds: float) -> None:
+        self._timer = self._clock.call_later(seconds, self._go_on, self._context, background=True)
 
     def _go_on(self) -> None:
         """Visit the next few, and set the timer for those who follow."""
         if not self._left:
-            self._left.extend(self.waits)
-        at, jobs = monotonic(), 0
+            self._left.extend(self._waits)
+        now, jobs = self._clock.now(), 0
         while self._left and jobs < SLICE:
             wait = self._left.popleft()
-            if wait in self.waits:
-                wait.visit(at)
+            if wait in self._waits:
+                wait.visit(now)
                 jobs += len(wait.pollers)
-        self._timer = call_later(0.0 if self._left else PAUSE, self._go_on, self._context)
+        self._set(0.0 if self._left else PAUSE)

@@ -50,9 +50,9 @@ from airflow_provider_jobstatus.core.errors import (
 )
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.fleet.actions import Action, LoadConnection, Poll
+from airflow_provider_jobstatus.fleet.list_cache import ListCache
 from airflow_provider_jobstatus.fleet.list_serving import ListServing
-from airflow_provider_jobstatus.fleet.vendor_list import VendorList
-from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
+from airflow_provider_jobstatus.fleet.vendor import VendorSession
 from airflow_provider_jobstatus.fleet.waits import NOW, SLICE, Response
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 
@@ -78,11 +78,15 @@ class Scheduler(ListServing):
             session.refusals.renew(self._last_start)
             self._do(len(self._jobs), self._place_all(session, now))
 
-    def not_loaded(self, error: VendorError | SettingsError, attempt: int, now: float) -> bool:
-        """Take in why the connection was not read. Returns whether the settings read before are used."""
+    def not_loaded(self, error: VendorError | SettingsError, attempt: int, now: float) -> str | None:
+        """Take in why the connection was not read. Returns a line for the log, if there is one."""
         self.wake_at = NOW
-        self._policy.failed(error, attempt, now)
-        return self._policy.current is not None
+        return self._policy.failed(error, attempt, now)
+
+    @property
+    def session(self) -> VendorSession | None:
+        """What polls use; None if the connection must be read first."""
+        return self._policy.current
 
     def answered(self, job_id: str, response: Response, now: float) -> None:
         """Take in how a poll has ended."""
@@ -130,8 +134,14 @@ class Scheduler(ListServing):
         """Let jobs and lists have their turns; return when the next one comes."""
         for _ in range(TURNS):
             session = self._policy.current
-            without_sick = session is not None and session.key.concurrency.is_full_for_sick
-            item = self._queue.first(now, without_sick=without_sick)
+            concurrency = None if session is None else session.key.concurrency
+            without_sick = concurrency is not None and concurrency.is_full_for_sick
+            item = None
+            if concurrency is not None and concurrency.is_open:
+                # A job that was well finds out sooner whether the vendor is.
+                item = self._queue.first(now, without_sick=True)
+            if item is None:
+                item = self._queue.first(now, without_sick=without_sick)
             if item is None:
                 self._blocked = without_sick
                 return self._queue.next_at(without_sick=without_sick)
@@ -153,21 +163,17 @@ class Scheduler(ListServing):
         """Do what is to be done for a job; or return until when everything waits."""
         if job.session is not session or (job.list_name is not None and job.is_watched):
             self._place(job, session, now)
-        if self._is_doubtful(job, session, now):
-            if self._policy.lookups > max(self._waits[each].lookups for each in job.pollers.values()):
-                self._deliver(job, unreadable(self._conn_id, "was changed, and is read again"), now)
-                return None
-            self._policy.expire()
-            if (attempt := self._policy.begin(now)) is not None:
-                self._out.append(LoadConnection(attempt))
-            return self._policy.next_at
+        if self._is_elsewhere(job, session, now):
+            if self._is_doubtful(job, session, now):
+                return self._read_first(job, now)
+            self._end_elsewhere(job, session, now)
         if job.changed and not (job.own or job.last):
             # Who wanted it so soon may have left.
             job.refresh()
             if not job.pollers or job.next_poll() > now:
                 self._settle(job)
                 return None
-        if not self._may_poll(job, session, now):
+        if not self._may_poll(job, now):
             self._settle(job)
             return None
         listed = None if job.own or job.last else self._list_of(job)
@@ -201,7 +207,17 @@ class Scheduler(ListServing):
             self._read(listed, session, now)
         return None
 
-    def _list_turn(self, listed: VendorList, session: VendorSession, now: float) -> float | None:
+    def _read_first(self, job: WatchedJob, now: float) -> float | None:
+        """Read the connection again before a job is polled: it may lead to the account of a wait by now."""
+        if self._policy.lookups > max(self._waits[each].lookups for each in job.pollers.values()):
+            self._deliver(job, unreadable(self._conn_id, "was changed, and is read again"), now)
+            return None
+        self._policy.expire()
+        if (attempt := self._policy.begin(now)) is not None:
+            self._out.append(LoadConnection(attempt))
+        return self._policy.next_at
+
+    def _list_turn(self, listed: ListCache, session: VendorSession, now: float) -> float | None:
         """Read a list whose turn has come; or return until when everything waits."""
         if listed.reading or not listed.served:
             self._queue.drop(listed)
@@ -219,7 +235,7 @@ class Scheduler(ListServing):
             self._read(listed, session, now)
         return None
 
-    def _room_at(self, session: VendorSession, item: WatchedJob | VendorList, now: float) -> float | None:
+    def _room_at(self, session: VendorSession, item: WatchedJob | ListCache, now: float) -> float | None:
         """Return when there is room for one more request; None if there is now."""
         key, queued = session.key, now - item.due
         if key.concurrency.is_full(now, queued):
@@ -247,10 +263,10 @@ class Scheduler(ListServing):
                 poller.outage_began_at += now - poller.next_poll_at
         self._queue.drop(job)
         job.flight = Flight(number, now, session)
-        self._out.append(Poll(job.job_id))
+        self._out.append(Poll(job.job_id, job.parsed, session))
 
     def _do_without_connection(
-        self, item: WatchedJob | VendorList, error: VendorError | SettingsError, now: float
+        self, item: WatchedJob | ListCache, error: VendorError | SettingsError, now: float
     ) -> None:
         if isinstance(item, WatchedJob):
             self._deliver(item, error, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError, unreadable
@@ -17,36 +17,20 @@ from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.fleet.actions import Action, JobEnded, Log, WaitEnded, WaitFailed, Warn
 from airflow_provider_jobstatus.fleet.deadlines import Deadlines
 from airflow_provider_jobstatus.fleet.due_queue import DueQueue
-from airflow_provider_jobstatus.fleet.vendor_list import VendorList
-from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
+from airflow_provider_jobstatus.fleet.list_cache import ListCache
+from airflow_provider_jobstatus.fleet.vendor import VendorSession
+from airflow_provider_jobstatus.fleet.wait_record import Wait
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.session_policy import SessionPolicy
-from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitSpec
+from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE, JobEvent
 
 #: Units of work that are done at once; more are done in slices of so many.
 SLICE = 50
-#: Seconds after a deadline for which the last poll may still wait for its turn.
-PATIENCE = 60.0
 #: At once.
 NOW = -math.inf
 
 Response: TypeAlias = JobStatus | VendorError | SettingsError
-
-
-class Wait:
-    """A wait, as far as the scheduler knows it."""
-
-    __slots__ = ("decided", "joined_at", "lookups", "open", "pollers", "spec")
-
-    def __init__(self, spec: WaitSpec, pollers: Sequence[JobPoller], now: float, lookups: int) -> None:
-        self.spec = spec
-        self.pollers = pollers
-        self.joined_at = now
-        # Lookups of the connection that had begun.
-        self.lookups = lookups
-        self.open = len(pollers)
-        self.decided = False
 
 
 class Waits:
@@ -64,7 +48,7 @@ class Waits:
         self._policy: SessionPolicy[VendorSession] = SessionPolicy(unreadable(conn_id, "takes too long"))
         self._waits: dict[int, Wait] = {}
         self._jobs: dict[str, WatchedJob] = {}
-        self._lists: dict[str, VendorList] = {}
+        self._lists: dict[str, ListCache] = {}
         self._queue = DueQueue()
         self._deadlines = Deadlines(self._jobs)
         self._work: deque[Iterator[None]] = deque()
@@ -98,9 +82,14 @@ class Waits:
             del listed.served[job]
         awaited = job.awaited(now)
         job.own = job.last = False
-        job.busy = len(awaited) > SLICE
-        self._queue.drop(job)
-        self._do(len(awaited), self._tell(job, awaited, response, now, session))
+        job.entry = 0
+        if len(awaited) > SLICE:
+            job.busy = True
+            self._do(len(awaited), self._tell(job, awaited, response, now, session))
+            return
+        for poller in awaited:
+            self._inform(job, poller, response, now, session)
+        self._settle(job)
 
     def _tell(
         self,
@@ -111,14 +100,24 @@ class Waits:
         session: VendorSession | None,
     ) -> Iterator[None]:
         for poller in pollers:
-            self._observe(job, poller, response, now)
-            if poller.reconnect:
-                poller.reconnect = False
-                if session is not None:
-                    self._policy.forget(session)
+            self._inform(job, poller, response, now, session)
             yield
         job.busy = False
         self._settle(job)
+
+    def _inform(
+        self,
+        job: WatchedJob,
+        poller: JobPoller,
+        response: Response,
+        now: float,
+        session: VendorSession | None,
+    ) -> None:
+        self._observe(job, poller, response, now)
+        if poller.reconnect:
+            poller.reconnect = False
+            if session is not None:
+                self._policy.forget(session)
 
     def _observe(self, job: WatchedJob, poller: JobPoller, response: Response, now: float) -> None:
         wait_id = job.pollers.get(poller)
@@ -173,31 +172,41 @@ class Waits:
         if self._blocked:
             self.wake_at = NOW
 
+    def _is_elsewhere(self, job: WatchedJob, session: VendorSession, now: float) -> bool:
+        """Return whether the settings in use lead to another account than that of a wait for a job."""
+        here = ("", session.hook.account_digest)
+        return any(poller.spec.account not in here for poller in job.awaited(now))
+
     def _is_doubtful(self, job: WatchedJob, session: VendorSession, now: float) -> bool:
         """
         Return whether a wait for a job may be of the account to which its connection leads by now.
 
         The settings in use do not lead there, and their lookup began before the wait.
         """
-        waits = [self._waits[wait_id] for wait_id in {job.pollers[poller] for poller in job.awaited(now)}]
+        waits = [self._waits.get(job.pollers[poller]) for poller in job.awaited(now)]
         return any(
-            wait.spec.account not in ("", session.vendor.account_digest)
+            wait.spec.account not in ("", session.hook.account_digest)
             and self._policy.found_by <= wait.lookups
             for wait in waits
+            if wait is not None
         )
 
-    def _may_poll(self, job: WatchedJob, session: VendorSession, now: float) -> bool:
-        """Return whether a wait for a job is left that may poll it now. The wait may end instead."""
+    def _end_elsewhere(self, job: WatchedJob, session: VendorSession, now: float) -> None:
+        """End the waits for a job that are of another account than the one that the connection leads to."""
         for poller in job.awaited(now):
-            wait_id = job.pollers[poller]
-            wait = self._waits[wait_id]
-            if not wait.decided and wait.spec.account not in ("", session.vendor.account_digest):
+            if poller.spec.account not in ("", session.hook.account_digest):
                 try:
-                    session.vendor.check_account(wait.spec.account)
+                    session.hook.check_account(poller.spec.account)
                 except SettingsError as error:
                     self._observe(job, poller, error, now)
-            elif not wait.decided and not poller.may_ask(now) and poller.event is not None:
-                self._job_ended(job, poller, poller.event)
+
+    def _may_poll(self, job: WatchedJob, now: float) -> bool:
+        """Return whether a wait for a job is left that may poll it now. The wait may end instead."""
+        for poller in job.awaited(now):
+            if poller.not_before > now and not poller.may_ask(now) and poller.event is not None:
+                wait = self._waits.get(job.pollers[poller])
+                if wait is not None and not wait.decided:
+                    self._job_ended(job, poller, poller.event)
         return bool(job.pollers)
 
     # -- deadlines: a heap of their own
@@ -215,10 +224,10 @@ class Waits:
             at = max(poller.spec.deadline_at, self._waits[wait_id].joined_at)
             if at > now:
                 self._deadlines.put(job, at)
-            elif at + PATIENCE > now or in_flight:
+            elif at + LAST_POLL_PATIENCE > now or in_flight:
                 # The answer of a poll in flight ends the wait.
                 job.last = True
-                self._deadlines.put(job, max(at, now if in_flight else at) + PATIENCE)
+                self._deadlines.put(job, max(at, now if in_flight else at) + LAST_POLL_PATIENCE)
             else:
                 self._observe(job, poller, self._too_late(now), now)
         if not job.pollers:
@@ -233,8 +242,8 @@ class Waits:
         refusal = None if session is None else session.key.refusal(now, self._conn_id)
         if refusal is not None:
             return refusal
-        vendor = "Airflow" if session is None else session.vendor.conn_type
-        error = TransportError("was not asked in time, as its budget was used up", vendor=vendor)
+        vendor = "Airflow" if session is None else session.hook.conn_type
+        error = TransportError("was not asked in time, as its rate was used up", vendor=vendor)
         error.asked, error.conn_id = False, self._conn_id
         return error
 
@@ -257,10 +266,10 @@ class Waits:
                 self._queue.put(job, due)
                 self.wake_at = min(self.wake_at, due)
 
-    def _list_of(self, job: WatchedJob) -> VendorList | None:
+    def _list_of(self, job: WatchedJob) -> ListCache | None:
         return None if job.list_name is None else self._lists.get(job.list_name)
 
-    def _serving(self, job: WatchedJob) -> VendorList | None:
+    def _serving(self, job: WatchedJob) -> ListCache | None:
         listed = self._list_of(job)
         return listed if listed is not None and job in listed.served else None
 
@@ -270,7 +279,7 @@ class Waits:
             listed.remove(job)
             self._forget_if_empty(listed)
 
-    def _forget_if_empty(self, listed: VendorList) -> None:
+    def _forget_if_empty(self, listed: ListCache) -> None:
         if not listed and not listed.reading:
             self._queue.drop(listed)
             self._lists.pop(listed.name, None)

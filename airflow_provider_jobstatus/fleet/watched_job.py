@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
-from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
+from airflow_provider_jobstatus.fleet.vendor import VendorSession
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
@@ -39,7 +39,8 @@ class WatchedJob:
     :ivar due: when its turn comes.
     :ivar entry: number of its place in the queue; 0 for none.
     :ivar list_name: of the vendor's list that shows it, if there is one.
-    :ivar session: by which that list was found.
+    :ivar session: by which that list was found, and its id parsed.
+    :ivar parsed: its id as the vendor takes it; None for a malformed one.
     :ivar flight: its poll that is in flight, or None.
     :ivar busy: whether a response is being handed to its waits.
     :ivar polled_at: when its last own poll was sent; before the first, the past, in an order of its own.
@@ -65,6 +66,7 @@ class WatchedJob:
         "last",
         "list_name",
         "own",
+        "parsed",
         "polled_at",
         "pollers",
         "session",
@@ -80,6 +82,7 @@ class WatchedJob:
         self.entry = 0
         self.list_name: str | None = None
         self.session: VendorSession | None = None
+        self.parsed: Any = None
         self.flight: Flight | None = None
         # So that the jobs of a list are polled in an order that has nothing to do with when they were made.
         self.polled_at = -1e12 - crc32(job_id.encode("utf-8", "surrogatepass"))
@@ -130,7 +133,11 @@ class WatchedJob:
 
     def next_poll(self) -> float:
         """Return when to poll it next."""
-        return min(poller.next_poll_at for poller in self.pollers)
+        due = math.inf
+        # A generator would cost more than the rest of a job's turn.
+        for poller in self.pollers:
+            due = min(due, poller.next_poll_at)
+        return due
 
     def next_poll_beside_list(self) -> float:
         """Return when its turn comes although a list serves it; infinity for never."""

@@ -147,7 +147,16 @@ class ConnectedHook(BaseHook):
     def key_digest(self) -> str:
         """The same for connections that hold the same key of the same vendor; tells nothing of it."""
         settings = self.settings
-        return _digest(self.conn_type, settings.base_url, settings.login, settings.password)
+        scheme, host, port = origin(settings.base_url)
+        # Whatever stands in the login beside a key that is shown as it is.
+        login = None if isinstance(self.auth, HeaderKey) else settings.login
+        key = self.auth.secrets if isinstance(self.auth, HeaderKey) else settings.password
+        return _digest(self.conn_type, scheme, host.rstrip("."), port, login, key)
+
+    @property
+    def uses_lists(self) -> bool:
+        """Whether the vendor's lists of jobs may be used."""
+        return self.settings.lists
 
     @property
     def client_kind(self) -> tuple[str | None, float]:

@@ -37,7 +37,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 COMMON_FIELDS = frozenset(
     {
         *("statuses", "timeout", "verify", "allow_http", "requests_per_second", "burst"),
-        "refusal_grace",
+        *("refusal_grace", "lists"),
     }
 )
 
@@ -60,6 +60,7 @@ class Settings:
     :param refusal_grace: how long credentials may be refused during a wait, in seconds.
     :param allow_http: whether a plain ``http`` address outside this machine is accepted.
     :param unknown: fields of the extra that nothing reads, as they may be shown.
+    :param lists: whether the vendor's lists of jobs are used.
     """
 
     conn_id: str
@@ -75,6 +76,7 @@ class Settings:
     refusal_grace: float = 600.0
     allow_http: bool = False
     unknown: tuple[str, ...] = ()
+    lists: bool = True
 
     @classmethod
     def read(
@@ -113,6 +115,7 @@ class Settings:
             refusal_grace=reader.refusal_grace(),
             allow_http=allow_http,
             unknown=reader.unknown(extra_fields),
+            lists=true_or_false(connection.conn_id, "lists", reader.extra.get("lists"), default=True),
         )
 
     def error(self, field_name: str, problem: str, fix: str) -> SettingsError:

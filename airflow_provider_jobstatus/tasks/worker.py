@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_jobstatus.core.clock import steady_clock
 from airflow_provider_jobstatus.core.errors import (
-    ServerError,
     SettingsError,
     TransportError,
     VendorError,
     unreadable,
 )
 from airflow_provider_jobstatus.core.jobs import JobStatus
-from airflow_provider_jobstatus.core.rate_limiter import Budget
 from airflow_provider_jobstatus.waiting.refusals import REFUSED_AGE, Refusals
 from airflow_provider_jobstatus.waiting.session_policy import Keys, Session, SessionPolicy
 from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE
+from airflow_provider_jobstatus.waiting.throttle import Throttle
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -133,12 +132,12 @@ class WorkerSession:
             session = self._ready()
         except (SettingsError, VendorError) as error:
             return error
-        budget, refusals = session.budget, session.refusals
-        if (stopped := budget.refusal(self.now(), self.conn_id)) is not None:
+        key, refusals = session.key, session.refusals
+        if (stopped := key.refusal(self.now(), self.conn_id)) is not None:
             return stopped
         if (held := refusals.hold(job_id, self.now(), self.conn_id)) is not None:
             return held
-        if not self._has_turn(budget, deadline_at):
+        if not self._has_turn(key.throttle, deadline_at):
             late = TransportError(
                 "was not asked in time, as its rate was used up", vendor=session.hook.conn_type
             )
@@ -146,6 +145,7 @@ class WorkerSession:
             return late
         refusals.asks(job_id)
         answer: JobStatus | VendorError | SettingsError | None = None
+        sent_at = self.now()
         try:
             hook = session.hook
             answer = hook.call(self._question(hook, job_id), self._client_of(hook))
@@ -153,9 +153,8 @@ class WorkerSession:
             answer = error
         finally:
             refusals.observe(job_id, answer, self.now())
-        # A server's error may be of this job alone.
-        if not isinstance(answer, (ServerError, SettingsError)):
-            budget.observe(answer if isinstance(answer, VendorError) else None, self.now())
+        if not isinstance(answer, SettingsError):
+            key.observe(answer if isinstance(answer, VendorError) else None, sent_at, self.now())
         return answer
 
     def _question(self, hook: BatchJobHook, job_id: str) -> Operation[JobStatus]:
@@ -166,14 +165,14 @@ class WorkerSession:
             self._questions[job_id] = hook.status_operation(hook.parse_job_id(job_id))
         return self._questions[job_id]
 
-    def _has_turn(self, budget: Budget, deadline_at: float) -> bool:
+    def _has_turn(self, throttle: Throttle, deadline_at: float) -> bool:
         """Wait until the rate allows a request, and return whether it does before it is too late."""
-        while (delay := budget.delay(self.now())) > 0.0:
+        while (delay := throttle.delay(self.now())) > 0.0:
             left = deadline_at + LAST_POLL_PATIENCE - self.now()
             if left <= 0.0:
                 return False
             self.pause(min(delay, left))
-        budget.take(self.now())
+        throttle.take(self.now())
         return True
 
     def _client_of(self, hook: BatchJobHook) -> BlockingClient:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from math import ceil
-from time import monotonic
 from typing import Any
 from zlib import crc32
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_jobstatus.core.clock import epoch_offset
+from airflow_provider_jobstatus.fleet import runtime
 from airflow_provider_jobstatus.fleet.progress_writer import Display
-from airflow_provider_jobstatus.fleet.runtime import fleet
-from airflow_provider_jobstatus.fleet.subscription import Wait
+from airflow_provider_jobstatus.fleet.subscription import Subscription
 from airflow_provider_jobstatus.waiting.codec import compress, encode, summary
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, VERSION, JobEvent, Outcome, WaitSpec
@@ -24,6 +22,8 @@ __all__ = ["VERSION", "BatchJobTrigger"]
 
 #: Polls lie on steps of the clock: at least so many in an interval, and none longer than so many seconds.
 PARTS, LONGEST_STEP = 2, 0.5
+#: Pollers that are made before the event loop gets its turn.
+SLICE = 500
 
 
 class WaitEvent(TriggerEvent):
@@ -104,26 +104,30 @@ class BatchJobTrigger(BaseTrigger):
         return [JobEvent(job_id, outcome, None, message) for job_id in self.job_ids or ()]
 
     async def _wait(self, spec: WaitSpec) -> list[JobEvent]:
-        # As it is now: a step of the wall clock during the wait neither shortens nor stretches the wait.
-        offset = epoch_offset()
-        at = monotonic()
-        pollers = self._pollers(spec, offset + at)
+        # A step of the wall clock during the wait neither shortens nor stretches it.
+        here = runtime.current()
+        spec = here.admit(spec)
+        pollers: list[JobPoller] = []
+        for poller in pollers_for(self.job_ids or [], spec, here.clock.now()):
+            pollers.append(poller)
+            # To make many takes time.
+            if len(pollers) % SLICE == 0:
+                await asyncio.sleep(0)
         if pollers:
-            wait = Wait(spec, pollers, Chronicle(self, len(pollers)), offset, at)
-            async with fleet(self.conn_id) as shared, Display(self, wait.progress) as wait.display:
-                await shared.serve(wait)
+            wait = Subscription(spec, pollers, Chronicle(self, len(pollers)), here.clock.now())
+            async with Display(self, wait.progress, here.writes) as wait.display:
+                await here.serve(self.conn_id, wait)
         return [poller.event for poller in pollers if poller.event is not None]
 
-    def _pollers(self, spec: WaitSpec, now: float) -> list[JobPoller]:
-        job_ids = self.job_ids or []
-        time_before = max(spec.first_poll_at - spec.started_at - MIN_DEFERRAL, 0.0)
-        # Of an adaptive wait, the first poll after the worker's comes when that one told that it should.
-        width = min(spec.poll_interval, time_before) if spec.adaptive else spec.poll_interval
-        first = first_polls(job_ids, spec.started_at, spec.first_poll_at, width)
-        return [
-            JobPoller(job_id, spec, now, learned, first_poll_at=first_poll_at)
-            for job_id, first_poll_at, learned in zip(job_ids, first, spec.learned(job_ids), strict=True)
-        ]
+
+def pollers_for(job_ids: list[str], spec: WaitSpec, now: float) -> Iterator[JobPoller]:
+    """Yield a poller for each job of a wait, in the triggerer."""
+    time_before = max(spec.first_poll_at - spec.started_at - MIN_DEFERRAL, 0.0)
+    # Of an adaptive wait, the first poll after the worker's comes when that one told that it should.
+    width = min(spec.poll_interval, time_before) if spec.adaptive else spec.poll_interval
+    first = first_polls(job_ids, spec.started_at, spec.first_poll_at, width)
+    for job_id, first_poll_at, learned in zip(job_ids, first, spec.learned(job_ids), strict=True):
+        yield JobPoller(job_id, spec, now, learned, first_poll_at=first_poll_at)
 
 
 async def _event(events: list[JobEvent]) -> WaitEvent:

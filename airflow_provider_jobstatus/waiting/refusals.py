@@ -113,6 +113,11 @@ class Refusals:
         return self._key is not None or bool(self._jobs)
 
     @property
+    def last_at(self) -> float:
+        """When something was refused last."""
+        return self._last_at
+
+    @property
     def of_key(self) -> bool:
         """Whether the key itself is refused."""
         return self._key is not None

@@ -12,7 +12,7 @@ settings were read                     they are used for ten minutes, then read 
 a poll is refused                      the settings are read anew before the next poll; while refusals last,
                                        again every 30 s
 other settings were read               a session of their own: hook, token, refusals, and a client if CA or
-                                       time-out changed; the rate limiter is that of the key
+                                       time-out changed; what is known of the key is shared
 nothing was read, or nothing of use    settings that work are used for another minute; without any, all
                                        polls that are due learn why
 a lookup does not answer               it is abandoned after a minute: nothing was read
@@ -22,12 +22,13 @@ a lookup does not answer               it is abandoned after a minute: nothing w
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
-from weakref import WeakValueDictionary
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
-from airflow_provider_jobstatus.core.rate_limiter import Budget, Rate
+from airflow_provider_jobstatus.core.rate_limiter import Rate
+from airflow_provider_jobstatus.waiting.key_state import KeyState
 from airflow_provider_jobstatus.waiting.refusals import REFUSED_AGE, Refusals
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
@@ -41,6 +42,8 @@ READ_TIMEOUT = 60.0
 PATIENCE = 5.0
 #: Seconds for which a failed lookup stands for all polls that need it.
 FAILED_AGE = 1.0
+#: Seconds for which a refusal of a key that no wait uses is remembered.
+REFUSAL_KEPT = 3600.0
 
 
 class Account(Protocol):
@@ -73,26 +76,26 @@ class Session(Generic[H]):
     A connection as it was read last.
 
     :param hook: of the connection; it holds the token.
-    :param budget: of its key, shared with other connections that hold the same.
+    :param key: what is known of its key, shared with other connections that hold the same.
     :param refusals: of its key with its settings; shared likewise.
     """
 
     hook: H
-    budget: Budget
+    key: KeyState
     refusals: Refusals
 
 
 class Keys:
     """
-    What is known of the keys that are in use.
+    What is known of keys: kept for as long as it holds, also while no wait uses them.
 
     :param refusals: known of the first settings that are read, as from an earlier process.
     """
 
     def __init__(self, refusals: Refusals | None = None) -> None:
         self._first = refusals
-        self._budgets: WeakValueDictionary[str, Budget] = WeakValueDictionary()
-        self._refusals: WeakValueDictionary[str, Refusals] = WeakValueDictionary()
+        self._states: dict[str, KeyState] = {}
+        self._refusals: dict[str, Refusals] = {}
 
     def session(self, hook: H, before: Session[H] | None, *, anew: bool) -> Session[H]:
         """
@@ -104,9 +107,24 @@ class Keys:
         if before is not None and not anew and before.hook.settings == hook.settings:
             return before
         first, self._first = self._first or Refusals(), None
-        budget = self._budgets.setdefault(hook.key_digest, Budget(hook.rate))
-        budget.rate = hook.rate
-        return Session(hook, budget, self._refusals.setdefault(hook.settings_digest, first))
+        key = self._states.setdefault(hook.key_digest, KeyState(hook.rate))
+        key.throttle.rate = hook.rate
+        return Session(hook, key, self._refusals.setdefault(hook.settings_digest, first))
+
+    def forget(self, in_use: Container[str], now: float) -> None:
+        """
+        Forget what does not hold any more of keys that no wait uses.
+
+        :param in_use: digests of the keys and settings in use.
+        """
+        self._states = {
+            digest: key for digest, key in self._states.items() if digest in in_use or key.holds(now)
+        }
+        self._refusals = {
+            digest: refusals
+            for digest, refusals in self._refusals.items()
+            if digest in in_use or (refusals.active and now < refusals.last_at + REFUSAL_KEPT)
+        }
 
 
 class SessionPolicy(Generic[T]):

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
@@ -21,11 +22,12 @@ from airflow_provider_jobstatus.fleet.actions import (
     WaitFailed,
     Warn,
 )
-from airflow_provider_jobstatus.fleet.key_state import KeyState
 from airflow_provider_jobstatus.fleet.scheduler import Scheduler
-from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
+from airflow_provider_jobstatus.fleet.vendor import VendorSession
+from airflow_provider_jobstatus.waiting.key_state import KeyState
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.refusals import Refusals
+from airflow_provider_jobstatus.waiting.session_policy import Session
 from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitSpec
 
 Response = JobStatus | VendorError | SettingsError
@@ -44,9 +46,13 @@ STATES = {
 class FakeVendor:
     """The rules of a vendor. Jobs are named ``list/key``; a job without a slash stands in no list."""
 
-    conn_type: str = "toy"
+    conn_type: ClassVar[str] = "toy"
     account_digest: str = "account"
     uses_lists: bool = True
+    settings: object = None
+    settings_digest: str = "settings"
+    key_digest: str = "key"
+    rate: Rate = Rate()  # noqa: RUF009 - frozen
 
     def check_account(self, digest: str) -> None:
         if digest != self.account_digest:
@@ -55,8 +61,8 @@ class FakeVendor:
     def parse_job_id(self, job_id: str) -> str:
         return job_id
 
-    def list_place(self, job_id: str) -> tuple[str, str] | None:
-        name, slash, key = job_id.rpartition("/")
+    def list_place(self, job: str) -> tuple[str, str] | None:
+        name, slash, key = job.rpartition("/")
         return (name, key) if slash else None
 
     def known_state(self, word: str) -> JobState | None:
@@ -132,7 +138,7 @@ class Simulation:
         conn_id: str = "toy_default",
     ) -> Triggerer:
         """Return a new triggerer, or another connection of one if ``key`` is shared."""
-        session = VendorSession(vendor or FakeVendor(), key or KeyState(rate), Refusals())
+        session: VendorSession = Session(vendor or FakeVendor(), key or KeyState(rate), Refusals())
         self.triggerers.append(Triggerer(Scheduler(conn_id), session, loads))
         return self.triggerers[-1]
 
@@ -178,13 +184,13 @@ class Simulation:
         self.most_actions = max(self.most_actions, len(actions))
         for action in actions:
             match action:
-                case Poll(job_id):
+                case Poll(job_id, _, _):
                     of.polls.append((self.now, job_id))
                     delay, response = self.answer(job_id, self.now)
                     self._later(
                         delay, lambda o=of, j=job_id, r=response: o.scheduler.answered(j, r, self.now)
                     )
-                case ReadList(name):
+                case ReadList(name, _):
                     of.lists.append((self.now, name))
                     assert self.list_answer is not None
                     delay, listing = self.list_answer(name, self.now)
@@ -205,7 +211,7 @@ class Simulation:
 
     def _load(self, of: Triggerer, attempt: int) -> None:
         found = of.session if of.loads is None else of.loads(attempt)
-        if isinstance(found, VendorSession):
+        if isinstance(found, Session):
             self._later(LATENCY, lambda: of.scheduler.loaded(found, attempt, self.now))
         elif isinstance(found, Exception):
             self._later(LATENCY, lambda: of.scheduler.not_loaded(found, attempt, self.now))

@@ -16,10 +16,12 @@ import pytest
 
 from airflow_provider_jobstatus.core import clock
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.fleet import list_poller, request_pool, runtime, timer
+from airflow_provider_jobstatus.fleet import runtime, timer
+from airflow_provider_jobstatus.fleet.timer import LoopClock
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers import batch_job
-from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger, pollers_for
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.times import FakeTime, even_first_polls
@@ -45,7 +47,7 @@ def test_what_is_kept_of_each_job_is_bounded() -> None:
     assert waiting.spec is not None
     tracemalloc.start()
     try:
-        pollers = waiting._pollers(waiting.spec, 1.0)
+        pollers = list(pollers_for(ids, waiting.spec, 1.0))
         for look in range(20):
             for number, poller in enumerate(pollers):
                 rows = {key: count + number + look for key, count in counts.items()}
@@ -104,10 +106,16 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
         if slept[0] > 100 and abs(wall[0] - began) < 1000:
             wall[0] += step
 
+    class Clock(LoopClock):
+        """The real clock, of hands that a pause moves on."""
+
+        def call_later(self, seconds: float, callback: Any, context: Any, *, background: bool = False) -> Any:
+            return (time.timer if background else time.alarm)(seconds, callback)
+
+    time = FakeTime(advance)
     monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: wall[0], monotonic=lambda: monotonic[0]))
-    for module in (batch_job, timer, runtime, request_pool, list_poller):
-        monkeypatch.setattr(module, "monotonic", lambda: monotonic[0])
-    monkeypatch.setattr(timer, "call_later", FakeTime(advance).alarm)
+    monkeypatch.setattr(timer, "monotonic", lambda: monotonic[0])
+    monkeypatch.setattr(runtime, "LoopClock", Clock)
     monkeypatch.setattr(batch_job, "first_polls", even_first_polls)
     sandbox.put_job("ruler", "site/job", script=["processing"])
     waiting = BatchJobTrigger(
@@ -125,3 +133,26 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
     assert event.payload["jobs"][0]["outcome"] == "timed_out"
     assert slept[0] == pytest.approx(600)
     assert sum(request["target"].endswith("/status") for request in sandbox.requests) == 10
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_wait_that_begins_after_the_wall_clock_was_set_ends_by_the_new_time(
+    step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def admitted() -> WaitSpec:
+        here = runtime.current()
+        ahead = clock.epoch_offset() + step
+        monkeypatch.setattr(timer, "epoch_offset", lambda: ahead)
+        now = here.clock.now() + step
+        return here.admit(WaitSpec(60.0, now, now + 60, now + 600, not_before=now + 5))
+
+    async def now() -> float:
+        return runtime.current().clock.now()
+
+    spec = asyncio.run(admitted())
+    monkeypatch.undo()
+    began = asyncio.run(now())
+    assert spec.started_at == pytest.approx(began, abs=30)
+    assert spec.first_poll_at - spec.started_at == pytest.approx(60)
+    assert spec.deadline_at - spec.started_at == pytest.approx(600)
+    assert spec.not_before - spec.started_at == pytest.approx(5)

@@ -27,7 +27,9 @@ from airflow_provider_jobstatus.fleet.progress_writer import (
     MIN_PAUSE,
     MIN_PAUSE_OF_ALL,
     Display,
+    WriteQueue,
 )
+from airflow_provider_jobstatus.fleet.timer import LoopClock
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
@@ -82,17 +84,19 @@ class Page:
                 self._under_way -= 1
 
 
-class Clock:
-    """The monotonic clock of displays, which their pauses move on."""
+class Clock(LoopClock):
+    """A clock that the pauses of displays move on, and the queue in which they write."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
+        super().__init__()
+        self.time = 1000.0
+        self.queue = WriteQueue(self)
 
-    def __call__(self) -> float:
-        return self.now
+    def now(self) -> float:
+        return self.time
 
     async def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        self.time += seconds
         await asyncio.sleep(0)
 
 
@@ -106,11 +110,8 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(progress_writer, "monotonic", clock)
-    monkeypatch.setattr(progress_writer, "sleep", clock.sleep)
-    return clock
+def clock() -> Clock:
+    return Clock()
 
 
 def trigger(*job_ids: str, now: float = 0.0, with_task: bool = True, told: int = 0) -> BatchJobTrigger:
@@ -136,8 +137,9 @@ def saw(poller: JobPoller, progress: int, state: JobState = JobState.RUNNING) ->
     poller.observe(JobStatus(poller.job_id, "ruler", state, "processing", progress=progress), 60.0)
 
 
-def display_of(waiting: list[JobPoller]) -> Display:
-    return Display(trigger(*(poller.job_id for poller in waiting)), lambda at: summary(waiting, at))
+def display_of(waiting: list[JobPoller], clock: Clock) -> Display:
+    jobs = (poller.job_id for poller in waiting)
+    return Display(trigger(*jobs), lambda at: summary(waiting, at), clock.queue)
 
 
 async def until(happened: Any) -> None:
@@ -145,21 +147,19 @@ async def until(happened: Any) -> None:
         await asyncio.sleep(0.001)
 
 
-async def all_written() -> None:
-    """Wait until no display of this loop wants to write."""
-    await until(
-        lambda: (queue := progress_writer._queues.get(asyncio.get_running_loop())) is None or not queue._task
-    )
+async def all_written(clock: Clock) -> None:
+    """Wait until no display wants to write."""
+    await until(lambda: not clock.queue.is_writing)
 
 
 def test_it_writes_what_is_known_of_each_of_a_few_jobs(page: Page, clock: Clock) -> None:
     waiting = pollers(2)
 
     async def show() -> None:
-        async with display_of(waiting) as display:
+        async with display_of(waiting, clock) as display:
             saw(waiting[0], 40)
-            display.changed(clock.now)
-            await all_written()
+            display.changed(clock.time)
+            await all_written(clock)
 
     asyncio.run(show())
 
@@ -214,16 +214,16 @@ def test_it_writes_only_a_change_and_once_a_minute(page: Page, clock: Clock) -> 
     written = []
 
     async def show() -> None:
-        async with display_of(waiting) as display:
+        async with display_of(waiting, clock) as display:
             for progress in [1, 1, 2, 3, 4]:
                 saw(poller, progress)
                 # However often something happens meanwhile.
                 for _ in range(20):
-                    display.changed(clock.now)
-                await all_written()
-                clock.now += MIN_PAUSE / 2
-                display.visit(clock.now, due=False)
-                await all_written()
+                    display.changed(clock.time)
+                await all_written(clock)
+                clock.time += MIN_PAUSE / 2
+                display.visit(clock.time, due=False)
+                await all_written(clock)
                 written.append(len(page.written))
 
     asyncio.run(show())
@@ -236,11 +236,11 @@ def test_with_a_sign_of_life_it_writes_though_nothing_has_changed(page: Page, cl
     waiting = pollers()
 
     async def show() -> None:
-        async with display_of(waiting) as display:
+        async with display_of(waiting, clock) as display:
             for due in (True, False, True):
-                clock.now += 3600
-                display.visit(clock.now, due)
-                await all_written()
+                clock.time += 3600
+                display.visit(clock.time, due)
+                await all_written(clock)
 
     asyncio.run(show())
 
@@ -258,20 +258,20 @@ def test_a_wait_writes_no_more_changes_after_some_failures_until_a_sign_of_life_
     written = []
 
     async def show() -> None:
-        async with display_of(waiting) as display:
+        async with display_of(waiting, clock) as display:
             for look in range(1, MAX_FAILURES + 3):
                 saw(poller, look)
-                display.changed(clock.now)
-                await all_written()
-                clock.now += MIN_PAUSE
+                display.changed(clock.time)
+                await all_written(clock)
+                clock.time += MIN_PAUSE
             written.append(len(page.written))
             page.trouble = None
-            display.visit(clock.now, due=True)
-            await all_written()
-            clock.now += MIN_PAUSE
+            display.visit(clock.time, due=True)
+            await all_written(clock)
+            clock.time += MIN_PAUSE
             saw(poller, 99)
-            display.changed(clock.now)
-            await all_written()
+            display.changed(clock.time)
+            await all_written(clock)
 
     asyncio.run(show())
 
@@ -298,12 +298,12 @@ def test_a_write_for_which_no_thread_can_be_started_is_made_with_the_next_change
     refused = refuse_work(monkeypatch, "write")
 
     async def show() -> None:
-        async with display_of(waiting) as display:
+        async with display_of(waiting, clock) as display:
             for progress in (1, 2):
                 saw(poller, progress)
-                display.changed(clock.now)
-                await all_written()
-                clock.now += MIN_PAUSE
+                display.changed(clock.time)
+                await all_written(clock)
+                clock.time += MIN_PAUSE
 
     asyncio.run(show())
 
@@ -336,11 +336,11 @@ def test_no_wait_writes_after_its_end_and_nothing_is_left_after_the_last(page: P
     shown, hidden = pollers(2)
 
     async def one_after_the_other() -> None:
-        async with display_of([shown]) as display:
-            display.changed(clock.now)
+        async with display_of([shown], clock) as display:
+            display.changed(clock.time)
             await until(page.reached.is_set)
-            async with display_of([hidden]) as queued:
-                queued.changed(clock.now)
+            async with display_of([hidden], clock) as queued:
+                queued.changed(clock.time)
                 await asyncio.sleep(0.01)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         page.may_write.set()
@@ -480,15 +480,15 @@ def test_the_more_wait_the_more_seldom_each_writes_and_a_change_needs_not_wait_f
     page: Page, clock: Clock
 ) -> None:
     waiting = pollers(40)
-    began = clock.now
+    began = clock.time
 
     async def show() -> None:
-        displays = [display_of([poller]) for poller in waiting]
+        displays = [display_of([poller], clock) for poller in waiting]
         for display in displays[:30]:
-            display.visit(clock.now, due=True)
+            display.visit(clock.time, due=True)
         for display in displays[30:]:
-            display.changed(clock.now)
-        await all_written()
+            display.changed(clock.time)
+        await all_written(clock)
         for display in displays:
             await display.__aexit__()
 
@@ -500,4 +500,4 @@ def test_the_more_wait_the_more_seldom_each_writes_and_a_change_needs_not_wait_f
     # By turns, for as long as there are some of both kinds.
     assert sum(number >= 30 for number in order[:20]) == 10
     # After each write, and before the next, a pause of all.
-    assert clock.now - began >= 39 * MIN_PAUSE_OF_ALL
+    assert clock.time - began >= 39 * MIN_PAUSE_OF_ALL

@@ -16,8 +16,8 @@ from airflow_provider_jobstatus.core.errors import (
     TransportError,
 )
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.fleet.concurrency import FIRST_CALLS
-from airflow_provider_jobstatus.fleet.key_state import KeyState
+from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS
+from airflow_provider_jobstatus.waiting.key_state import KeyState
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, Outcome
 from tests.fleet.simulation import (

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_jobstatus.core.errors import RateLimited, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import Listing
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.fleet.waits import PATIENCE
+from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE as PATIENCE
 from airflow_provider_jobstatus.waiting.spec import Outcome
 from tests.fleet.simulation import LATENCY, Reply, Simulation, plan, spread_plans, status
 

@@ -18,7 +18,7 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.jobs import Listed, Listing
-from airflow_provider_jobstatus.fleet.vendor_list import WORTH_FROM, VendorList
+from airflow_provider_jobstatus.fleet.list_cache import WORTH_FROM, ListCache
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from tests.fleet.simulation import (
     LATENCY,
@@ -176,7 +176,7 @@ def test_a_dropped_list_is_left_alone_for_an_hour_and_its_jobs_are_polled_evenly
 def test_a_list_is_stale_that_has_not_caught_up_with_a_status_two_intervals_later(
     status_says: str, list_said: Listed, list_says: Listed | None, stale: bool, intervals: float
 ) -> None:
-    vendor, listed, jobs = FakeVendor(), VendorList("l"), [WatchedJob(f"l/j{n}") for n in range(10)]
+    vendor, listed, jobs = FakeVendor(), ListCache("l"), [WatchedJob(f"l/j{n}") for n in range(10)]
     for job in jobs:
         listed.add(job, job.job_id[2:])
     others = {f"j{number}": Listed("running") for number in range(1, 10)}
@@ -192,7 +192,7 @@ def test_a_list_is_stale_that_has_not_caught_up_with_a_status_two_intervals_late
 
 def test_those_that_were_not_polled_for_longest_are_the_sample() -> None:
     for count, size in ((8, 2), (16, 2), (17, 3), (100, 5), (1000, 16), (10_000, 50)):
-        listed = VendorList("l")
+        listed = ListCache("l")
         for number in range(count):
             job = WatchedJob(f"l/{number}")
             job.polled_at = float(-number)
@@ -395,7 +395,7 @@ def test_jobs_that_leave_a_list_because_of_new_settings_are_polled_by_themselves
 
 
 def test_a_list_that_stays_too_large_is_not_read_for_each_job_that_comes() -> None:
-    listed, vendor = VendorList("l"), FakeVendor()
+    listed, vendor = ListCache("l"), FakeVendor()
     others = Listing({f"another-{number}": Listed("running") for number in range(1000)})
     read_with = []
     for number in range(2000):

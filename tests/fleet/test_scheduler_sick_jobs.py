@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_jobstatus.core.errors import ServerError, TransportError, VendorError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.fleet.concurrency import FIRST_CALLS, OPEN_AFTER
+from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS, OPEN_AFTER
 from airflow_provider_jobstatus.waiting.spec import Outcome
 from tests.fleet.simulation import LATENCY, Reply, Simulation, Triggerer, plan, spread_plans, status
 

@@ -1,4 +1,4 @@
-"""One way to the vendor for all waits of a triggerer that use the same connection."""
+"""One session for all waits of a triggerer that use the same connection, and what is known of its key."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,18 +16,17 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_jobstatus.core import tokens
-from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, TransportError
+from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.fleet import runtime
 from airflow_provider_jobstatus.fleet import session as module
-from airflow_provider_jobstatus.fleet.request_pool import Questions
-from airflow_provider_jobstatus.fleet.runtime import fleet
-from airflow_provider_jobstatus.fleet.session import Access
-from airflow_provider_jobstatus.fleet.timer import Alarm
+from airflow_provider_jobstatus.fleet.session import ConnectionSession
+from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.session_policy import MAX_AGE, RETRY_AFTER
-from tests.support.asking import status_operation
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, Outcome
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.threads import refuse_work
@@ -41,6 +41,7 @@ class Airflow:
     def __init__(self, look_up: Callable[[str], Awaitable[Connection]]) -> None:
         self.lookups: list[str] = []
         self.trouble: Exception | None = None
+        self.ended: list[str] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self._look_up = look_up
@@ -50,7 +51,9 @@ class Airflow:
         await self.may_answer.wait()
         if self.trouble is not None:
             raise self.trouble
-        return await self._look_up(conn_id)
+        connection = await self._look_up(conn_id)
+        self.ended.append(conn_id)
+        return connection
 
 
 class Vendor:
@@ -91,18 +94,6 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
 
 
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Return a function that lets seconds pass for the age of settings."""
-    moment = [1000.0]
-
-    def later(seconds: float) -> None:
-        moment[0] += seconds
-
-    monkeypatch.setattr(module, "monotonic", lambda: moment[0])
-    return later
-
-
-@pytest.fixture
 def sessions(monkeypatch: pytest.MonkeyPatch) -> list[aiohttp.ClientSession]:
     """Every session that was opened."""
     opened: list[aiohttp.ClientSession] = []
@@ -139,28 +130,21 @@ async def until(happened: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def access(conn_id: str) -> AsyncIterator[Access]:
-    """Join those who wait on a connection, without waiting for a job."""
-    async with fleet(conn_id) as shared:
-        yield shared._access
+async def session(conn_id: str = CONN_ID) -> AsyncIterator[ConnectionSession]:
+    """A connection's session, without a scheduler."""
+    opened = ConnectionSession(conn_id)
+    try:
+        yield opened
+    finally:
+        await opened.close()
 
 
-async def ask(shared: Access, job_id: str) -> tuple[object, BatchJobHook | None]:
-    """Return a job's status, or why there is none; and the hook that asked."""
-    hook = await shared.load()
-    if isinstance(hook, Exception):
-        return hook, None
-    questions = Questions(shared, Alarm(lambda: None))
-    return await questions.ask(hook, status_operation(hook, job_id)), hook
-
-
-async def answers(shared: Access, *job_ids: str) -> list[object]:
-    """Ask about jobs, all at once."""
-    return [state(answer) for answer, _ in await ask_all(shared, *job_ids)]
-
-
-async def ask_all(shared: Access, *job_ids: str) -> list[tuple[object, BatchJobHook | None]]:
-    return await asyncio.gather(*(ask(shared, job_id) for job_id in job_ids))
+async def ask(shared: ConnectionSession, job_id: str) -> object:
+    """Read the connection, and return a job's status, or why there is none."""
+    found = await shared.read()
+    if not isinstance(found, BatchJobHook):
+        return found
+    return await shared.run(found, found.status_operation(found.parse_job_id(job_id)))
 
 
 IDS = [f"site/job-{number}" for number in range(50)]
@@ -194,16 +178,27 @@ def test_many_triggers_look_the_connection_up_once_log_in_once_and_share_a_sessi
     assert [session.closed for session in sessions] == [True]
 
 
-def test_waits_one_after_the_other_use_the_same_connection_to_the_vendor(
+def waiting(now: float, job_id: str, conn_id: str = CONN_ID, **arguments: Any) -> BatchJobTrigger:
+    times = {"started_at": now - MIN_DEFERRAL, "first_poll_at": now, "deadline_at": now + 7200}
+    return BatchJobTrigger(conn_id, [job_id], **{"poll_interval": 10.0, **times, **arguments})
+
+
+async def ends(*triggers: BatchJobTrigger) -> list[str]:
+    """Run triggers beside each other, and return how their jobs ended."""
+    events = await asyncio.gather(*map(first_event, triggers))
+    return [event.payload["jobs"][0]["outcome"] for event in events]
+
+
+def test_polls_one_after_the_other_use_the_same_connection_to_the_vendor(
     airflow: Airflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(vendor := Vendor()) as server:
         connect(monkeypatch, server, vendor.password)
 
         async def both() -> None:
-            async with access(CONN_ID) as first, access(CONN_ID) as second:
-                await ask(first, "site/a")
-                await ask(second, "site/b")
+            async with session() as shared:
+                await ask(shared, "site/a")
+                await ask(shared, "site/b")
 
         asyncio.run(both())
 
@@ -211,44 +206,48 @@ def test_waits_one_after_the_other_use_the_same_connection_to_the_vendor(
 
 
 def test_different_connections_share_nothing(
-    airflow: Airflow, sessions: list[aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
+    airflow: Airflow,
+    sessions: list[aiohttp.ClientSession],
+    fake_time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with RawServer(Vendor()) as good, RawServer(other := Vendor()) as bad:
         other.password = "another password"
         connect(monkeypatch, good, "the first password")
         connect(monkeypatch, bad, "the first password", conn_id="other")
 
-        async def both() -> list[object]:
-            async with access(CONN_ID) as first, access("other") as second:
-                assert first is not second
-                return [*await answers(first, "site/a"), *await answers(second, "site/a")]
+        found = asyncio.run(
+            ends(
+                waiting(fake_time.now, "site/a"), waiting(fake_time.now, "site/a", "other", refusal_grace=0.0)
+            )
+        )
 
-        assert asyncio.run(both()) == [JobState.SUCCEEDED, AccessDenied]
-    assert airflow.lookups == [CONN_ID, "other"]
-    assert [session.closed for session in sessions] == [True, True]
+    assert found == [Outcome.FINISHED, Outcome.REFUSED]
+    assert set(airflow.lookups) == {CONN_ID, "other"}
+    assert [each.closed for each in sessions] == [True, True]
 
 
 def test_the_session_stays_until_the_last_wait_leaves(
-    airflow: Airflow, sessions: list[aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
+    airflow: Airflow,
+    sessions: list[aiohttp.ClientSession],
+    fake_time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with RawServer(vendor := Vendor()) as server:
         connect(monkeypatch, server, vendor.password)
 
         async def in_turn() -> None:
-            async with access(CONN_ID) as shared:
-                async with access(CONN_ID):
-                    await ask(shared, "site/a")
-                assert not sessions[0].closed
-                assert await answers(shared, "site/b") == [JobState.SUCCEEDED]
-            assert sessions[0].closed
-            async with access(CONN_ID) as anew:
-                assert anew is not shared
-                assert await answers(anew, "site/c") == [JobState.SUCCEEDED]
+            now = fake_time.now
+            assert await ends(waiting(now, "site/a"), waiting(now, "site/b", first_poll_at=now + 60)) == [
+                *(Outcome.FINISHED, Outcome.FINISHED),
+            ]
+            assert [each.closed for each in sessions] == [True]
+            assert await ends(waiting(fake_time.now, "site/c")) == [Outcome.FINISHED]
 
         asyncio.run(in_turn())
 
     assert airflow.lookups == [CONN_ID] * 2
-    assert [session.closed for session in sessions] == [True, True]
+    assert [each.closed for each in sessions] == [True, True]
 
 
 @pytest.mark.parametrize("held", ["lookup", "login", "status"])
@@ -258,20 +257,16 @@ def test_a_wait_that_is_cancelled_midway_takes_nothing_from_the_others(
     with RawServer(vendor := Vendor(held)) as server:
         connect(monkeypatch, server, vendor.password, login=True)
 
-        async def wait(job_id: str) -> object:
-            async with access(CONN_ID) as shared:
-                return state((await ask(shared, job_id))[0])
-
-        async def both() -> object:
+        async def both() -> list[str]:
             if held == "lookup":
                 airflow.may_answer.clear()
-            first = asyncio.create_task(wait("site/a"))
+            now = time.time()
+            first = asyncio.create_task(first_event(waiting(now, "site/a", first_poll_at=now + 0.01)))
+            second = asyncio.create_task(ends(waiting(now, "site/b", first_poll_at=now + 0.01)))
             if held == "lookup":
                 await until(lambda: airflow.lookups)
             else:
                 assert await asyncio.to_thread(vendor.reached.wait, 30)
-            second = asyncio.create_task(wait("site/b"))
-            await asyncio.sleep(0)
             first.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await first
@@ -279,162 +274,57 @@ def test_a_wait_that_is_cancelled_midway_takes_nothing_from_the_others(
             vendor.may_answer.set()
             return await second
 
-        assert asyncio.run(both()) is JobState.SUCCEEDED
+        assert asyncio.run(both()) == [Outcome.FINISHED]
 
-    # A lookup goes on for the others; a login that was cut off is done once more.
     assert airflow.lookups == [CONN_ID]
-    assert vendor.asked.count("login") == (2 if held == "login" else 1)
-    assert [session.closed for session in sessions] == [True]
+    assert vendor.asked.count("login") == 1
+    assert [each.closed for each in sessions] == [True]
 
 
 def test_a_wait_that_is_cancelled_alone_in_the_middle_of_a_lookup_lets_it_end(
     airflow: Airflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = []
-    look_up = airflow._look_up
-
-    async def told(conn_id: str) -> Connection:
-        connection = await look_up(conn_id)
-        ended.append(conn_id)
-        return connection
-
-    airflow._look_up = told
     with RawServer(vendor := Vendor()) as server:
         connect(monkeypatch, server, vendor.password)
 
         async def cancelled() -> None:
             airflow.may_answer.clear()
-            async with access(CONN_ID) as shared:
-                asking = asyncio.create_task(ask(shared, "site/a"))
-                await until(lambda: airflow.lookups)
-                asking.cancel()
+            now = time.time()
+            wait = asyncio.create_task(first_event(waiting(now, "site/a", first_poll_at=now + 0.01)))
+            await until(lambda: airflow.lookups)
+            wait.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await wait
             airflow.may_answer.set()
-            await until(lambda: ended)
+            await until(lambda: airflow.ended)
 
         # Airflow 3.1 would hand the rest of a conversation that was cut off to whoever asks next.
         asyncio.run(cancelled())
 
 
-def test_after_a_refusal_the_settings_are_read_again_once_however_many_were_refused(
-    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with RawServer(vendor := Vendor()) as server:
-        connect(monkeypatch, server, vendor.password)
-
-        async def rotated() -> list[object]:
-            async with access(CONN_ID) as shared:
-                vendor.password = "the second password"
-                refused = await ask_all(shared, *IDS)
-                assert {state(answer) for answer, _ in refused} == {AccessDenied}
-                connect(monkeypatch, server, vendor.password)
-                for _, hook in refused:
-                    shared.forget(hook)
-                again = await answers(shared, *IDS)
-                # One whose refusal took its time: somebody has read them since.
-                shared.forget(refused[0][1])
-                await ask(shared, "site/late")
-                return again
-
-        assert asyncio.run(rotated()) == [JobState.SUCCEEDED] * len(IDS)
-    assert airflow.lookups == [CONN_ID] * 2
-
-
-def test_settings_are_read_again_when_they_have_become_old(
-    airflow: Airflow, now: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with RawServer(vendor := Vendor()) as server:
-        connect(monkeypatch, server, vendor.password)
-
-        async def changed() -> None:
-            async with access(CONN_ID) as shared:
-                await answers(shared, *IDS)
-                now(MAX_AGE)
-                await answers(shared, *IDS)
-                assert len(airflow.lookups) == 1
-                vendor.password = "the second password"
-                connect(monkeypatch, server, vendor.password)
-                now(1)
-                assert await answers(shared, *IDS) == [JobState.SUCCEEDED] * len(IDS)
-
-        asyncio.run(changed())
-    assert airflow.lookups == [CONN_ID] * 2
-
-
-@pytest.mark.parametrize("trouble", ["away", "unusable", "hangs", "no thread"])
-def test_settings_that_work_outlive_a_lookup_that_brings_none(
-    trouble: str, airflow: Airflow, now: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with RawServer(vendor := Vendor()) as server:
-        connect(monkeypatch, server, vendor.password)
-
-        async def old() -> None:
-            async with access(CONN_ID) as shared:
-                await ask(shared, "site/a")
-                if trouble == "away":
-                    airflow.trouble = RuntimeError("the API server is away")
-                elif trouble == "unusable":
-                    connect(monkeypatch, server, vendor.password, verify=False)
-                elif trouble == "no thread":
-                    refuse_work(monkeypatch, "hook_for")
-                else:
-                    airflow.may_answer.clear()
-                    monkeypatch.setattr(module, "READ_TIMEOUT", 0.001)
-                now(MAX_AGE + 1)
-                assert await answers(shared, *IDS) == [JobState.SUCCEEDED] * len(IDS)
-                assert len(airflow.lookups) == 2
-                # Neither for ever nor at each question.
-                now(RETRY_AFTER - 1)
-                assert await answers(shared, "site/a") == [JobState.SUCCEEDED]
-                assert len(airflow.lookups) == 2
-                airflow.trouble = None
-                airflow.may_answer.set()
-                monkeypatch.setattr(module, "READ_TIMEOUT", 60)
-                await asyncio.sleep(0)
-                now(2)
-                assert await answers(shared, "site/a") == [JobState.SUCCEEDED]
-
-        asyncio.run(old())
-
-
 @pytest.mark.parametrize("trouble", [RuntimeError("away"), OSError("away"), SettingsError("not defined")])
-def test_a_lookup_that_fails_fails_for_all_who_wait_for_it_and_is_an_outage(
-    trouble: Exception, airflow: Airflow
-) -> None:
+def test_a_lookup_that_fails_is_an_outage(trouble: Exception, airflow: Airflow) -> None:
     airflow.trouble = trouble
 
-    async def failing() -> list[object]:
-        async with access(CONN_ID) as shared:
-            return await answers(shared, *IDS)
+    async def failing() -> object:
+        async with session() as shared:
+            return await shared.read()
 
-    assert asyncio.run(failing()) == [TransportError] * len(IDS)
-    assert airflow.lookups == [CONN_ID]
-
-
-def test_a_lookup_that_never_ends_is_an_outage(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READ_TIMEOUT", 0.001)
-    airflow.may_answer.clear()
-
-    async def hanging() -> list[object]:
-        async with access(CONN_ID) as shared:
-            return [*await answers(shared, *IDS), *await answers(shared, *IDS)]
-
-    assert asyncio.run(hanging()) == [TransportError] * 2 * len(IDS)
-    assert airflow.lookups == [CONN_ID]
+    assert isinstance(asyncio.run(failing()), TransportError)
 
 
 @pytest.mark.parametrize("work", ["hook_for", "_ca_file", "tls_context"])
 def test_work_for_which_no_thread_can_be_started_is_an_outage_and_is_tried_again(
-    work: str, airflow: Airflow, now: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    work: str, airflow: Airflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(vendor := Vendor()) as server:
         connect(monkeypatch, server, vendor.password)
 
         async def refused_once() -> None:
-            async with access(CONN_ID) as shared:
+            async with session() as shared:
                 refuse_work(monkeypatch, work)
-                assert TransportError in await answers(shared, *IDS)
-                now(RETRY_AFTER + 1)
-                assert await answers(shared, *IDS) == [JobState.SUCCEEDED] * len(IDS)
+                assert isinstance(await ask(shared, "site/a"), TransportError)
+                assert state(await ask(shared, "site/a")) == JobState.SUCCEEDED
 
         asyncio.run(refused_once())
 
@@ -467,9 +357,54 @@ def test_a_connection_that_cannot_be_used_says_so(airflow: Airflow, monkeypatch:
     with RawServer(vendor := Vendor()) as server:
         connect(monkeypatch, server, vendor.password, verify=False)
 
-        async def unusable() -> list[object]:
-            async with access(CONN_ID) as shared:
-                return await answers(shared, "site/a")
+        async def unusable() -> object:
+            async with session() as shared:
+                return await shared.read()
 
-        assert asyncio.run(unusable()) == [SettingsError]
+        assert isinstance(asyncio.run(unusable()), SettingsError)
     assert vendor.asked == []
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ({"host": "https://api.example:443/v1"}, True),
+        ({"host": "https://API.example./v1"}, True),
+        ({"host": "https://api.example//v1"}, True),
+        ({"host": "https://api.example/v1/"}, True),
+        ({"login": "somebody"}, True),
+        ({"password": "another"}, False),
+        ({"host": "https://api.example:8443/v1"}, False),
+        ({"host": "https://another.example/v1"}, False),
+    ],
+    ids=str,
+)
+def test_one_key_is_one_key_however_its_connection_is_written(written: dict[str, str], same: bool) -> None:
+    usual = {"host": "https://api.example/v1", "password": "one key"}
+    keys = [
+        AftercareHook.from_connection(Connection(conn_id="a", conn_type="aftercare", **each)).key_digest
+        for each in (usual, usual | written)
+    ]
+    assert (keys[0] == keys[1]) is same
+
+
+def test_what_a_key_has_learned_outlives_its_waits_and_no_more(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    sandbox.put_job("aftercare", "limited", script="retry-after-seconds,status:200:done")
+    sandbox.put_job("aftercare", "done", script="status:200:done")
+    sandbox.clear_requests()
+    began = fake_time.now
+
+    async def one_after_the_other() -> list[str]:
+        first = asyncio.create_task(first_event(waiting(began, "limited", "aftercare_default")))
+        while not sandbox.requests:  # noqa: ASYNC110 - another thread
+            await asyncio.sleep(0.001)
+        while runtime.current().is_busy:  # noqa: ASYNC110 - the response is on its way
+            await asyncio.sleep(0.001)
+        first.cancel()
+        await asyncio.wait([first])
+        return await ends(waiting(fake_time.now, "done", "aftercare_default"))
+
+    assert asyncio.run(one_after_the_other()) == [Outcome.FINISHED]
+    first, second = (request["at"] - began for request in sandbox.requests)
+    # 90 s, by the page of faults.
+    assert second - first >= 89

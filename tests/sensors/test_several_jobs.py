@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_jobstatus.core import rate_limiter
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import (
     JobCancelled,
@@ -21,6 +20,7 @@ from airflow_provider_jobstatus.exceptions import (
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from airflow_provider_jobstatus.waiting import concurrency
 from airflow_provider_jobstatus.waiting.codec import encode
 from airflow_provider_jobstatus.waiting.refusals import FORBIDDEN_ALIKE
 from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
@@ -53,7 +53,7 @@ def vendor(
     extra = connection["extra"] if isinstance(connection["extra"], dict) else json.loads(connection["extra"])
     connection["extra"] = {**extra, "statuses": {"stopped": "cancelled"}}
     monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(connection))
-    monkeypatch.setattr(rate_limiter, "MAX_CALLS", 1)
+    monkeypatch.setattr(concurrency, "MAX_CALLS", 1)
     return sandbox
 
 

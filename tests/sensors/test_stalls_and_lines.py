@@ -11,10 +11,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from structlog.testing import capture_logs
 
-from airflow_provider_jobstatus.core import rate_limiter
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import JobFailed, JobTimedOut, PollingFailed
 from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.waiting import concurrency
 from airflow_provider_jobstatus.waiting.spec import JobEvent, News, Outcome
 from airflow_provider_jobstatus.waiting.wait_log import FEW, Chronicle
 from tests.support.modes import MODES, run
@@ -100,7 +100,7 @@ def test_there_is_a_line_for_each_change_and_none_for_a_poll(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # One question after the other, or time would pass for all while one is answered.
-    monkeypatch.setattr(rate_limiter, "MAX_CALLS", 1)
+    monkeypatch.setattr(concurrency, "MAX_CALLS", 1)
     ids = [f"site/job-{number}" for number in range(jobs)]
     for job_id in ids:
         sandbox.put_job("ruler", job_id, script=[at(1)] * 20 + [DOWN] * 5 + [at(2)] * 20 + ["complete"])

@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from airflow_provider_jobstatus.files import download
-from airflow_provider_jobstatus.fleet import (
-    list_poller,
-    progress_writer,
-    request_pool,
-    rounds,
-    runtime,
-    timer,
-)
-from airflow_provider_jobstatus.fleet import session as access
+from airflow_provider_jobstatus.fleet import runtime
+from airflow_provider_jobstatus.fleet.timer import LoopClock
 from airflow_provider_jobstatus.tasks import worker
 from airflow_provider_jobstatus.triggers import batch_job
 
@@ -67,12 +61,8 @@ class FakeTime:
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put this time in the place of the real one wherever our code waits."""
         monkeypatch.setattr(worker, "steady_clock", lambda: lambda: self.now)
-        monkeypatch.setattr(batch_job, "epoch_offset", lambda: 0.0)
         monkeypatch.setattr(worker, "sleep", self.sleep)
-        for module in (batch_job, access, timer, progress_writer, runtime, request_pool, list_poller, rounds):
-            monkeypatch.setattr(module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(timer, "call_later", self.alarm)
-        monkeypatch.setattr(rounds, "call_later", self.timer)
+        monkeypatch.setattr(runtime, "LoopClock", lambda: FakeClock(self))
         monkeypatch.setattr(batch_job, "first_polls", even_first_polls)
         monkeypatch.setattr(download.time, "sleep", self.sleep)
 
@@ -87,11 +77,11 @@ class FakeTime:
         self.advance_to(self.now + seconds)
         self.woken.append(self.now)
 
-    def alarm(self, seconds: float, ring: Callable[[], None], context: Any) -> asyncio.Task[None]:
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> asyncio.Task[None]:
         """Set an alarm in the triggerer."""
         return asyncio.get_running_loop().create_task(self._ring(seconds, ring))
 
-    def timer(self, seconds: float, ring: Callable[[], None], context: Any) -> Timer:
+    def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
         """Set a timer in the triggerer that rings on the way, and lets no time pass."""
         self._timers.append(Timer(self.now + seconds, ring))
         return self._timers[-1]
@@ -103,8 +93,7 @@ class FakeTime:
         No time passes while an answer is under way.
         """
         await asyncio.sleep(0)
-        fleets = runtime._fleets[asyncio.get_running_loop()].values()
-        while seconds and any(shared.busy for shared in fleets):  # noqa: ASYNC110 - other threads answer
+        while seconds and runtime.current().is_busy:  # noqa: ASYNC110 - other threads answer
             await asyncio.sleep(0.0002)
         due = self.now + seconds
         if self.limit is not None and due > self.limit:
@@ -125,3 +114,22 @@ class FakeTime:
 
     def on_pause(self, seconds: float) -> None:
         """Called before time passes in the triggerer."""
+
+
+class FakeClock(LoopClock):
+    """The clock of an event loop that goes by a :class:`FakeTime`."""
+
+    def __init__(self, time: FakeTime) -> None:
+        super().__init__()
+        self._time = time
+
+    def now(self) -> float:
+        return self._time.now
+
+    def ahead(self) -> float:
+        return 0.0
+
+    def call_later(
+        self, seconds: float, callback: Callable[[], None], context: Context, *, background: bool = False
+    ) -> Any:
+        return (self._time.timer if background else self._time.alarm)(seconds, callback)

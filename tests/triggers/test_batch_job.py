@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger, first_polls
+from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger, first_polls, pollers_for
 from airflow_provider_jobstatus.waiting.codec import SLICE, decode
 from airflow_provider_jobstatus.waiting.spec import Outcome, WaitSpec
 from tests.support.modes import first_event, stored_and_loaded
@@ -300,7 +300,7 @@ def test_an_adaptive_wait_is_not_spread_beyond_its_first_look() -> None:
         adaptive=True,
     )
     assert waiting.spec is not None
-    (poller,) = waiting._pollers(waiting.spec, 1000.0)
+    (poller,) = pollers_for(["site/job"], waiting.spec, 1000.0)
     assert poller.next_poll_at == 1005.0
 
 

@@ -166,11 +166,11 @@ def test_after_a_refusal_the_same_settings_get_a_new_token_and_what_is_known_of_
     after = keys.session(second, before, anew=True)
 
     assert after.hook is second
-    assert (after.budget, after.refusals) == (before.budget, before.refusals)
+    assert (after.key, after.refusals) == (before.key, before.refusals)
 
 
 @pytest.mark.parametrize(
-    ("changes", "same_budget", "same_refusals"),
+    ("changes", "same_key", "same_refusals"),
     [
         ({"settings": "other CA"}, True, True),
         ({"settings": "other secret", "settings_digest": "other"}, True, False),
@@ -179,14 +179,14 @@ def test_after_a_refusal_the_same_settings_get_a_new_token_and_what_is_known_of_
     ids=lambda value: str(value),
 )
 def test_what_is_known_of_a_key_goes_with_the_key(
-    changes: dict[str, str], same_budget: bool, same_refusals: bool
+    changes: dict[str, str], same_key: bool, same_refusals: bool
 ) -> None:
     keys = Keys()
     before = keys.session(Hook(), None, anew=False)
 
     after = keys.session(replace(Hook(), **changes), before, anew=False)
 
-    assert (after.budget is before.budget, after.refusals is before.refusals) == (same_budget, same_refusals)
+    assert (after.key is before.key, after.refusals is before.refusals) == (same_key, same_refusals)
 
 
 def test_two_connections_with_one_key_share_its_rate_and_what_stops_it() -> None:
@@ -194,10 +194,10 @@ def test_two_connections_with_one_key_share_its_rate_and_what_stops_it() -> None
     one: Session[Hook] = keys.session(Hook(), None, anew=False)
     other: Session[Hook] = keys.session(Hook(settings="by another name", rate=Rate(2.0)), None, anew=False)
 
-    one.budget.observe(RateLimited("HTTP 429", vendor="v", status=429), 0.0)
+    one.key.observe(RateLimited("HTTP 429", vendor="v", status=429), 0.0, 0.0)
 
-    assert other.budget.refusal(0.5, "other") is not None
-    assert one.budget.rate == Rate(2.0)
+    assert other.key.refusal(0.5, "other") is not None
+    assert one.key.throttle.rate == Rate(2.0)
 
 
 def test_refusals_that_an_earlier_process_saw_are_of_the_first_settings() -> None:
@@ -210,3 +210,18 @@ def test_refusals_that_an_earlier_process_saw_are_of_the_first_settings() -> Non
 
     assert first.refusals is earlier
     assert not second.refusals.active
+
+
+def test_keys_that_no_wait_uses_are_forgotten_once_nothing_holds_of_them() -> None:
+    keys = Keys()
+    one, used = (
+        keys.session(Hook(), None, anew=False),
+        keys.session(Hook(key_digest="used"), None, anew=False),
+    )
+    one.key.observe(RateLimited("HTTP 429", vendor="v", status=429), 0.0, 0.0)
+
+    keys.forget({"used"}, 0.5)
+    assert keys.session(Hook(), None, anew=False).key is one.key
+    keys.forget({"used"}, 3600.0)
+    assert keys.session(Hook(), None, anew=False).key is not one.key
+    assert keys.session(Hook(key_digest="used"), None, anew=False).key is used.key

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from airflow_provider_jobstatus.fleet.concurrency import (
+from airflow_provider_jobstatus.core.rate_limiter import MAX_CALLS
+from airflow_provider_jobstatus.waiting.concurrency import (
     FIRST_CALLS,
     GROWTH_PAUSE,
     LONG_QUEUED,
-    MAX_CALLS,
     OPEN_AFTER,
     SICK_CALLS,
     SLOW,

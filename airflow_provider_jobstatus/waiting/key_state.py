@@ -18,8 +18,8 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.fleet.concurrency import Concurrency
-from airflow_provider_jobstatus.fleet.throttle import Throttle
+from airflow_provider_jobstatus.waiting.concurrency import Concurrency
+from airflow_provider_jobstatus.waiting.throttle import Throttle
 
 #: First and longest pause of a key after a 429 that names none, in seconds.
 PAUSES = (1.0, 60.0)
@@ -89,6 +89,8 @@ class KeyState:
         :param sent_at: when it was sent.
         """
         match error:
+            case None:
+                self._answered(now)
             case RateLimited():
                 self.concurrency.slow_down()
                 if not error.spent:
@@ -102,9 +104,12 @@ class KeyState:
                 self.concurrency.failed(sent_at)
             case _:
                 # Also a refusal is an answer.
-                self._pauses, self.job_first = 0, False
-                self.throttle.accepted(now)
-                self.concurrency.answered(now)
+                self._answered(now)
+
+    def _answered(self, now: float) -> None:
+        self._pauses, self.job_first = 0, False
+        self.throttle.accepted(now)
+        self.concurrency.answered(now)
 
     def list_answered(self, requests: int, now: float) -> None:
         """Take in that a list was read, and how many requests it took; one of them is counted already."""

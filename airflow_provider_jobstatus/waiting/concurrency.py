@@ -18,14 +18,18 @@ from __future__ import annotations
 import math
 from itertools import count
 
-#: Requests in the window at first, and requests in flight at most.
-FIRST_CALLS, MAX_CALLS = 20, 100
+from airflow_provider_jobstatus.core.rate_limiter import MAX_CALLS
+
+#: Requests in the window at first.
+FIRST_CALLS = 20
 #: Seconds in the queue after which a larger window pays: a burst that is soon over needs no connections.
 LONG_QUEUED = 0.25
 #: Seconds for each request by which the window grows beyond the first.
 GROWTH_PAUSE = 0.1
 #: Failed polls in a row, without one answer, after which the circuit is open.
 OPEN_AFTER = 8
+#: Seconds between two requests while the circuit is open: a vendor that comes back needs its strength.
+PROBE_PAUSE = 0.2
 #: Seconds after which a request without an answer leaves the window.
 SLOW = 2.0
 #: Requests in flight at most for jobs whose last poll failed.
@@ -42,6 +46,7 @@ class Concurrency:
         "_numbers",
         "_sick",
         "_slow",
+        "_started_at",
         "_too_small",
         "_window",
         "_young",
@@ -52,7 +57,7 @@ class Concurrency:
         self._too_small = False
         self._grown_at = -math.inf
         self._failures = 0
-        self._answered_at = -math.inf
+        self._answered_at = self._started_at = -math.inf
         self._numbers = count()
         # When each request in the window was sent, in the order of sending.
         self._young: dict[int, float] = {}
@@ -79,7 +84,9 @@ class Concurrency:
             self._let_slow_ones_go(now)
         full = len(self._young) >= self._window
         self._too_small = full and queued >= LONG_QUEUED
-        return full or self.in_flight >= (FIRST_CALLS if self.is_open else MAX_CALLS)
+        if self.is_open and (self.in_flight >= FIRST_CALLS or now < self._started_at + PROBE_PAUSE):
+            return True
+        return full or self.in_flight >= MAX_CALLS
 
     @property
     def is_full_for_sick(self) -> bool:
@@ -89,16 +96,17 @@ class Concurrency:
     def start(self, now: float, *, sick: bool = False) -> int:
         """Count a request that is sent, and return its number."""
         number = next(self._numbers)
-        self._young[number] = now
+        self._young[number] = self._started_at = now
         if sick:
             self._sick.add(number)
         return number
 
     def end(self, number: int) -> None:
         """Count a request that is in flight no more."""
-        self._young.pop(number, None)
-        self._slow.discard(number)
-        self._sick.discard(number)
+        if self._young.pop(number, None) is None:
+            self._slow.discard(number)
+        if self._sick:
+            self._sick.discard(number)
 
     def answered(self, now: float) -> None:
         """Take note of an answer, whatever it said."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.errors import RateLimited
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.fleet.throttle import FLOOR, RECOVERY, SHRINK, Throttle
+from airflow_provider_jobstatus.waiting.throttle import FLOOR, RECOVERY, SHRINK, Throttle
 from tests.fleet.simulation import Reply, Simulation, Triggerer, plan, status
 
 NOW = 1000.0

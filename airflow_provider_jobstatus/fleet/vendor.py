@@ -1,19 +1,17 @@
-"""What polls of a connection use: the vendor's rules, and what is known of the key."""
+"""What the scheduler must know of a vendor: what its hook tells without I/O."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed
-from airflow_provider_jobstatus.fleet.key_state import KeyState
-from airflow_provider_jobstatus.waiting.refusals import Refusals
+from airflow_provider_jobstatus.waiting.session_policy import Account, Session
 
 
-class Vendor(Protocol):
+class Vendor(Account, Protocol):
     """A hook, as far as it decides without I/O what is polled."""
 
-    conn_type: str
+    conn_type: ClassVar[str]
 
     @property
     def account_digest(self) -> str:
@@ -46,16 +44,5 @@ class Vendor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VendorSession:
-    """
-    A connection as it was read last.
-
-    :param vendor: its hook.
-    :param key: what is known of its key, shared with other connections that hold the same.
-    :param refusals: of its key with its settings; shared likewise.
-    """
-
-    vendor: Vendor
-    key: KeyState
-    refusals: Refusals
+#: A connection as it was read last.
+VendorSession: TypeAlias = Session[Vendor]

@@ -15,7 +15,7 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.fleet.key_state import PAUSES, SPENT_PAUSE, KeyState
+from airflow_provider_jobstatus.waiting.key_state import PAUSES, SPENT_PAUSE, KeyState
 
 NOW = 1000.0
 
