@@ -31,6 +31,7 @@ INTERNAL = {
     "hooks.connected",
     "hooks.connection_lookup",
     "hooks.connection_settings",
+    "hooks.driving",
     "hooks.registry",
     "hooks.validators",
     "operators.connection",
