@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.fleet.vendor import VendorSession
 from airflow_provider_jobstatus.waiting.spec import JobEvent, News
 
@@ -12,11 +14,11 @@ class Poll(NamedTuple):
     """
     Ask the vendor for the status of a job, and report with ``answered`` or ``poll_failed``.
 
-    :param parsed: the id as the vendor takes it; None for a malformed one.
+    :param question: asks for the status; None if the id is malformed.
     """
 
     job_id: str
-    parsed: Any
+    question: Operation[JobStatus] | None
     session: VendorSession
 
 

@@ -120,8 +120,8 @@ class Driver:
         hook = cast(BatchJobHook, action.session.hook)
         response: JobStatus | VendorError | SettingsError
         try:
-            parsed = hook.parse_job_id(action.job_id) if action.parsed is None else action.parsed
-            response = await self._session.run(hook, hook.status_operation(parsed))
+            question = action.question or hook.status_operation(hook.parse_job_id(action.job_id))
+            response = await self._session.run(hook, question)
         except SettingsError as malformed:
             response = malformed
         except BaseException as fault:

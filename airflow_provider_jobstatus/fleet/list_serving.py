@@ -140,16 +140,16 @@ class ListServing(Waits):
         """Put a job into the list that shows it, by what a hook says."""
         if job.session is session and not (job.list_name is not None and job.is_watched):
             return
-        place = None
+        place, hook = None, session.hook
         try:
+            parsed = hook.parse_job_id(job.job_id)
             if job.session is not session:
-                job.session, job.parsed = session, None
-                job.parsed = session.hook.parse_job_id(job.job_id)
-            if session.hook.uses_lists and not job.is_watched:
-                place = session.hook.list_place(job.parsed)
+                job.session, job.question = session, hook.status_operation(parsed)
+            if hook.uses_lists and not job.is_watched:
+                place = hook.list_place(parsed)
         except SettingsError:
             # The poll of the job says what is wrong with its id.
-            place = None
+            job.session, job.question = session, None
         listed = self._list_of(job)
         if (
             place is not None

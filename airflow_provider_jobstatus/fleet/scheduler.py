@@ -132,21 +132,16 @@ class Scheduler(ListServing):
 
     def _serve_queue(self, now: float) -> float:
         """Let jobs and lists have their turns; return when the next one comes."""
+        session: VendorSession | None = None
         for _ in range(TURNS):
-            session = self._policy.current
-            concurrency = None if session is None else session.key.concurrency
-            without_sick = concurrency is not None and concurrency.is_full_for_sick
-            item = None
-            if concurrency is not None and concurrency.is_open:
-                # A job that was well finds out sooner whether the vendor is.
-                item = self._queue.first(now, without_sick=True)
-            if item is None:
-                item = self._queue.first(now, without_sick=without_sick)
+            item, without_sick = self._first(now)
             if item is None:
                 self._blocked = without_sick
                 return self._queue.next_at(without_sick=without_sick)
-            refused = session is not None and session.refusals.active
-            session = self._policy.usable(now, refused=refused)
+            if session is None:
+                known = self._policy.current
+                refused = known is not None and known.refusals.active
+                session = self._policy.usable(now, refused=refused)
             if session is None:
                 if (error := self._policy.failure(now)) is not None:
                     self._do_without_connection(item, error, now)
@@ -154,26 +149,46 @@ class Scheduler(ListServing):
                 if (attempt := self._policy.begin(now)) is not None:
                     self._out.append(LoadConnection(attempt))
                 return self._policy.next_at
-            turn = self._turn if isinstance(item, WatchedJob) else self._list_turn
-            if (wait_until := turn(item, session, now)) is not None:  # type: ignore[arg-type]
+            if isinstance(item, WatchedJob):
+                wait_until = self._turn(item, session, now)
+            else:
+                wait_until = self._list_turn(item, session, now)
+            if wait_until is not None:
                 return wait_until
         return NOW
+
+    def _first(self, now: float) -> tuple[WatchedJob | ListCache | None, bool]:
+        """Return what has its turn, and whether jobs whose last poll failed had to be left out."""
+        if (session := self._policy.current) is None:
+            return self._queue.first(now), False
+        concurrency = session.key.concurrency
+        without_sick = concurrency.is_full_for_sick
+        if concurrency.is_open and (item := self._queue.first(now, without_sick=True)) is not None:
+            # A job that was well finds out sooner whether the vendor is.
+            return item, without_sick
+        return self._queue.first(now, without_sick=without_sick), without_sick
 
     def _turn(self, job: WatchedJob, session: VendorSession, now: float) -> float | None:
         """Do what is to be done for a job; or return until when everything waits."""
         if job.session is not session or (job.list_name is not None and job.is_watched):
             self._place(job, session, now)
-        if self._is_elsewhere(job, session, now):
-            if self._is_doubtful(job, session, now):
-                return self._read_first(job, now)
-            self._end_elsewhere(job, session, now)
+        here, is_held = ("", session.hook.account_digest), False
+        for poller in job.awaited(now):
+            is_held = is_held or poller.not_before > now
+            if poller.spec.account not in here:
+                if self._is_doubtful(job, session, now):
+                    return self._read_first(job, now)
+                self._end_elsewhere(job, session, now)
+                break
         if job.changed and not (job.own or job.last):
             # Who wanted it so soon may have left.
             job.refresh()
             if not job.pollers or job.next_poll() > now:
                 self._settle(job)
                 return None
-        if not self._may_poll(job, now):
+        if is_held:
+            self._end_held(job, now)
+        if not job.pollers:
             self._settle(job)
             return None
         listed = None if job.own or job.last else self._list_of(job)
@@ -263,7 +278,7 @@ class Scheduler(ListServing):
                 poller.outage_began_at += now - poller.next_poll_at
         self._queue.drop(job)
         job.flight = Flight(number, now, session)
-        self._out.append(Poll(job.job_id, job.parsed, session))
+        self._out.append(Poll(job.job_id, job.question, session))
 
     def _do_without_connection(
         self, item: WatchedJob | ListCache, error: VendorError | SettingsError, now: float

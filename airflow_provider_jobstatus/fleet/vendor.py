@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.waiting.session_policy import Account, Session
 
 
@@ -29,6 +30,10 @@ class Vendor(Account, Protocol):
 
     def parse_job_id(self, job_id: str) -> Any:
         """Return a job id as the vendor takes it. :raises SettingsError: a malformed id."""
+        ...
+
+    def status_operation(self, job: Any) -> Operation[JobStatus]:
+        """Return the operation that asks for the status of a job."""
         ...
 
     def list_place(self, job: Any) -> tuple[str, str] | None:

@@ -200,14 +200,13 @@ class Waits:
                 except SettingsError as error:
                     self._observe(job, poller, error, now)
 
-    def _may_poll(self, job: WatchedJob, now: float) -> bool:
-        """Return whether a wait for a job is left that may poll it now. The wait may end instead."""
+    def _end_held(self, job: WatchedJob, now: float) -> None:
+        """End the waits whose deadline has come while the vendor still wants no call for this job."""
         for poller in job.awaited(now):
-            if poller.not_before > now and not poller.may_ask(now) and poller.event is not None:
-                wait = self._waits.get(job.pollers[poller])
-                if wait is not None and not wait.decided:
-                    self._job_ended(job, poller, poller.event)
-        return bool(job.pollers)
+            wait = self._waits.get(job.pollers[poller])
+            if wait is None or wait.decided or poller.may_ask(now) or poller.event is None:
+                continue
+            self._job_ended(job, poller, poller.event)
 
     # -- deadlines: a heap of their own
 

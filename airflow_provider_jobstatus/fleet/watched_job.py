@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
+from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.fleet.vendor import VendorSession
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
@@ -40,7 +42,7 @@ class WatchedJob:
     :ivar entry: number of its place in the queue; 0 for none.
     :ivar list_name: of the vendor's list that shows it, if there is one.
     :ivar session: by which that list was found, and its id parsed.
-    :ivar parsed: its id as the vendor takes it; None for a malformed one.
+    :ivar question: asks for its status; None while its id is malformed.
     :ivar flight: its poll that is in flight, or None.
     :ivar busy: whether a response is being handed to its waits.
     :ivar polled_at: when its last own poll was sent; before the first, the past, in an order of its own.
@@ -66,9 +68,9 @@ class WatchedJob:
         "last",
         "list_name",
         "own",
-        "parsed",
         "polled_at",
         "pollers",
+        "question",
         "session",
         "sick",
         "waits_for_list",
@@ -82,7 +84,7 @@ class WatchedJob:
         self.entry = 0
         self.list_name: str | None = None
         self.session: VendorSession | None = None
-        self.parsed: Any = None
+        self.question: Operation[JobStatus] | None = None
         self.flight: Flight | None = None
         # So that the jobs of a list are polled in an order that has nothing to do with when they were made.
         self.polled_at = -1e12 - crc32(job_id.encode("utf-8", "surrogatepass"))

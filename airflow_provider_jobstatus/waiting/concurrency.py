@@ -130,8 +130,11 @@ class Concurrency:
         self._window = 1
 
     def _let_slow_ones_go(self, now: float) -> None:
-        for number, sent_at in list(self._young.items()):
+        slow = []
+        for number, sent_at in self._young.items():
             if now - sent_at < SLOW:
                 break
+            slow.append(number)
+        for number in slow:
             del self._young[number]
             self._slow.add(number)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
+from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.fleet.actions import (
     JobEnded,
@@ -60,6 +62,13 @@ class FakeVendor:
 
     def parse_job_id(self, job_id: str) -> str:
         return job_id
+
+    def status_operation(self, job: str) -> Operation[JobStatus]:
+        def flow() -> Flow[JobStatus]:
+            yield from ()
+            return status(job)
+
+        return Operation(flow)
 
     def list_place(self, job: str) -> tuple[str, str] | None:
         name, slash, key = job.rpartition("/")
