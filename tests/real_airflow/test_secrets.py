@@ -245,7 +245,8 @@ def script(sandbox: Sandbox, made: dict[str, Canary]) -> None:
     sandbox.put_answers("/canary.csv", [{"http": 403, "body": address}, rows])
     lost = canaries.signed(made["signed URL"], f"{sandbox.storage_url}/lost.csv")
     sandbox.put_answers("/data/reports/calls/files/gone", [{"http": 302, "headers": {"Location": lost}}] * 3)
-    sandbox.put_answers("/lost.csv", [{"http": 404, "body": lost}] * 3)
+    # Gone for good: a 404 would be waited for.
+    sandbox.put_answers("/lost.csv", [{"http": 410, "body": lost}] * 3)
 
 
 def answers_of_the_api(stack: AirflowStack, reports: list[runs.RunReport]) -> dict[str, bytes]:
