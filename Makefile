@@ -41,7 +41,7 @@ demo: ## wait for a job on a real Airflow, against a sandbox (KEEP=1: keep Airfl
 	@exec $(BOOTSTRAP) .demo/venv -m dev.demo --port "$(PORT)" $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: ## run all tests, also one on a real Airflow (PYTEST_ARGS="...")
-	@exec $(BOOTSTRAP) --extra dev .venv -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+	@exec $(BOOTSTRAP) --extra dev .venv -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 check: ## what must pass before a merge: format, lint, types, tests with coverage, each Airflow, a short chaos
 	@$(BOOTSTRAP) --extra dev .venv
