@@ -23,7 +23,7 @@ _FRONT = re.compile(r"[^:/?#]+://[^/?#]*")
 
 
 class Auth(Protocol):
-    """How a vendor wants to be shown who asks."""
+    """How a request carries the credentials of a connection."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class HeaderKey:
         return self._header
 
     def renewable(self, response: Response) -> bool:
-        """Never: a refused key stays refused until somebody changes the connection."""
+        """Never: a refused key stays refused until the connection is changed."""
         return False
 
 

@@ -20,7 +20,7 @@ _SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class JobState(StrEnum):
-    """What a job is, whoever runs it."""
+    """The state of a job, in one vocabulary for all vendors."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"

@@ -87,7 +87,7 @@ class TokenSlot:
         self._last_error = error.seen_by("")
 
     def failed_since(self, failures: int) -> VendorError | None:
-        """Return why an exchange failed while somebody queued, so that not each of them tries it again."""
+        """Return why an exchange failed that others were queued for, so that not each of them repeats it."""
         if self._last_error is None or self._failures <= failures:
             return None
         return self._last_error.seen_by("")
@@ -106,7 +106,7 @@ class TokenSlot:
         return token.value
 
     def forget(self, value: str | None) -> None:
-        """Drop the token if it still is ``value``: somebody else may have renewed it in the meantime."""
+        """Drop the token if it still is ``value``: another call may have renewed it in the meantime."""
         if self._token is not None and self._token.value == value:
             self._token = None
 

@@ -9,7 +9,7 @@ was read (``loaded``, ``not_loaded``), a poll has ended (``answered``, ``poll_fa
 (``list_read``, ``list_failed``), another connection with the same key has made room (``room``). The driver
 calls ``next`` when ``wake_at`` has come, and carries out the actions that it returns. All points in time are
 of one clock, also those of the pollers. Everything that changes the state of a job, a wait or a list stands
-here and in the two layers below: ``waits`` knows who is told what, ``list_serving`` knows the vendor's lists.
+here and in the two layers below: ``waits`` delivers responses to waits, ``list_serving`` keeps the lists.
 
 A job is in exactly one of these places:
 
@@ -28,10 +28,10 @@ What the turn of a job leads to; the first row that applies:
 
 1.  The connection must be read first: it is read, and everything waits.
 2.  The wait is of another account, or must not poll before its deadline: it ends.
-3.  Its list was read of late and shows it running: its waits are told so, and the list serves it.
+3.  Its list was read of late and shows it running: its waits get that status, and the list serves it.
 4.  Its list is being read: it waits for the list.
-5.  The key is stopped: everything waits. A spent licence is told to the wait, and ends one at its deadline.
-6.  The key or the job is refused: the wait is told so.
+5.  The key is stopped: everything waits. A spent licence ends a wait at its deadline.
+6.  The key or the job is refused: the wait gets that error.
 7.  Too many requests are in flight, or the rate of the key is used up: everything waits.
 8.  Its list may be used: the list is read, and the job waits for it. If not, the job is polled.
 
