@@ -36,13 +36,12 @@ def parse(text: str) -> Any:
     :param text: not nested deeper than Python's own limit.
     :raises ValueError: for everything that is wrong, with a text that quotes nothing of ``text``.
     """
-    large = len(text) > FREE_BYTES
-    # Each of many new objects would be looked at again and again, and with them perhaps all others.
-    paused = large and gc.isenabled()
+    # The new objects, also those of a block of some KiB, could set off a collection of all objects there are.
+    paused = gc.isenabled()
     if paused:
         gc.disable()
     try:
-        return (_decoder(_Fractions()) if large else _DECODER).decode(text)
+        return (_decoder(_Fractions()) if len(text) > FREE_BYTES else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
     finally:

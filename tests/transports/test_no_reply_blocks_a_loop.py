@@ -94,6 +94,16 @@ def test_a_hostile_reply_takes_no_turn_for_long(ask: Any, compressed: bool, body
         assert asyncio.run(longest_turn(ask(server.url))) < LONGEST
 
 
+@pytest.mark.parametrize("ask", [whole, in_outline])
+@pytest.mark.parametrize("name", ["arrays", "deep objects"])
+def test_a_process_that_holds_many_objects_has_no_longer_turns(ask: Any, name: str) -> None:
+    # Each collection of all garbage visits all of them: a triggerer of many waits is such a process.
+    held: list[list[int]] = [[] for _ in range(3_000_000)]
+    with RawServer(says(reply(body=HOSTILE[name]))) as server:
+        assert asyncio.run(longest_turn(ask(server.url))) < LONGEST
+    assert held
+
+
 @pytest.mark.parametrize(
     "unit", [b"{},", b'{"jobId":"a","status":"b"},', b'["\\n"],', b'{ "" : 0 },', b"1.5,", b"3e-324,"]
 )
