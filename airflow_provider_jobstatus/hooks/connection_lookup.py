@@ -15,6 +15,8 @@ from airflow_provider_jobstatus.core.errors import SettingsError, unreadable
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+#: It was not found, and is there: what was away then is back.
+FOUND_LATER = "Airflow found it only when asked again"
 #: How often a connection is looked for on a worker until it counts as not defined.
 LOOKUPS = 3
 
@@ -44,23 +46,63 @@ def read_connection(conn_id: str) -> Connection:
 
 def _trouble(conn_id: str) -> str | None:
     """Return what kept Airflow from knowing whether a connection is defined; None if nothing did."""
-    # Airflow takes a backend that raises, and an API server that is away, for one that knows no connection.
-    from airflow.sdk.exceptions import ErrorType
-    from airflow.sdk.execution_time import comms, supervisor, task_runner
+    from airflow.sdk.execution_time import comms, task_runner
 
     try:
-        for backend in supervisor.ensure_secrets_backend_loaded():
-            backend.get_connection(conn_id=conn_id)
+        if trouble := _backend_trouble(conn_id):
+            return trouble
         supervised = getattr(task_runner, "SUPERVISOR_COMMS", None)
-        answer = supervised.send(comms.GetConnection(conn_id=conn_id)) if supervised is not None else None
-    except (ImportError, ValueError):
-        # The latter is a connection that is there and cannot be parsed: no try mends it.
+        return None if supervised is None else _doubt(supervised.send(comms.GetConnection(conn_id=conn_id)))
+    except ImportError:
         return None
-    except Exception as error:  # noqa: BLE001 - a backend may raise anything
-        return f"a secrets backend failed with {type(error).__name__}"
-    if isinstance(answer, comms.ErrorResponse) and answer.error is not ErrorType.CONNECTION_NOT_FOUND:
-        return f"Airflow's API server said {answer.error.value}"
+    except Exception as error:  # noqa: BLE001 - whatever its line to the supervisor raises
+        return f"Airflow's API server was not asked: {type(error).__name__}"
+
+
+async def _atrouble(conn_id: str) -> str | None:
+    """Return the same, in a triggerer."""
+    from airflow.sdk.execution_time import comms, task_runner
+
+    try:
+        if trouble := await asyncio.to_thread(_backend_trouble, conn_id):
+            return trouble
+        return _doubt(await task_runner.SUPERVISOR_COMMS.asend(comms.GetConnection(conn_id=conn_id)))
+    except ImportError:
+        return None
+    except Exception as error:  # noqa: BLE001 - as above
+        return f"Airflow's API server was not asked: {type(error).__name__}"
+
+
+def _backend_trouble(conn_id: str) -> str | None:
+    """Return why a secrets backend does not say whether a connection is defined; None if each says."""
+    # Airflow takes a backend that raises for one that knows no connection.
+    from airflow.sdk.execution_time import supervisor
+    from airflow.sdk.execution_time.secrets import ExecutionAPISecretsBackend
+
+    for backend in supervisor.ensure_secrets_backend_loaded():
+        # That one takes an API server that is away for one that knows none; it is asked without it.
+        if not isinstance(backend, ExecutionAPISecretsBackend):
+            try:
+                found = backend.get_connection(conn_id=conn_id)
+            except ValueError:
+                # A connection that is there and cannot be parsed: no try mends it.
+                return None
+            except Exception as error:  # noqa: BLE001 - a backend may raise anything
+                return f"a secrets backend failed with {type(error).__name__}"
+            if found is not None:
+                return FOUND_LATER
     return None
+
+
+def _doubt(answer: object) -> str | None:
+    """Return why an answer of Airflow's API server does not say that a connection is not defined."""
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time import comms
+
+    if isinstance(answer, comms.ErrorResponse):
+        missing = answer.error is ErrorType.CONNECTION_NOT_FOUND
+        return None if missing else f"Airflow's API server said {answer.error.value}"
+    return None if answer is None else FOUND_LATER
 
 
 async def aread_connection(conn_id: str) -> Connection:
@@ -68,6 +110,7 @@ async def aread_connection(conn_id: str) -> Connection:
     Return a connection, in an event loop.
 
     :raises SettingsError: it is not defined.
+    :raises TransportError: as on a worker.
     """
     try:
         return await BaseHook.aget_connection(conn_id)
@@ -75,10 +118,13 @@ async def aread_connection(conn_id: str) -> Connection:
         # Airflow 3.1.0 outside its own processes, where there is nobody whom it could ask in the end.
         return await asyncio.to_thread(read_connection, conn_id)
     except AirflowNotFoundException:
-        if _in_triggerer():
-            raise _not_defined(conn_id) from None
-        # dag.test() runs a trigger in a process whose asynchronous lookup does not see the metadata database.
-        return await asyncio.to_thread(read_connection, conn_id)
+        if not _in_triggerer():
+            # dag.test() runs a trigger in a process whose asynchronous lookup does not see the metadata
+            # database.
+            return await asyncio.to_thread(read_connection, conn_id)
+    if _variable(conn_id) not in os.environ and (trouble := await _atrouble(conn_id)):
+        raise unreadable(conn_id, trouble)
+    raise _not_defined(conn_id)
 
 
 def _not_defined(conn_id: str) -> SettingsError:

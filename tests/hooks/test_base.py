@@ -18,7 +18,7 @@ from airflow.providers_manager import HookInfo
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import ErrorType
 from airflow.sdk.execution_time import supervisor, task_runner
-from airflow.sdk.execution_time.comms import ErrorResponse
+from airflow.sdk.execution_time.comms import ConnectionResult, ErrorResponse
 
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.errors import (
@@ -473,19 +473,68 @@ def test_a_variable_that_is_no_connection_is_named_and_not_shown(
         assert "p4ss" not in "".join(traceback.format_exception(caught.value))
 
 
+class ApiServer:
+    """Answers a worker and a triggerer alike."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def send(self, _: object) -> object:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def asend(self, _: object) -> object:
+        return self.send(_)
+
+
+async def missing(_: str) -> None:
+    raise AirflowNotFoundException("not here")
+
+
+def refuse(_: str) -> None:
+    raise AssertionError("in a triggerer this blocks the event loop's only line to the supervisor")
+
+
+@pytest.mark.parametrize("where", ["worker", "triggerer"])
 @pytest.mark.parametrize(
-    ("error", "kind"), [("CONNECTION_NOT_FOUND", SettingsError), ("API_SERVER_ERROR", TransportError)]
+    ("answer", "kind"),
+    [
+        (ErrorResponse(error=ErrorType.CONNECTION_NOT_FOUND), SettingsError),
+        (ErrorResponse(error=ErrorType.API_SERVER_ERROR), TransportError),
+        # The API server is back when it is asked once more.
+        (ConnectionResult.model_construct(conn_id="mine", conn_type="toy"), TransportError),
+        (OSError("the line is cut"), TransportError),
+    ],
 )
 def test_what_the_api_server_says_decides_whether_a_connection_is_defined(
-    error: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+    answer: object, kind: type[Exception], where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Supervisor:
-        def send(self, _: object) -> ErrorResponse:
-            return ErrorResponse(error=ErrorType(error))
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", ApiServer(answer), raising=False)
+    if where == "worker":
 
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
-    with pytest.raises(kind, match="connection 'nowhere' "):
-        read_connection("nowhere")
+        def not_found(_: str) -> None:
+            raise AirflowNotFoundException("not here")
+
+        monkeypatch.setattr(BaseHook, "get_connection", not_found)
+        with pytest.raises(kind, match="connection 'mine' "):
+            read_connection("mine")
+    else:
+        monkeypatch.setattr(BaseHook, "aget_connection", missing)
+        monkeypatch.setattr(BaseHook, "get_connection", refuse)
+        with pytest.raises(kind, match="connection 'mine' "):
+            asyncio.run(aread_connection("mine"))
+
+
+def test_a_secrets_backend_that_fails_in_a_triggerer_does_not_make_a_connection_undefined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nothing = ApiServer(ErrorResponse(error=ErrorType.CONNECTION_NOT_FOUND))
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", nothing, raising=False)
+    known = supervisor.ensure_secrets_backend_loaded()
+    monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: [SealedVault(), *known])
+    with pytest.raises(TransportError, match="a secrets backend failed with ConnectionError"):
+        asyncio.run(aread_connection("vaulted"))
 
 
 def test_a_connection_is_read_in_an_event_loop_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -494,33 +543,9 @@ def test_a_connection_is_read_in_an_event_loop_too(monkeypatch: pytest.MonkeyPat
     assert ToyHook.from_connection(connection).settings.password == "toy-key-6"
 
 
-def test_a_triggerer_that_does_not_find_a_connection_asks_no_further(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from airflow.sdk.execution_time import task_runner
-
-    class TriggererComms:
-        async def asend(self, _: object) -> None: ...
-
-    async def missing(_: str) -> None:
-        raise AirflowNotFoundException("not here")
-
-    def refuse(_: str) -> None:
-        raise AssertionError("in a triggerer this blocks the event loop's only line to the supervisor")
-
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", TriggererComms(), raising=False)
-    monkeypatch.setattr(BaseHook, "aget_connection", missing)
-    monkeypatch.setattr(BaseHook, "get_connection", refuse)
-    with pytest.raises(SettingsError, match="connection 'my_toy' is not defined"):
-        asyncio.run(aread_connection("my_toy"))
-
-
 def test_outside_a_triggerer_a_connection_is_also_looked_up_as_on_a_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def missing(_: str) -> None:
-        raise AirflowNotFoundException("not here")
-
     monkeypatch.setattr(BaseHook, "aget_connection", missing)
     monkeypatch.setattr(BaseHook, "get_connection", lambda conn_id: toy_connection(conn_id=conn_id))
     assert asyncio.run(aread_connection("my_toy")).conn_id == "my_toy"
