@@ -18,7 +18,6 @@ from airflow.sdk import Connection
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.fleet import runtime
 from airflow_provider_jobstatus.fleet import session as module
 from airflow_provider_jobstatus.fleet.session import ConnectionSession
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
@@ -395,16 +394,10 @@ def test_what_a_key_has_learned_outlives_its_waits_and_no_more(sandbox: Sandbox,
     began = fake_time.now
 
     async def one_after_the_other() -> list[str]:
-        first = asyncio.create_task(first_event(waiting(began, "limited", "aftercare_default")))
-        while not sandbox.requests:  # noqa: ASYNC110 - another thread
-            await asyncio.sleep(0.001)
-        while runtime.current().is_busy:  # noqa: ASYNC110 - the response is on its way
-            await asyncio.sleep(0.001)
-        first.cancel()
-        await asyncio.wait([first])
-        return await ends(waiting(fake_time.now, "done", "aftercare_default"))
+        first = await ends(waiting(began, "limited", "aftercare_default", deadline_at=began + 30))
+        return first + await ends(waiting(fake_time.now, "done", "aftercare_default"))
 
-    assert asyncio.run(one_after_the_other()) == [Outcome.FINISHED]
+    assert asyncio.run(one_after_the_other()) == [Outcome.TIMED_OUT, Outcome.FINISHED]
     first, second = (request["at"] - began for request in sandbox.requests)
     # 90 s, by the page of faults.
     assert second - first >= 89
