@@ -182,7 +182,7 @@ class Ours(TriggerWaiter):
 
     def _digest(self, job_id: str) -> int:
         from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-        from airflow_provider_jobstatus.waiting.spec import digest
+        from airflow_provider_jobstatus.waiting.outcome import digest
 
         return digest(job_id, JobStatus(job_id, self.vendor, JobState.RUNNING, "processing"))
 

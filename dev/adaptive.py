@@ -43,7 +43,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, row_counts
-from airflow_provider_jobstatus.waiting.completion import Durations
+from airflow_provider_jobstatus.waiting.completion import DurationHistory
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, WaitSpec
 
@@ -148,7 +148,9 @@ def _marks(seconds: float, chance: random.Random) -> tuple[float, ...]:
     return tuple(itertools.accumulate((part * scale for part in parts), initial=begins))
 
 
-def wait_for(job: Job, interval: float, adaptive: bool, durations: Durations | None) -> tuple[int, float]:
+def wait_for(
+    job: Job, interval: float, adaptive: bool, durations: DurationHistory | None
+) -> tuple[int, float]:
     """Return how many requests a wait for a job took, and how late it saw the end."""
     plan = WaitSpec(interval, START, START + interval, START + 30 * LONGEST, adaptive=adaptive)
     poller = JobPoller("job", plan, START, durations=durations)
@@ -167,9 +169,9 @@ def wait_for(job: Job, interval: float, adaptive: bool, durations: Durations | N
 
 def simulate(jobs: list[Job], interval: float, adaptive: bool, history: bool) -> Result:
     """Return the cost and gain of waiting for these jobs."""
-    kinds: dict[int, Durations] = {}
+    kinds: dict[int, DurationHistory] = {}
     waits = [
-        wait_for(job, interval, adaptive, kinds.setdefault(job.kind, Durations()) if history else None)
+        wait_for(job, interval, adaptive, kinds.setdefault(job.kind, DurationHistory()) if history else None)
         for job in jobs
     ]
     delays = sorted(delay for _, delay in waits)

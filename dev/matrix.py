@@ -76,7 +76,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OutcomeKind:
     """What came of a row.
 
     :param passed: number of tests
@@ -132,7 +132,7 @@ def main() -> int:
     return 1 if not troubles or any(troubles) else 0
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(outcomes: Sequence[OutcomeKind]) -> str:
     """Return the closing table.
 
     :param outcomes: what came of each row
@@ -180,7 +180,7 @@ def _copy_tests() -> None:
     shutil.copytree(bootstrap.ROOT, CHECKOUT, ignore=shutil.ignore_patterns(*_NOT_COPIED))
 
 
-def _run(pair: Pair, python: Path, built: Path) -> Outcome:
+def _run(pair: Pair, python: Path, built: Path) -> OutcomeKind:
     started = time.monotonic()
     folder = FOLDER / pair.name
     shutil.rmtree(folder, ignore_errors=True)
@@ -208,7 +208,7 @@ def _run(pair: Pair, python: Path, built: Path) -> Outcome:
         _say(f"{pair.name}: {passed} tests passed in {seconds:.0f} s")
         # Ten environments are several gigabytes.
         shutil.rmtree(folder / "venv")
-    return Outcome(pair, passed, seconds, trouble)
+    return OutcomeKind(pair, passed, seconds, trouble)
 
 
 def _install(venv: Path, python: Path, built: Path, constraints: Path, log: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from airflow_provider_jobstatus.core.json_scanner import MAX_DEPTH, Outline
+from airflow_provider_jobstatus.core.json_scanner import MAX_DEPTH, JsonScanner
 
 #: What is looked at together, in bytes: it stays in a processor's cache.
 PIECE_BYTES = 64 * 1024
@@ -17,10 +17,10 @@ _INNERMOST = re.compile(rb"\{,*+\}|\[,*+\]")
 _CLOSING = re.compile(rb"[\]}]")
 
 
-class ItemCounter(Outline):
+class ItemCounter(JsonScanner):
     """
-    An :class:`Outline` that passes whole pieces of an array of items at once. It sees the same: where a piece
-    may hold the array's end, or anything odd, the outline reads it.
+    A :class:`JsonScanner` that passes whole pieces of an array of items at once. It sees the same: where a
+    piece may hold the array's end, or anything odd, the scanner reads it.
     """
 
     def feed(self, chunk: bytes) -> None:

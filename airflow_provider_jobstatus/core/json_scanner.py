@@ -27,7 +27,7 @@ _IN_STRING = re.compile(rb'["\\]')
 _IN_JSON = re.compile(rb'["\[\]{},:]|[^\s"\[\]{},:]+')
 
 
-class Outline:
+class JsonScanner:
     """
     Reads the outermost object or array of a JSON text.
 

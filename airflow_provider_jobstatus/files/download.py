@@ -52,7 +52,7 @@ Counter = Callable[[Iterable[bytes]], int | None]
 SHAPED: tuple[Counter, ...] = (count_entries, count_json_rows)
 
 
-class Patience:
+class RetryBudget:
     """
     What a task has left of the time, :data:`PATIENCE`, for which it sleeps because a vendor asks for it.
 

@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeAlias
 
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.operation import Operation
-from airflow_provider_jobstatus.fleet.vendor import VendorSession
-from airflow_provider_jobstatus.waiting.spec import JobEvent, News
+from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.waiting.outcome import LogEntry, WaitOutcome
 
 
 class Poll(NamedTuple):
@@ -47,7 +47,7 @@ class Log(NamedTuple):
     """
 
     wait_id: int
-    entry: News
+    entry: LogEntry
     is_status: bool
 
 
@@ -62,7 +62,7 @@ class JobEnded(NamedTuple):
     """The wait for one job has ended; the wait may go on for other jobs."""
 
     wait_id: int
-    event: JobEvent
+    event: WaitOutcome
 
 
 class WaitEnded(NamedTuple):

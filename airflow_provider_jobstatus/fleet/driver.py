@@ -24,12 +24,12 @@ from airflow_provider_jobstatus.fleet.actions import (
     WaitFailed,
     Warn,
 )
+from airflow_provider_jobstatus.fleet.connection_session import ConnectionSession
+from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
 from airflow_provider_jobstatus.fleet.request_pool import RequestPool
 from airflow_provider_jobstatus.fleet.scheduler import Scheduler
-from airflow_provider_jobstatus.fleet.session import ConnectionSession
 from airflow_provider_jobstatus.fleet.subscription import Subscription
 from airflow_provider_jobstatus.fleet.timer import LoopClock, Timer
-from airflow_provider_jobstatus.fleet.vendor import VendorSession
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.waiting.session_policy import Keys
 

@@ -19,7 +19,7 @@ from heapq import nsmallest
 from typing import ClassVar, NamedTuple
 
 from airflow_provider_jobstatus.core.jobs import JobStatus, Listed, Listing
-from airflow_provider_jobstatus.fleet.vendor import Vendor
+from airflow_provider_jobstatus.fleet.polled_vendor import PolledVendor
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
@@ -160,7 +160,7 @@ class ListCache:
             else:
                 self._ahead.pop(key, None)
 
-    def update(self, listing: Listing, vendor: Vendor, now: float) -> Iterator[None]:
+    def update(self, listing: Listing, vendor: PolledVendor, now: float) -> Iterator[None]:
         """Take in what was read, in slices."""
         before, self._seen = self._seen, {}
         useful, self.ended = 0, []
@@ -190,7 +190,7 @@ class ListCache:
         else:
             self._failures = 0
 
-    def is_stale(self, listing: Listing, vendor: Vendor) -> bool:
+    def is_stale(self, listing: Listing, vendor: PolledVendor) -> bool:
         """Return whether the list has not caught up with a job's own status though it had the time."""
         late_from = self.began_at - MAX_LAG * self.interval + min(SAME_ROUND, self.interval / 20)
         stale = False

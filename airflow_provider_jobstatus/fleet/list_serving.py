@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.core.jobs import JobStatus, Listing
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.fleet.actions import ReadList
 from airflow_provider_jobstatus.fleet.list_cache import DISTRUST, MAX_PAUSE, ListCache
-from airflow_provider_jobstatus.fleet.vendor import VendorSession
+from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
 from airflow_provider_jobstatus.fleet.wait_record import Wait
 from airflow_provider_jobstatus.fleet.waits import NOW, Waits
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
@@ -40,7 +40,7 @@ class ListServing(Waits):
         self._reading: dict[str, Flight] = {}
         self._last_start = NOW
         # How fast jobs are polled that a stale list has served, and until when.
-        self._pace, self._paced_until = Throttle(Rate()), NOW
+        self._progress_rate, self._paced_until = Throttle(Rate()), NOW
 
     def list_times(self, job_id: str) -> tuple[float, float] | None:
         """Return when the list that serves a job was read last, and is read next; None if none does."""
@@ -244,7 +244,7 @@ class ListServing(Waits):
         """Leave a list alone that has not caught up with its jobs, and poll each of them evenly spread."""
         jobs = sorted(listed.served, key=lambda job: job.polled_at)
         per_second = min(PACE_SLACK * len(listed) / listed.interval, MAX_PACE)
-        self._pace, self._paced_until = Throttle(Rate(per_second, 1)), now + DISTRUST
+        self._progress_rate, self._paced_until = Throttle(Rate(per_second, 1)), now + DISTRUST
         session.key.silence_list(listed.name, self._paced_until)
         self._warn(
             jobs,

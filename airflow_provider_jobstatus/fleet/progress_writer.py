@@ -31,7 +31,7 @@ MAX_FAILURES = 3
 _thread = ThreadPoolExecutor(1, "jobstatus-progress")
 
 
-class Display:
+class ProgressWriter:
     """
     Shows what is known while the ``with`` lasts. It never delays nor ends a wait.
 
@@ -139,10 +139,10 @@ class WriteQueue:
 
     def __init__(self, clock: LoopClock) -> None:
         self.clock = clock
-        self._new: dict[Display, None] = {}
-        self._signs: dict[Display, None] = {}
+        self._new: dict[ProgressWriter, None] = {}
+        self._status_lines: dict[ProgressWriter, None] = {}
         self._task: asyncio.Task[None] | None = None
-        self._writing: Display | None = None
+        self._writing: ProgressWriter | None = None
         self._free_at = -math.inf
 
     @property
@@ -150,37 +150,37 @@ class WriteQueue:
         """Whether a display writes, or waits for its turn."""
         return self._task is not None
 
-    def put(self, display: Display, *, is_new: bool) -> None:
+    def put(self, progress_writer: ProgressWriter, *, is_new: bool) -> None:
         """Let a display write when its turn comes."""
-        (self._new if is_new else self._signs)[display] = None
+        (self._new if is_new else self._status_lines)[progress_writer] = None
         if self._task is None or self._task.done():
             # What is logged in a context of nobody's belongs to no wait.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
 
-    async def leave(self, display: Display) -> None:
+    async def leave(self, progress_writer: ProgressWriter) -> None:
         """Take a display out. What is being written is left to its thread."""
-        self._new.pop(display, None)
-        self._signs.pop(display, None)
-        if self._writing is display:
+        self._new.pop(progress_writer, None)
+        self._status_lines.pop(progress_writer, None)
+        if self._writing is progress_writer:
             self._writing = None
         task = self._task
-        if task is not None and not (self._new or self._signs or self._writing):
+        if task is not None and not (self._new or self._status_lines or self._writing):
             self._task = None
             task.cancel()
             await asyncio.wait([task])
 
     async def _run(self) -> None:
-        while self._new or self._signs:
-            for waiting in (self._new, self._signs):
+        while self._new or self._status_lines:
+            for waiting in (self._new, self._status_lines):
                 if (pause := self._free_at - self.clock.now()) > 0.0:
                     await self.clock.sleep(pause)
                 if not waiting:
                     continue
-                display = next(iter(waiting))
-                for each in (self._new, self._signs):
-                    each.pop(display, None)
-                self._writing = display
-                if await display.show():
+                progress_writer = next(iter(waiting))
+                for each in (self._new, self._status_lines):
+                    each.pop(progress_writer, None)
+                self._writing = progress_writer
+                if await progress_writer.show():
                     self._free_at = self.clock.now() + MIN_PAUSE_OF_ALL
                 self._writing = None
         self._task = None

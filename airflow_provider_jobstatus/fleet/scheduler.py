@@ -52,7 +52,7 @@ from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.fleet.actions import Action, LoadConnection, Poll
 from airflow_provider_jobstatus.fleet.list_cache import ListCache
 from airflow_provider_jobstatus.fleet.list_serving import ListServing
-from airflow_provider_jobstatus.fleet.vendor import VendorSession
+from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
 from airflow_provider_jobstatus.fleet.waits import NOW, SLICE, Response
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 
@@ -258,7 +258,7 @@ class Scheduler(ListServing):
             return now + ROOM_CHECK
         delay = key.throttle.delay(now)
         if now < self._paced_until and not (isinstance(item, WatchedJob) and item.last):
-            delay = max(delay, self._pace.delay(now))
+            delay = max(delay, self._progress_rate.delay(now))
         if delay <= 0.0:
             return None
         if queued > item.interval / 2 and isinstance(item, WatchedJob):
@@ -270,7 +270,7 @@ class Scheduler(ListServing):
     def _poll(self, job: WatchedJob, session: VendorSession, now: float) -> None:
         number = session.key.concurrency.start(now, sick=job.sick)
         session.key.throttle.take(now)
-        self._pace.take(now)
+        self._progress_rate.take(now)
         session.refusals.asks(job.job_id)
         for poller in job.pollers:
             if poller.outage_began_at is not None and now > poller.next_poll_at:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
 
-from airflow_provider_jobstatus.fleet.progress_writer import Display
+from airflow_provider_jobstatus.fleet.progress_writer import ProgressWriter
+from airflow_provider_jobstatus.waiting.outcome import LogEntry, WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.progress import summary
-from airflow_provider_jobstatus.waiting.spec import JobEvent, News, WaitSpec
-from airflow_provider_jobstatus.waiting.status_lines import Signs, own_polls, sign
-from airflow_provider_jobstatus.waiting.wait_log import Chronicle
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
+from airflow_provider_jobstatus.waiting.status_lines import StatusLines, own_polls, sign
+from airflow_provider_jobstatus.waiting.wait_log import WaitLog
 
 log = logging.getLogger(__name__)
 
@@ -35,46 +36,44 @@ class Subscription:
     """
 
     __slots__ = (
-        "_chronicle",
         "_context",
         "_open",
-        "_signs",
-        "display",
+        "_status_lines",
+        "_wait_log",
         "list_times",
         "over",
         "pollers",
+        "progress_writer",
         "spec",
     )
 
-    def __init__(
-        self, spec: WaitSpec, pollers: Sequence[JobPoller], chronicle: Chronicle, now: float
-    ) -> None:
+    def __init__(self, spec: WaitSpec, pollers: Sequence[JobPoller], wait_log: WaitLog, now: float) -> None:
         self.spec = spec
         self.pollers = pollers
-        self.display: Display | None = None
+        self.progress_writer: ProgressWriter | None = None
         self.list_times: Callable[[str], tuple[float, float] | None] | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._chronicle = chronicle
+        self._wait_log = wait_log
         self._open = len(pollers)
-        self._signs = Signs(spec.started_at, now)
+        self._status_lines = StatusLines(spec.started_at, now)
         self._context = copy_context()
 
-    def log(self, entry: News, now: float, *, is_status: bool) -> None:
+    def log(self, entry: LogEntry, now: float, *, is_status: bool) -> None:
         """Write an entry into the trigger's log."""
-        self._context.run(self._chronicle.tell, entry)
-        if is_status and self.display is not None:
-            self.display.changed(now)
+        self._context.run(self._wait_log.tell, entry)
+        if is_status and self.progress_writer is not None:
+            self.progress_writer.changed(now)
 
     def warn(self, text: str) -> None:
         """Write a line about the connection into the trigger's log."""
-        self._context.run(self._chronicle.warn, text)
+        self._context.run(self._wait_log.warn, text)
 
-    def job_ended(self, event: JobEvent, now: float) -> None:
+    def job_ended(self, event: WaitOutcome, now: float) -> None:
         """Write that the wait for one job has ended."""
-        self._context.run(self._chronicle.ended, event)
+        self._context.run(self._wait_log.ended, event)
         self._open -= 1
-        if self.display is not None and self._open:
-            self.display.changed(now)
+        if self.progress_writer is not None and self._open:
+            self.progress_writer.changed(now)
 
     def end(self, fault: BaseException | None = None) -> None:
         """Let the trigger go on: the wait is over, or a fault has ended it."""
@@ -90,11 +89,11 @@ class Subscription:
         if self.over.done():
             return
         try:
-            due = self._signs.due(self.pollers, now)
+            due = self._status_lines.due(self.pollers, now)
             if due:
-                self._context.run(self._chronicle.sign, sign(self.pollers, now, self._polls))
-            if self.display is not None:
-                self.display.visit(now, due)
+                self._context.run(self._wait_log.sign, sign(self.pollers, now, self._polls))
+            if self.progress_writer is not None:
+                self.progress_writer.visit(now, due)
         except Exception:
             log.exception("A wait could give no sign of life; it goes on")
 

@@ -18,12 +18,13 @@ from airflow_provider_jobstatus.fleet.actions import Action, JobEnded, Log, Wait
 from airflow_provider_jobstatus.fleet.deadlines import Deadlines
 from airflow_provider_jobstatus.fleet.due_queue import DueQueue
 from airflow_provider_jobstatus.fleet.list_cache import ListCache
-from airflow_provider_jobstatus.fleet.vendor import VendorSession
+from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
 from airflow_provider_jobstatus.fleet.wait_record import Wait
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
+from airflow_provider_jobstatus.waiting.outcome import WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.session_policy import SessionPolicy
-from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE, JobEvent
+from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE
 
 #: Units of work that are done at once; more are done in slices of so many.
 SLICE = 50
@@ -134,7 +135,7 @@ class Waits:
         if poller.event is not None:
             self._job_ended(job, poller, poller.event)
 
-    def _job_ended(self, job: WatchedJob, poller: JobPoller, event: JobEvent) -> None:
+    def _job_ended(self, job: WatchedJob, poller: JobPoller, event: WaitOutcome) -> None:
         """Take note that the wait for a job is over, and perhaps the whole wait."""
         wait_id = job.pollers[poller]
         wait = self._waits[wait_id]

@@ -9,7 +9,7 @@ from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.hooks.driving import DrivingHook
 
 if TYPE_CHECKING:
-    from airflow_provider_jobstatus.transports.session import BoundSession, Reply
+    from airflow_provider_jobstatus.transports.bound_session import BoundSession, Reply
 
 #: What a call of :meth:`CallingHook.run` may change.
 _CALL_OPTIONS = {"timeout", "allow_redirects", "stream", "proxies", "cert", "verify"}
@@ -47,7 +47,7 @@ class CallingHook(DrivingHook):
         from airflow.sdk.log import mask_secret
 
         from airflow_provider_jobstatus.transports.blocking import BlockingClient
-        from airflow_provider_jobstatus.transports.session import BoundSession
+        from airflow_provider_jobstatus.transports.bound_session import BoundSession
 
         limits, ca = self._limits(), self._ca_file()
         client = BlockingClient(limits, ca, mask_secret)

@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
-from airflow_provider_jobstatus.hooks.connection_settings import COMMON_FIELDS, Settings
+from airflow_provider_jobstatus.hooks.connection_settings import COMMON_FIELDS, ConnectionSettings
 from airflow_provider_jobstatus.hooks.validators import misread_key
 
 if TYPE_CHECKING:
@@ -69,16 +69,16 @@ class ConnectedHook(BaseHook):
         return hook
 
     @classmethod
-    def read_settings(cls, connection: Connection) -> Settings:
+    def read_settings(cls, connection: Connection) -> ConnectionSettings:
         """
         Return a connection, checked.
 
         :raises SettingsError: it cannot be used.
         """
-        return Settings.read(connection, cls.conn_type, cls.public_url, cls.extra_fields)
+        return ConnectionSettings.read(connection, cls.conn_type, cls.public_url, cls.extra_fields)
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> ConnectionSettings:
         """The connection, read and checked. :raises SettingsError: it cannot be used."""
         return self.read_settings(read_connection(self.conn_id))
 

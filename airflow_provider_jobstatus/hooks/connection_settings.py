@@ -43,7 +43,7 @@ COMMON_FIELDS = frozenset(
 
 
 @dataclass(frozen=True)
-class Settings:
+class ConnectionSettings:
     """
     A connection, checked.
 
@@ -85,7 +85,7 @@ class Settings:
         conn_type: str,
         public_url: str,
         extra_fields: frozenset[str] | None = None,
-    ) -> Settings:
+    ) -> ConnectionSettings:
         """
         Read a connection.
 
@@ -144,7 +144,7 @@ class Settings:
             raise self.error(field_name, "holds a character that is no plain ASCII", "copy it again")
         return key
 
-    def at(self, base_url: str) -> Settings:
+    def at(self, base_url: str) -> ConnectionSettings:
         """Return the same settings with another base URL."""
         return replace(self, base_url=base_url)
 
@@ -257,11 +257,11 @@ class _Reader:
 
     def timeout(self) -> float:
         seconds = self.number("timeout", positive)
-        return Settings.timeout if seconds is None else seconds
+        return ConnectionSettings.timeout if seconds is None else seconds
 
     def refusal_grace(self) -> float:
         seconds = self.number("refusal_grace", not_negative)
-        return Settings.refusal_grace if seconds is None else seconds
+        return ConnectionSettings.refusal_grace if seconds is None else seconds
 
     def number(self, key: str, check: Callable[[object], N | None]) -> N | None:
         try:

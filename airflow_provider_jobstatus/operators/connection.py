@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 H = TypeVar("H", bound=BatchJobHook)
 
 
-class OfOneVendor:
+class VendorOperator:
     """
     Takes a connection as ``conn_id``, as the sensor does, or under the vendor's own name for it.
 

@@ -16,15 +16,15 @@ from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFini
 from airflow_provider_jobstatus.files.destination import IfExists, check_destination
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.ruler.results import FailuresFormat
-from airflow_provider_jobstatus.operators.connection import OfOneVendor
+from airflow_provider_jobstatus.operators.connection import VendorOperator
 from airflow_provider_jobstatus.tasks import arguments
-from airflow_provider_jobstatus.tasks.interruption import StopsWhenTold
+from airflow_provider_jobstatus.tasks.interruption import Interruptible
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOperator):
+class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOperator):
     """
     Write the rows that a batch upload of revenue rejected to a file, byte by byte as Ruler sends them.
 
@@ -84,7 +84,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""
-        from airflow_provider_jobstatus.files.download import Patience
+        from airflow_provider_jobstatus.files.download import RetryBudget
         from airflow_provider_jobstatus.files.locality import local_caveat
 
         arguments.destination(self.destination)
@@ -95,7 +95,7 @@ class RulerDownloadRevenueFailuresOperator(OfOneVendor, StopsWhenTold, BaseOpera
         try:
             job_id = single_job_id(self.job_id)
             hook = self.vendor_hook(RulerHook)
-            patience = Patience(f"{job_id} (connection {hook.conn_id!r})")
+            patience = RetryBudget(f"{job_id} (connection {hook.conn_id!r})")
             status = patience.try_out(lambda: hook.job_status(job_id))
             if status.state is JobState.RUNNING:
                 raise JobNotFinished(

@@ -21,9 +21,9 @@ from airflow_provider_jobstatus.exceptions import (
 )
 from airflow_provider_jobstatus.files.destination import IfExists, check_destination
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
-from airflow_provider_jobstatus.operators.connection import OfOneVendor
+from airflow_provider_jobstatus.operators.connection import VendorOperator
 from airflow_provider_jobstatus.tasks import arguments
-from airflow_provider_jobstatus.tasks.interruption import StopsWhenTold
+from airflow_provider_jobstatus.tasks.interruption import Interruptible
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _MEDIA_TYPES = {"text/csv": "csv", "application/json": "json"}
 
 
-class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
+class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator):
     """
     Write the file of a finished report, byte by byte as it is stored.
 
@@ -88,7 +88,7 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download its file, and return the manifest."""
-        from airflow_provider_jobstatus.files.download import Patience
+        from airflow_provider_jobstatus.files.download import RetryBudget
         from airflow_provider_jobstatus.files.locality import local_caveat
 
         arguments.destination(self.destination)
@@ -98,7 +98,7 @@ class TalkdeskDownloadReportOperator(OfOneVendor, StopsWhenTold, BaseOperator):
         try:
             job_id = single_job_id(self.job_id)
             hook = self.vendor_hook(TalkdeskHook)
-            patience = Patience(f"{job_id} (connection {hook.conn_id!r})")
+            patience = RetryBudget(f"{job_id} (connection {hook.conn_id!r})")
             status = patience.try_out(lambda: hook.job_status(job_id))
             line = f"{job_id}: {status.describe()}"
             if status.state is JobState.RUNNING:

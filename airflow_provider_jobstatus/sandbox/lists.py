@@ -81,7 +81,7 @@ class Lister(Protocol):
         """Return how it puts things at this path, if it lists jobs there."""
 
 
-class Listed:
+class ListScript:
     """What one list after the other shows of a job, where a test has said so; the last of it stays for ever.
 
     :param shown: Keys of the entry that take these values, or none where the list leaves the job out.
@@ -102,7 +102,7 @@ class Listed:
         return bool(self._shown)
 
 
-def read_listed(given: Fields, keys: Collection[str]) -> Listed:
+def read_listed(given: Fields, keys: Collection[str]) -> ListScript:
     """Read the key ``listed`` of an admin request.
 
     :param keys: What the vendor documents of a job in a list.
@@ -110,7 +110,7 @@ def read_listed(given: Fields, keys: Collection[str]) -> Listed:
     values = given.take("listed", [])
     if not isinstance(values, list):
         raise ValueError("listed must be a list.")
-    return Listed([_read_shown(value, keys) for value in values])
+    return ListScript([_read_shown(value, keys) for value in values])
 
 
 def _read_shown(value: object, keys: Collection[str]) -> Mapping[str, object] | None:

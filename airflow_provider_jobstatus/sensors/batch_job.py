@@ -24,14 +24,15 @@ from airflow_provider_jobstatus.exceptions import (
     PollingFailed,
 )
 from airflow_provider_jobstatus.tasks import arguments
-from airflow_provider_jobstatus.waiting.spec import IfStalled, JobEvent, WaitFor, WaitSpec
+from airflow_provider_jobstatus.waiting.outcome import WaitOutcome
+from airflow_provider_jobstatus.waiting.spec import IfStalled, WaitFor, WaitSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from airflow_provider_jobstatus.hooks.base import BatchJobHook
-    from airflow_provider_jobstatus.tasks.outcome_policy import Policy
+    from airflow_provider_jobstatus.tasks.outcome_policy import OutcomePolicy
 
 #: Name of one of several tasks that a mapped sensor becomes. Never a number, which a native template would
 #: make of the id of a job that has no letters, and Airflow wants a text; and its column is short.
@@ -182,7 +183,7 @@ class BatchJobSensor(BaseSensorOperator):
         from airflow_provider_jobstatus.tasks.results import kept_results
         from airflow_provider_jobstatus.tasks.task_wait import wait_in_task
 
-        events: list[JobEvent] = []
+        events: list[WaitOutcome] = []
         causes: dict[str, Exception] = {}
         with kept_results(self, context) as results:
             try:
@@ -273,10 +274,10 @@ class BatchJobSensor(BaseSensorOperator):
             self._policy.fail(failure, cause)
 
     @property
-    def _policy(self) -> Policy:
-        from airflow_provider_jobstatus.tasks.outcome_policy import Policy
+    def _policy(self) -> OutcomePolicy:
+        from airflow_provider_jobstatus.tasks.outcome_policy import OutcomePolicy
 
-        return Policy(
+        return OutcomePolicy(
             allowed_states=frozenset(map(JobState, self.allowed_states)),
             skipped_states=frozenset(map(JobState, self.skipped_states)),
             soft_fail=self.soft_fail,

@@ -10,11 +10,12 @@ from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.tasks.task_state import TaskState
 from airflow_provider_jobstatus.tasks.worker import WorkerSession
 from airflow_provider_jobstatus.waiting.completion import durations_of
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import RECONNECT_DELAY, JobPoller
 from airflow_provider_jobstatus.waiting.refusals import FORBIDDEN_ALIKE
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec
-from airflow_provider_jobstatus.waiting.status_lines import Signs, sign, told_until
-from airflow_provider_jobstatus.waiting.wait_log import FEW, Chronicle, HasLog
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
+from airflow_provider_jobstatus.waiting.status_lines import StatusLines, sign, told_until
+from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED, HasLog, WaitLog
 
 
 class BlockingWait:
@@ -44,8 +45,8 @@ class BlockingWait:
         self._session = session
         self._now = session.now
         self._later = state is not None and state.later
-        self._chronicle = Chronicle(owner, len(ids))
-        self._signs = Signs(spec.started_at, self._told_at(state))
+        self._wait_log = WaitLog(owner, len(ids))
+        self._status_lines = StatusLines(spec.started_at, self._told_at(state))
         self.pollers = [
             JobPoller(
                 job_id,
@@ -59,9 +60,9 @@ class BlockingWait:
         for poller in self.pollers:
             if self._later and (seen := poller.known_status) is not None and seen.state.terminal:
                 # As in one long call: what has ended is not polled again, and may be gone by now.
-                poller.event = JobEvent(poller.job_id, Outcome.FINISHED, seen)
+                poller.event = WaitOutcome(poller.job_id, OutcomeKind.FINISHED, seen)
 
-    def run(self) -> list[JobEvent]:
+    def run(self) -> list[WaitOutcome]:
         """Poll every job until the wait is over, and return how it ended for each."""
         if waiting := self.poll_each():
             self._poll_to_the_end(waiting)
@@ -74,9 +75,9 @@ class BlockingWait:
             if self._poll_first(poller):
                 return []
         waiting = self._waiting()
-        if waiting and len(self.pollers) > FEW and not self._later:
+        if waiting and len(self.pollers) > MAX_DETAILED and not self._later:
             # Of a few, there is a line for each.
-            self._chronicle.sign(sign(self.pollers, self._now()))
+            self._wait_log.sign(sign(self.pollers, self._now()))
         return waiting
 
     def first_waiting(self) -> JobPoller | None:
@@ -88,7 +89,7 @@ class BlockingWait:
                 return poller
         return None
 
-    def events(self) -> list[JobEvent]:
+    def events(self) -> list[WaitOutcome]:
         """Return how the wait ended for each job. Those that are waited for are waited for no longer."""
         for poller in self._waiting():
             poller.leave()
@@ -100,9 +101,9 @@ class BlockingWait:
 
     def give_sign(self) -> float:
         """Write that the wait goes on, if that is due; return up to when that has been done."""
-        if self._signs.due(self.pollers, self._now()):
-            self._chronicle.sign(sign(self.pollers, self._now()))
-        return self._signs.told_at
+        if self._status_lines.due(self.pollers, self._now()):
+            self._wait_log.sign(sign(self.pollers, self._now()))
+        return self._status_lines.told_at
 
     def _waiting(self) -> list[JobPoller]:
         return [poller for poller in self.pollers if poller.event is None]
@@ -142,7 +143,7 @@ class BlockingWait:
             answer = self._session.ask(poller.job_id, self.spec.deadline_at)
             if isinstance(answer, Exception):
                 self.causes[poller.job_id] = answer
-            self._chronicle.tell(poller.observe(answer, self._now()))
+            self._wait_log.tell(poller.observe(answer, self._now()))
             if not poller.reconnect:
                 return
             poller.reconnect = False
@@ -156,8 +157,8 @@ class BlockingWait:
         """Return whether the wait is over for all, as it may be once a job has ended."""
         if poller.event is None:
             return False
-        self._chronicle.ended(poller.event)
-        if poller.event.outcome is Outcome.BAD_SETTINGS:
+        self._wait_log.ended(poller.event)
+        if poller.event.outcome is OutcomeKind.BAD_SETTINGS:
             return True
         return self._credentials_refused(poller) or self.spec.decided_by(poller.event)
 

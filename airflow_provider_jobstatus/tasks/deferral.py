@@ -17,10 +17,11 @@ from airflow_provider_jobstatus.tasks.blocking_wait import BlockingWait
 from airflow_provider_jobstatus.tasks.final_progress import show
 from airflow_provider_jobstatus.tasks.triggerer_check import triggerer_trouble
 from airflow_provider_jobstatus.tasks.worker import WorkerSession
+from airflow_provider_jobstatus.waiting.outcome import digest
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.progress import summary
-from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, WaitSpec, digest
-from airflow_provider_jobstatus.waiting.wait_log import FEW
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, WaitSpec
+from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -52,7 +53,7 @@ def prepare(
     now, ids = session.now(), [poller.job_id for poller in wait.pollers]
     # From then on the triggerer shows changes.
     show(task, summary(wait.pollers, now), log)
-    seen = [status.as_dict() for status in wait.seen() if status is not None][-FEW:]
+    seen = [status.as_dict() for status in wait.seen() if status is not None][-MAX_DETAILED:]
     spec = handed_over(wait.spec, running, seen, len(ids), now, session.account)
     arguments = {"conn_id": session.conn_id, "job_ids": ids, **spec.as_json()}
     trouble = triggerer_trouble(), size_warning(arguments, len(ids), max_trigger_bytes())

@@ -9,8 +9,8 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_jobstatus._compat import trigger_can_write
+from airflow_provider_jobstatus.waiting.outcome import WaitOutcome
 from airflow_provider_jobstatus.waiting.progress import KEY, final_summary
-from airflow_provider_jobstatus.waiting.spec import JobEvent
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -34,6 +34,6 @@ def show(task: Any, value: dict[str, Any], log: Logger) -> None:
         log.info("The progress cannot be shown now: %s", type(error).__name__)
 
 
-def show_final(task: Any, events: Sequence[JobEvent], now: float, log: Logger) -> None:
+def show_final(task: Any, events: Sequence[WaitOutcome], now: float, log: Logger) -> None:
     """Show how far the jobs had come when the wait in the triggerer was over."""
     show(task, final_summary(events, now), log)

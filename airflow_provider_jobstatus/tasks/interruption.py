@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class StopsWhenTold:
+class Interruptible:
     """
     Ends the work with an exception when Airflow stops the task, so that what was begun is cleaned up.
 

@@ -23,8 +23,9 @@ from airflow_provider_jobstatus.exceptions import (
     VendorRefused,
 )
 from airflow_provider_jobstatus.waiting.codec import VERSION, decode
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitFor
-from airflow_provider_jobstatus.waiting.wait_log import FEW
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
+from airflow_provider_jobstatus.waiting.spec import WaitFor
+from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -44,19 +45,19 @@ _IN_SUM = {
     "crashed": "were given up by a fault of this provider",
 }
 
-_ERRORS: dict[Outcome, type[JobStatusError]] = {
-    Outcome.TIMED_OUT: JobTimedOut,
-    Outcome.STALLED: JobTimedOut,
-    Outcome.GAVE_UP: PollingFailed,
-    Outcome.REFUSED: VendorRefused,
-    Outcome.UNKNOWN_JOB: UnknownJob,
-    Outcome.BAD_SETTINGS: BadSettings,
-    Outcome.CRASHED: BadTriggerEvent,
+_ERRORS: dict[OutcomeKind, type[JobStatusError]] = {
+    OutcomeKind.TIMED_OUT: JobTimedOut,
+    OutcomeKind.STALLED: JobTimedOut,
+    OutcomeKind.GAVE_UP: PollingFailed,
+    OutcomeKind.REFUSED: VendorRefused,
+    OutcomeKind.UNKNOWN_JOB: UnknownJob,
+    OutcomeKind.BAD_SETTINGS: BadSettings,
+    OutcomeKind.CRASHED: BadTriggerEvent,
 }
 
 
 @dataclass(frozen=True)
-class Policy:
+class OutcomePolicy:
     """
     What the DAG's author wants of each end.
 
@@ -74,7 +75,7 @@ class Policy:
     wait_for: WaitFor = "all"
 
     def settle(
-        self, events: list[JobEvent], log: Logger, causes: Mapping[str, Exception] | None = None
+        self, events: list[WaitOutcome], log: Logger, causes: Mapping[str, Exception] | None = None
     ) -> list[dict[str, Any]]:
         """
         Return the result of each job, or raise what the task ends with.
@@ -86,9 +87,9 @@ class Policy:
         """
         skips, errors, won = [], [], False
         for event in events:
-            if event.outcome is Outcome.LEFT:
+            if event.outcome is OutcomeKind.LEFT:
                 continue
-            if event.outcome is not Outcome.FINISHED or event.status is None:
+            if event.outcome is not OutcomeKind.FINISHED or event.status is None:
                 errors.append((_ERRORS[event.outcome](event.message), event))
                 continue
             line = f"{event.job_id}: ended {event.status.describe()}"
@@ -101,7 +102,7 @@ class Policy:
                 errors.append((kind(line, event.status.as_dict()), event))
             else:
                 won = won or self.wait_for == "any"
-                if len(events) > FEW:
+                if len(events) > MAX_DETAILED:
                     continue
                 if event.status.state is not JobState.SUCCEEDED:
                     log.warning("%s; %r is allowed", line, event.status.state.value)
@@ -115,8 +116,8 @@ class Policy:
             error.results = results
             self.fail(error, (causes or {}).get(event.job_id))
         if skips and not won:
-            raise AirflowSkipException(clean("; ".join(skips[:FEW]), MESSAGE_LIMIT))
-        if len(events) > FEW:
+            raise AirflowSkipException(clean("; ".join(skips[:MAX_DETAILED]), MESSAGE_LIMIT))
+        if len(events) > MAX_DETAILED:
             states = Counter(result["state"] or "never seen" for result in results)
             tell = log.info if set(states) == {JobState.SUCCEEDED} else log.warning
             tell("%d jobs: %s", len(events), ", ".join(f"{n} {state}" for state, n in states.items()))
@@ -131,7 +132,7 @@ class Policy:
         raise error from cause
 
 
-def in_sum(first: JobStatusError, errors: Sequence[tuple[JobStatusError, JobEvent]], jobs: int) -> str:
+def in_sum(first: JobStatusError, errors: Sequence[tuple[JobStatusError, WaitOutcome]], jobs: int) -> str:
     """
     Return the message of a wait for several jobs: how many and which, then what is said of each.
 
@@ -141,7 +142,7 @@ def in_sum(first: JobStatusError, errors: Sequence[tuple[JobStatusError, JobEven
     """
     kinds: dict[str, list[str]] = {}
     for _, event in errors:
-        word = event.status.state if event.outcome is Outcome.FINISHED and event.status else event.outcome
+        word = event.status.state if event.outcome is OutcomeKind.FINISHED and event.status else event.outcome
         kinds.setdefault(word.value.replace("_", " "), []).append(event.job_id)
     counts = "; ".join(
         f"{len(ids)} of {jobs} jobs {_IN_SUM.get(word, word)}: "
@@ -149,10 +150,10 @@ def in_sum(first: JobStatusError, errors: Sequence[tuple[JobStatusError, JobEven
         for word, ids in kinds.items()
     )
     others = [str(error) for error, _ in errors if error is not first]
-    return " | ".join([counts, str(first), *others[:FEW]])
+    return " | ".join([counts, str(first), *others[:MAX_DETAILED]])
 
 
-def read_event(event: object, job_ids: list[str]) -> list[JobEvent]:
+def read_event(event: object, job_ids: list[str]) -> list[WaitOutcome]:
     """
     Return what came back from the triggerer, after a look at every part of it.
 

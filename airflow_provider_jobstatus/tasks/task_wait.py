@@ -12,7 +12,8 @@ from airflow_provider_jobstatus.tasks.results import Results
 from airflow_provider_jobstatus.tasks.task_state import TaskState
 from airflow_provider_jobstatus.tasks.wait_warnings import wait_warnings
 from airflow_provider_jobstatus.tasks.worker import WorkerSession
-from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitSpec
+from airflow_provider_jobstatus.waiting.outcome import WaitOutcome
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,7 +45,7 @@ class WaitingTask(Protocol):
 
 def wait_in_task(
     task: WaitingTask, results: Results, context: Context
-) -> tuple[list[JobEvent], dict[str, Exception]]:
+) -> tuple[list[WaitOutcome], dict[str, Exception]]:
     """
     Poll each job once, and wait for those that have not ended, in the task's mode.
 

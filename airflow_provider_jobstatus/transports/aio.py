@@ -18,7 +18,6 @@ from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_
 from airflow_provider_jobstatus.core.rate_limiter import MAX_CALLS
 from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
 from airflow_provider_jobstatus.transports.connector import Connector, Route, route
-from airflow_provider_jobstatus.transports.deadlines import Deadlines
 from airflow_provider_jobstatus.transports.environment import (
     LOGIN_BUSY,
     MAX_HEADERS,
@@ -36,6 +35,7 @@ from airflow_provider_jobstatus.transports.environment import (
     tls_context,
 )
 from airflow_provider_jobstatus.transports.threads import EXHAUSTED, in_thread, is_exhaustion
+from airflow_provider_jobstatus.transports.time_limits import TimeLimits
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class AioClient:
         self._limits = limits or CallLimits()
         self._ca = ca
         self._mask = mask
-        self._deadlines = Deadlines(min(self._limits.total, self._limits.connect, self._limits.read))
+        self._time_limits = TimeLimits(min(self._limits.total, self._limits.connect, self._limits.read))
         # The environment's answers, by scheme and host: it is asked once.
         self._proxies: dict[tuple[str, str], str | None] = {}
 
@@ -98,7 +98,7 @@ class AioClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._deadlines.close()
+        self._time_limits.close()
         await self._session.close()
 
     async def run(self, conversation: Conversation[T], until: float | None = None) -> T:
@@ -174,7 +174,7 @@ class AioClient:
         patience = asyncio.timeout(None)
         try:
             async with patience:
-                self._deadlines.set(patience, min(now() + limits.connect + limits.read, ends_at))
+                self._time_limits.set(patience, min(now() + limits.connect + limits.read, ends_at))
                 async with self._session.request(
                     request.method,
                     url,
@@ -227,7 +227,7 @@ class AioClient:
             text = str(error) if type(error) is ValueError else type(error).__name__
             raise _error(TransportError, request, text) from None
         finally:
-            self._deadlines.forget(patience)
+            self._time_limits.forget(patience)
         return Response(reply.status, headers, body, time.time(), secrets=proxy_secrets(proxy))
 
     async def _body(
@@ -248,7 +248,7 @@ class AioClient:
             # Whatever is there already needs no patience.
             if not content.is_eof():
                 until = asyncio.get_running_loop().time() + self._limits.read
-                self._deadlines.set(patience, min(until, ends_at))
+                self._time_limits.set(patience, min(until, ends_at))
             if await _take_in(reader, await content.readany()):
                 # What is left is not worth reading; the connection cannot be used again.
                 reply.close()

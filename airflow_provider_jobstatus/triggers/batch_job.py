@@ -11,12 +11,13 @@ from zlib import crc32
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_jobstatus.fleet import runtime
-from airflow_provider_jobstatus.fleet.progress_writer import Display
+from airflow_provider_jobstatus.fleet.progress_writer import ProgressWriter
 from airflow_provider_jobstatus.fleet.subscription import Subscription
 from airflow_provider_jobstatus.waiting.codec import compress, encode, summary
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, VERSION, JobEvent, Outcome, WaitSpec
-from airflow_provider_jobstatus.waiting.wait_log import Chronicle
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, VERSION, WaitSpec
+from airflow_provider_jobstatus.waiting.wait_log import WaitLog
 
 __all__ = ["VERSION", "BatchJobTrigger"]
 
@@ -87,7 +88,7 @@ class BatchJobTrigger(BaseTrigger):
         """Wait for every job, then yield the one event."""
         try:
             if self.spec is None:
-                events = self._ends(Outcome.BAD_SETTINGS, self._problem)
+                events = self._ends(OutcomeKind.BAD_SETTINGS, self._problem)
             else:
                 events = await self._wait(self.spec)
             event = await _event(events)
@@ -96,14 +97,14 @@ class BatchJobTrigger(BaseTrigger):
             # again.
             self.log.exception("The wait was ended by a fault of this provider")
             message = "a fault of this provider ended the wait; its traceback is in the trigger's log"
-            events = self._ends(Outcome.CRASHED, message)
+            events = self._ends(OutcomeKind.CRASHED, message)
             event = await _event(events)
         yield event
 
-    def _ends(self, outcome: Outcome, message: str) -> list[JobEvent]:
-        return [JobEvent(job_id, outcome, None, message) for job_id in self.job_ids or ()]
+    def _ends(self, outcome: OutcomeKind, message: str) -> list[WaitOutcome]:
+        return [WaitOutcome(job_id, outcome, None, message) for job_id in self.job_ids or ()]
 
-    async def _wait(self, spec: WaitSpec) -> list[JobEvent]:
+    async def _wait(self, spec: WaitSpec) -> list[WaitOutcome]:
         # A step of the wall clock during the wait neither shortens nor stretches it.
         here = runtime.current()
         spec = here.admit(spec)
@@ -114,8 +115,8 @@ class BatchJobTrigger(BaseTrigger):
             if len(pollers) % SLICE == 0:
                 await asyncio.sleep(0)
         if pollers:
-            wait = Subscription(spec, pollers, Chronicle(self, len(pollers)), here.clock.now())
-            async with Display(self, wait.progress, here.writes) as wait.display:
+            wait = Subscription(spec, pollers, WaitLog(self, len(pollers)), here.clock.now())
+            async with ProgressWriter(self, wait.progress, here.writes) as wait.progress_writer:
                 await here.serve(self.conn_id, wait)
         return [poller.event for poller in pollers if poller.event is not None]
 
@@ -130,7 +131,7 @@ def pollers_for(job_ids: list[str], spec: WaitSpec, now: float) -> Iterator[JobP
         yield JobPoller(job_id, spec, now, learned, first_poll_at=first_poll_at)
 
 
-async def _event(events: list[JobEvent]) -> WaitEvent:
+async def _event(events: list[WaitOutcome]) -> WaitEvent:
     """Return the event for these ends. To encode many takes a second: the event loop gets its turns."""
     compressed = []
     for part in compress(events):

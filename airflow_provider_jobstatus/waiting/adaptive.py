@@ -20,7 +20,7 @@ import math
 from datetime import UTC, datetime
 
 from airflow_provider_jobstatus.core.jobs import JobStatus
-from airflow_provider_jobstatus.waiting.completion import Chance, Durations, Pace
+from airflow_provider_jobstatus.waiting.completion import Chance, DurationHistory, ProgressRate
 from airflow_provider_jobstatus.waiting.progress_tracker import share_done
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
 
@@ -35,10 +35,10 @@ _HALVINGS = 7
 _DAY = 86_400.0
 
 
-def next_look(
+def next_poll(
     spec: WaitSpec,
-    pace: Pace,
-    durations: Durations | None,
+    pace: ProgressRate,
+    durations: DurationHistory | None,
     status: JobStatus,
     now: float,
     first_poll_at: float | None = None,

@@ -16,8 +16,8 @@ from typing import Any
 
 from airflow_provider_jobstatus.core import strict_json
 from airflow_provider_jobstatus.core.text import storable
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
-from airflow_provider_jobstatus.waiting.wait_log import FEW
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
+from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED
 
 #: Version of the event.
 VERSION = 1
@@ -27,13 +27,13 @@ SLICE = 50
 MAX_JOB_BYTES = 16 * 1024
 
 
-def encode(events: Sequence[JobEvent], compressed: Iterable[bytes] | None = None) -> dict[str, Any]:
+def encode(events: Sequence[WaitOutcome], compressed: Iterable[bytes] | None = None) -> dict[str, Any]:
     """
     Return the event for these ends.
 
     :param compressed: what :func:`compress` has yielded for them; by default it is done here.
     """
-    if len(events) <= FEW:
+    if len(events) <= MAX_DETAILED:
         return {"version": VERSION, "jobs": [event.as_dict() for event in events]}
     return {
         "version": VERSION,
@@ -43,9 +43,9 @@ def encode(events: Sequence[JobEvent], compressed: Iterable[bytes] | None = None
     }
 
 
-def compress(events: Sequence[JobEvent]) -> Iterator[bytes]:
+def compress(events: Sequence[WaitOutcome]) -> Iterator[bytes]:
     """Yield the compressed ends of many jobs in steps, between which an event loop can do other work."""
-    if len(events) <= FEW:
+    if len(events) <= MAX_DETAILED:
         return
     stream = zlib.compressobj()
     for start in range(0, len(events), SLICE):
@@ -55,11 +55,11 @@ def compress(events: Sequence[JobEvent]) -> Iterator[bytes]:
     yield stream.compress(b"]") + stream.flush()
 
 
-def summary(events: Sequence[JobEvent]) -> str:
+def summary(events: Sequence[WaitOutcome]) -> str:
     """Return these ends as a line for a person, such as ``"30 jobs: 28 succeeded, 2 timed out"``."""
     ends = Counter(
         event.status.state.value
-        if event.outcome is Outcome.FINISHED and event.status
+        if event.outcome is OutcomeKind.FINISHED and event.status
         else event.outcome.value
         for event in events
     )
@@ -69,7 +69,7 @@ def summary(events: Sequence[JobEvent]) -> str:
     return f"{len(events)} jobs: {sums}"
 
 
-def decode(payload: Mapping[str, Any], job_ids: Sequence[str]) -> list[JobEvent]:
+def decode(payload: Mapping[str, Any], job_ids: Sequence[str]) -> list[WaitOutcome]:
     """
     Read what :func:`encode` made.
 
@@ -77,14 +77,14 @@ def decode(payload: Mapping[str, Any], job_ids: Sequence[str]) -> list[JobEvent]
     :raises ValueError, TypeError, LookupError, AttributeError: it is something else.
     """
     if "ids" not in payload:
-        events = [JobEvent.from_dict(job) for job in payload["jobs"]]
+        events = [WaitOutcome.from_dict(job) for job in payload["jobs"]]
         if [event.job_id for event in events] != list(job_ids):
             raise ValueError("it is of other jobs")
         return events
     if payload["ids"] != _ids(job_ids):
         raise ValueError("it is of other jobs")
     rows = _decompress(payload["jobs"], MAX_JOB_BYTES * len(job_ids))
-    return [JobEvent.from_dict(_with_id(row, job_id)) for row, job_id in zip(rows, job_ids, strict=True)]
+    return [WaitOutcome.from_dict(_with_id(row, job_id)) for row, job_id in zip(rows, job_ids, strict=True)]
 
 
 def _decompress(text: str, limit: int) -> Any:

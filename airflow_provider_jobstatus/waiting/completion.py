@@ -1,9 +1,9 @@
 """
 The chance that a running job ends soon, by what is known of it. `now` is passed in.
 
-:class:`Pace` has it from the job's progress, :class:`Durations` from its age and how long others of its kind
-took. Both say None where they do not know. ``waiting/adaptive.py`` makes a pause of it. The figures below are
-those with which ``dev/adaptive.py`` did well.
+:class:`ProgressRate` has it from the job's progress, :class:`DurationHistory` from its age and how long
+others of its kind took. Both return None where they do not know. ``waiting/adaptive.py`` makes a pause of it.
+The figures below are those with which ``dev/adaptive.py`` did well.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _MEAN, _DEVIATION = 0.5772156649, math.pi / math.sqrt(6)
 _CERTAIN = 6.0
 
 
-class Durations:
+class DurationHistory:
     """
     How long jobs of a kind took: the last of them, in bounded memory.
 
@@ -103,7 +103,7 @@ class Durations:
         return 1.2 * math.sqrt((usual + count * variance) / (USUAL_COUNT + count)) * math.pow(count, -0.2)
 
 
-def durations_of(conn_id: str, job_id: str) -> Durations:
+def durations_of(conn_id: str, job_id: str) -> DurationHistory:
     """
     Return how long jobs of a kind took that this process has waited for.
 
@@ -113,12 +113,12 @@ def durations_of(conn_id: str, job_id: str) -> Durations:
 
 
 @lru_cache(maxsize=256)
-def durations_of_kind(conn_id: str, kind: str) -> Durations:
+def durations_of_kind(conn_id: str, kind: str) -> DurationHistory:
     """Return the same object for the same kind, for as long as the process remembers it."""
-    return Durations()
+    return DurationHistory()
 
 
-class Pace:
+class ProgressRate:
     """
     How fast one job gets on, by the looks that found it further than the one before.
 

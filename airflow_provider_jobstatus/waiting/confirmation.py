@@ -13,7 +13,7 @@ _SAME = 0.001
 SPENT_CONFIRMED_AFTER = 180.0
 
 
-class Doubts:
+class Confirmations:
     """
     Counts, for one job, what ends its wait only when it lasts or comes again.
 

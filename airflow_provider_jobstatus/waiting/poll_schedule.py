@@ -13,7 +13,7 @@ from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, SAME_POINT, Wa
 MAX_BACKOFF = 300.0
 
 
-class Timetable:
+class PollSchedule:
     """
     The next poll of one job: at the points of its grid or after a growing pause, never before the vendor
     wants it, and at the deadline at the latest.

@@ -7,10 +7,10 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.clock import in_utc
 from airflow_provider_jobstatus.core.jobs import JobStatus
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 from airflow_provider_jobstatus.waiting.status_lines import Polls, last_and_next, own_polls
-from airflow_provider_jobstatus.waiting.wait_log import FEW
+from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED
 
 #: Key of the XCom.
 KEY = "progress"
@@ -41,7 +41,7 @@ def summary(pollers: Sequence[JobPoller], now: float, polls: Polls = own_polls) 
     )
 
 
-def final_summary(events: Sequence[JobEvent], now: float) -> dict[str, Any]:
+def final_summary(events: Sequence[WaitOutcome], now: float) -> dict[str, Any]:
     """
     Return the same of a wait that is over: no job is polled any more, nor is there a deadline.
 
@@ -64,12 +64,12 @@ def without_times(value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in value.items() if name not in _TIMES}
 
 
-def _has_ended(event: JobEvent | None) -> bool:
-    return event is not None and event.outcome is Outcome.FINISHED
+def _has_ended(event: WaitOutcome | None) -> bool:
+    return event is not None and event.outcome is OutcomeKind.FINISHED
 
 
 def _value(statuses: Mapping[str, JobStatus | None], jobs: int, **numbers: Any) -> dict[str, Any]:
     value: dict[str, Any] = {"jobs": jobs, **numbers}
-    if jobs <= FEW:
+    if jobs <= MAX_DETAILED:
         value["status"] = {job_id: status and status.as_dict() for job_id, status in statuses.items()}
     return value

@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_jobstatus.core.jobs import JobStatus
 
 
-class Course:
+class ProgressTracker:
     """
     What the looks at one job showed, one after the other.
 

@@ -1,16 +1,15 @@
-"""A wait as values: what it is, and how it ended."""
+"""A wait as one value."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from enum import StrEnum
-from typing import Any, ClassVar, Literal
-from zlib import crc32
+from typing import Any, Literal
 
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean, storable
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 
 WaitFor = Literal["all", "any"]
 IfStalled = Literal["warn", "fail"]
@@ -25,100 +24,6 @@ LAST_POLL_PATIENCE = 60.0
 #: A trigger that fires at once loses tasks to a race in Airflow's scheduler, so its first poll waits this
 #: long.
 MIN_DEFERRAL = 5.0
-
-
-class Outcome(StrEnum):
-    """How a wait for one job ended."""
-
-    FINISHED = "finished"
-    TIMED_OUT = "timed_out"
-    GAVE_UP = "gave_up"
-    REFUSED = "refused"
-    UNKNOWN_JOB = "unknown_job"
-    BAD_SETTINGS = "bad_settings"
-    #: The vendor says that it runs, and nothing about it has changed for too long.
-    STALLED = "stalled"
-    #: Not waited for any longer: other jobs decided the wait.
-    LEFT = "left"
-    #: A bug of ours ended the wait; the traceback is in the triggerer's log.
-    CRASHED = "crashed"
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """
-    How the wait for one job ended: what travels from the triggerer to the worker.
-
-    :param job_id: as it was asked for.
-    :param outcome: how it ended.
-    :param status: the last status seen, if any; always there if the job finished.
-    :param message: for a person, if the job did not finish.
-    """
-
-    job_id: str
-    outcome: Outcome
-    status: JobStatus | None = None
-    message: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON that every database stores."""
-        return {
-            "job_id": storable(self.job_id),
-            "outcome": self.outcome.value,
-            "status": None if self.status is None else self.status.as_dict(),
-            "message": clean(self.message, STORED_TEXT_LIMIT),
-        }
-
-    @classmethod
-    def from_dict(cls, value: object) -> JobEvent:
-        """
-        Read what :meth:`as_dict` wrote.
-
-        :raises ValueError: it is something else, or a finished job without a terminal state.
-        """
-        if not isinstance(value, Mapping) or set(value) != set(cls.__dataclass_fields__):
-            raise ValueError("not the end of a wait")
-        status = None if value["status"] is None else JobStatus.from_dict(value["status"])
-        if not isinstance(value["job_id"], str):
-            raise ValueError("the end of a wait for no job")
-        event = cls(value["job_id"], Outcome(value["outcome"]), status, str(value["message"]))
-        if event.outcome is Outcome.FINISHED and (status is None or not status.state.terminal):
-            raise ValueError("a finished job without its terminal state")
-        if status is not None and status.job_id != event.job_id:
-            raise ValueError("the status of another job")
-        return event
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """
-    Something about one job that a person would want to read.
-
-    :param job_id: of the job.
-    :param kind: what is alike for all jobs that have the same news.
-    :param text: the line.
-    :param warning: whether it is more than progress.
-    """
-
-    #: Kind of the news that a job is seen again after failed polls.
-    ANSWERS_AGAIN: ClassVar = "answers again"
-
-    job_id: str
-    kind: str
-    text: str
-    warning: bool = True
-
-
-def digest(job_id: str, status: JobStatus | None) -> int:
-    """
-    Return a number by which what was told of a job is known again; 0 for nothing.
-
-    Where the vendor tells a job's progress, it is of no more than that: its list tells no counts of rows.
-    """
-    if status is None:
-        return 0
-    told = status.describe() if status.progress is None else f"{status.vendor_status!r} {status.progress} %"
-    return crc32(f"{job_id}: {told}".encode("utf-8", "surrogatepass"))
 
 
 #: Marks what a DAG's author says of a wait by an argument of the same name.
@@ -231,10 +136,10 @@ class WaitSpec:
         """Whether one job may decide the wait for all."""
         return self.wait_for == "any" or self.fail_fast
 
-    def decided_by(self, event: JobEvent) -> bool:
+    def decided_by(self, event: WaitOutcome) -> bool:
         """Return whether the wait is over for every job, now that one has ended so."""
         ended_well = (
-            event.outcome is Outcome.FINISHED
+            event.outcome is OutcomeKind.FINISHED
             and event.status is not None
             and event.status.state in self.good_states
         )

@@ -28,7 +28,7 @@ def own_polls(poller: JobPoller) -> tuple[float | None, float]:
     return poller.polled_at, poller.next_poll_at
 
 
-class Signs:
+class StatusLines:
     """
     Says when a sign of one wait is due. Points in time are epoch seconds.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.waiting.spec import JobEvent, News, Outcome
+from airflow_provider_jobstatus.waiting.outcome import LogEntry, OutcomeKind, WaitOutcome
 
 #: More jobs than these are told of in sum: a line each would be ten thousand lines.
-FEW = 16
+MAX_DETAILED = 16
 
 
 class HasLog(Protocol):
@@ -19,7 +19,7 @@ class HasLog(Protocol):
         """The log, with ``info`` and ``warning``."""
 
 
-class Chronicle:
+class WaitLog:
     """
     Writes one log.
 
@@ -34,7 +34,7 @@ class Chronicle:
         self._kinds: dict[str, int] = {}
         self._ended = 0
 
-    def tell(self, news: News | None) -> None:
+    def tell(self, news: LogEntry | None) -> None:
         """
         Write what happened to one job; of many jobs only warnings and their ends, and of those alike ever
         fewer.
@@ -42,9 +42,9 @@ class Chronicle:
         if news is None:
             return
         write = self._owner.log.warning if news.warning else self._owner.log.info
-        if self._jobs <= FEW:
+        if self._jobs <= MAX_DETAILED:
             write(news.text)
-        elif news.warning or news.kind == News.ANSWERS_AGAIN:
+        elif news.warning or news.kind == LogEntry.ANSWERS_AGAIN:
             times = self._kinds[news.kind] = self._kinds.get(news.kind, 0) + 1
             # The first, second, fourth, eighth of a kind.
             if times & (times - 1) == 0:
@@ -58,17 +58,17 @@ class Chronicle:
         """Write that the wait goes on."""
         self._owner.log.info(text)
 
-    def ended(self, event: JobEvent) -> None:
+    def ended(self, event: WaitOutcome) -> None:
         """
         Write that one of several jobs has ended; of many, each tenth end makes a line. What became of a
         single job is the task's own end.
         """
-        status = event.status if event.outcome is Outcome.FINISHED else None
+        status = event.status if event.outcome is OutcomeKind.FINISHED else None
         well = status is not None and status.state not in (JobState.FAILED, JobState.CANCELLED)
-        if self._jobs > 1 and not (well and self._jobs > FEW):
+        if self._jobs > 1 and not (well and self._jobs > MAX_DETAILED):
             text = f"{event.job_id}: ended {status.describe()}" if status else event.message
             kind = f"ended {status.vendor_status}" if status else f"ended {event.outcome.value}"
-            self.tell(News(event.job_id, kind, text, warning=not well))
+            self.tell(LogEntry(event.job_id, kind, text, warning=not well))
         before, self._ended = self._ended, self._ended + 1
-        if self._jobs > FEW and before * 10 // self._jobs < self._ended * 10 // self._jobs:
+        if self._jobs > MAX_DETAILED and before * 10 // self._jobs < self._ended * 10 // self._jobs:
             self._owner.log.info("%d of %d jobs have ended", self._ended, self._jobs)

@@ -16,7 +16,8 @@ from typing import Any
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.waiting.codec import decode
-from airflow_provider_jobstatus.waiting.spec import Outcome, WaitSpec
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from dev.chaos import jobs
 from dev.chaos.hosts import Crowd, Ledger, Stored
 from dev.chaos.jobs import Job
@@ -150,7 +151,7 @@ def told(events: Mapping[int, Any], of_wait: Mapping[int, list[Job]]) -> dict[tu
         group = of_wait[number]
         # As the worker reads it.
         for job, end in zip(group, decode(event, [job.job_id for job in group]), strict=True):
-            well = end.outcome is Outcome.FINISHED and end.status is not None
+            well = end.outcome is OutcomeKind.FINISHED and end.status is not None
             ends[job.vendor, job.job_id] = (
                 end.status.state.value if well and end.status else f"{end.outcome.value}: {end.message}"
             )

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.json_counter import PIECE_BYTES, PIECE_DEPTH, ItemCounter
-from airflow_provider_jobstatus.core.json_scanner import MAX_DEPTH, Outline
+from airflow_provider_jobstatus.core.json_scanner import MAX_DEPTH, JsonScanner
 from airflow_provider_jobstatus.core.rows import count_entries, count_json_rows
 from tests.support.values import chunks_of, every_cut
 
@@ -70,7 +70,7 @@ def test_what_is_no_json_is_seen_as_an_outline_sees_it_wherever_it_is_cut(
     text = start + b"".join(rest) + end
     # With a backslash outside its strings a text is neither JSON nor the beginning of any.
     assume(b"\\" not in re.sub(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)', b"", text))
-    outline, counter = Outline(keep=["total"]), ItemCounter(keep=["total"])
+    outline, counter = JsonScanner(keep=["total"]), ItemCounter(keep=["total"])
     for at in range(len(text)):
         outline.feed(text[at : at + 1])
     for chunk in data.draw(chunks_of(text)):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.json_scanner import KEPT_BYTES, MAX_DEPTH, Outline
+from airflow_provider_jobstatus.core.json_scanner import KEPT_BYTES, MAX_DEPTH, JsonScanner
 
 NAMES = st.sampled_from(["status", "results", "entries", "a", "b"]) | st.text("ab{}[],:\\", max_size=3)
 VALUES = st.recursive(
@@ -30,14 +30,14 @@ def pieces(text: bytes, size: int) -> Iterator[bytes]:
     return (text[at : at + size] for at in range(0, len(text), size))
 
 
-def kept(outline: Outline) -> dict[str, Any]:
+def kept(outline: JsonScanner) -> dict[str, Any]:
     return {name: json.loads(value) for name, value in outline.members.items()}
 
 
 @given(value=TEXTS, ascii_only=st.booleans(), indent=st.sampled_from([None, 1]), size=st.integers(1, 50))
 def test_it_sees_what_a_parser_sees(value: Any, ascii_only: bool, indent: int | None, size: int) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
-    outline = Outline(keep=["status", "a"])
+    outline = JsonScanner(keep=["status", "a"])
     for piece in pieces(text, size):
         outline.feed(piece)
 
@@ -54,7 +54,7 @@ def test_it_sees_what_a_parser_sees(value: Any, ascii_only: bool, indent: int | 
 @given(value=TEXTS, data=st.data(), size=st.integers(1, 50))
 def test_a_text_that_is_cut_short_is_never_whole(value: Any, data: st.DataObject, size: int) -> None:
     text = json.dumps(value).encode()
-    outline = Outline()
+    outline = JsonScanner()
     for piece in pieces(text[: data.draw(st.integers(0, len(text) - 1))], size):
         outline.feed(piece)
 
@@ -63,7 +63,7 @@ def test_a_text_that_is_cut_short_is_never_whole(value: Any, data: st.DataObject
 
 @given(body=st.binary(max_size=200), size=st.integers(1, 20))
 def test_no_bytes_upset_it(body: bytes, size: int) -> None:
-    outline = Outline(keep=["status"])
+    outline = JsonScanner(keep=["status"])
     for piece in pieces(body, size):
         outline.feed(piece)
 
@@ -85,14 +85,14 @@ def test_no_bytes_upset_it(body: bytes, size: int) -> None:
     ],
 )
 def test_what_is_no_single_object_or_array_is_not_whole(text: bytes) -> None:
-    outline = Outline(keep=["status"])
+    outline = JsonScanner(keep=["status"])
     outline.feed(text)
 
     assert not outline.whole
 
 
 def test_names_inside_other_values_are_not_taken_for_members() -> None:
-    outline = Outline(keep=["status"])
+    outline = JsonScanner(keep=["status"])
     outline.feed(
         b'{"results": {"status": "wrong", "x": ["status"]}, "text": "\\"status\\": 1", "status": "right"}'
     )
@@ -101,7 +101,7 @@ def test_names_inside_other_values_are_not_taken_for_members() -> None:
 
 
 def test_a_value_that_is_too_long_is_forgotten() -> None:
-    outline = Outline(keep=["results", "status"])
+    outline = JsonScanner(keep=["results", "status"])
     outline.feed(b'{"results": "' + b"x" * (KEPT_BYTES + 1) + b'", "status": "done"}')
 
     assert kept(outline) == {"status": "done"}
@@ -109,7 +109,7 @@ def test_a_value_that_is_too_long_is_forgotten() -> None:
 
 
 def test_nesting_has_a_limit() -> None:
-    outline = Outline()
+    outline = JsonScanner()
     outline.feed(b"[" * (MAX_DEPTH + 10) + b"]" * (MAX_DEPTH + 10))
 
     assert not outline.whole
@@ -120,7 +120,7 @@ def test_memory_does_not_grow_with_the_text(place: str) -> None:
     row = b'{"responseIdentifier": "12345", "answer": "It was \\"fine\\", mostly {or} [so]"}'
     chunk = b",".join([row] * 500)
     status = b'"status": "completed"'
-    outline = Outline(keep=["status", "results"])
+    outline = JsonScanner(keep=["status", "results"])
     tracemalloc.start()
     outline.feed(b"{" + (status + b", " if place == "first" else b"") + b'"results": {"questionCodes": [')
     outline.feed(row)

@@ -8,7 +8,8 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.waiting.codec import encode
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from dev.chaos import jobs
 from dev.chaos.host import UP
 from dev.chaos.hosts import Host, Ledger, Report
@@ -18,9 +19,9 @@ from dev.chaos.rig import compare
 TRIGGER = "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
 
 
-def event(job: jobs.Job, state: JobState, outcome: Outcome = Outcome.FINISHED) -> dict[str, Any]:
+def event(job: jobs.Job, state: JobState, outcome: OutcomeKind = OutcomeKind.FINISHED) -> dict[str, Any]:
     status = JobStatus(job.job_id, job.vendor, state, state.value)
-    return encode([JobEvent(job.job_id, outcome, status)])
+    return encode([WaitOutcome(job.job_id, outcome, status)])
 
 
 def test_a_wait_without_an_event_is_lost_and_one_with_another_end_is_wrong() -> None:
@@ -32,7 +33,7 @@ def test_a_wait_without_an_event_is_lost_and_one_with_another_end_is_wrong() -> 
     events = {
         0: event(right, JobState.SUCCEEDED),
         1: event(other, JobState.FAILED),
-        2: event(refused, JobState.SUCCEEDED, Outcome.REFUSED),
+        2: event(refused, JobState.SUCCEEDED, OutcomeKind.REFUSED),
     }
 
     found_lost, found_wrong = compare([right, other, refused, lost], told(events, waits), truth)

@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
 from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
-from airflow_provider_jobstatus.files.download import MAX_PAUSE, MAX_TRIES, Patience, named, save
+from airflow_provider_jobstatus.files.download import MAX_PAUSE, MAX_TRIES, RetryBudget, named, save
 
 CSV = b"a,b\n1,2\n3,4\n"
 JSON = b'[{"a": 1}, {"a": 3}]'
@@ -370,7 +370,7 @@ def error(kind: type[VendorError], retry_after: float | None = None) -> VendorEr
 
 
 def test_what_works_at_once_makes_no_pause(pauses: list[float]) -> None:
-    assert Patience().try_out(failing()) == "done"
+    assert RetryBudget().try_out(failing()) == "done"
     assert pauses == []
 
 
@@ -386,7 +386,7 @@ def test_what_works_at_once_makes_no_pause(pauses: list[float]) -> None:
     ids=lambda found: type(found).__name__,
 )
 def test_what_may_pass_is_tried_again(pauses: list[float], passing: Exception) -> None:
-    assert Patience().try_out(failing(passing, passing)) == "done"
+    assert RetryBudget().try_out(failing(passing, passing)) == "done"
     assert len(pauses) == 2
 
 
@@ -394,7 +394,7 @@ def test_what_may_have_been_carried_out_already_is_not_tried_again(pauses: list[
     once = error(TransportError)
     once.repeatable = False
     with pytest.raises(TransportError):
-        Patience().try_out(failing(once))
+        RetryBudget().try_out(failing(once))
     assert pauses == []
 
 
@@ -405,7 +405,7 @@ def test_what_may_have_been_carried_out_already_is_not_tried_again(pauses: list[
 )
 def test_what_will_not_pass_is_not_tried_again(pauses: list[float], lasting: Exception) -> None:
     with pytest.raises(type(lasting)):
-        Patience().try_out(failing(lasting))
+        RetryBudget().try_out(failing(lasting))
     assert pauses == []
 
 
@@ -415,20 +415,20 @@ def status_error(status: int) -> NotFound:
 
 def test_a_404_of_what_is_known_to_be_there_may_pass(pauses: list[float]) -> None:
     attempt = failing(status_error(404), error(ServerError), status_error(404))
-    assert Patience().try_out(attempt, if_missing="it should be there") == "done"
+    assert RetryBudget().try_out(attempt, if_missing="it should be there") == "done"
     assert len(pauses) == 3
 
 
 def test_a_404_of_it_that_stays_says_what_that_means(pauses: list[float]) -> None:
     with pytest.raises(NotFound) as caught:
-        Patience().try_out(failing(*[status_error(404)] * MAX_TRIES), if_missing="it should be there")
+        RetryBudget().try_out(failing(*[status_error(404)] * MAX_TRIES), if_missing="it should be there")
     assert caught.value.reason == f"answered 404; it should be there; tried {MAX_TRIES} times"
     assert len(pauses) == MAX_TRIES - 1
 
 
 def test_what_is_gone_stays_gone(pauses: list[float]) -> None:
     with pytest.raises(NotFound):
-        Patience().try_out(failing(status_error(410)), if_missing="it should be there")
+        RetryBudget().try_out(failing(status_error(410)), if_missing="it should be there")
     assert pauses == []
 
 
@@ -436,14 +436,14 @@ def test_a_spent_licence_is_not_waited_for(pauses: list[float]) -> None:
     spent = error(RateLimited)
     spent.spent = True  # type: ignore[attr-defined]
     with pytest.raises(RateLimited):
-        Patience().try_out(failing(spent))
+        RetryBudget().try_out(failing(spent))
     assert pauses == []
 
 
 def test_pauses_grow_to_a_bound_and_then_the_last_error_is_raised(pauses: list[float]) -> None:
     errors = [error(ServerError) for _ in range(MAX_TRIES + 3)]
     with pytest.raises(ServerError) as caught:
-        Patience().try_out(failing(*errors))
+        RetryBudget().try_out(failing(*errors))
     assert caught.value is errors[MAX_TRIES - 1]
     assert len(pauses) == MAX_TRIES - 1
     for tries, pause in enumerate(pauses):
@@ -454,7 +454,7 @@ def test_pauses_grow_to_a_bound_and_then_the_last_error_is_raised(pauses: list[f
 
 @pytest.mark.parametrize("kind", [AccessDenied, NotFound, RequestRejected, UnexpectedResponse, RateLimited])
 def test_retry_after_is_obeyed_whatever_the_status(pauses: list[float], kind: type[VendorError]) -> None:
-    assert Patience().try_out(failing(error(kind, 90.0))) == "done"
+    assert RetryBudget().try_out(failing(error(kind, 90.0))) == "done"
     assert pauses == [90.0]
 
 
@@ -462,7 +462,7 @@ def test_a_refused_login_is_not_repeated(pauses: list[float]) -> None:
     refused = error(AccessDenied, 1.0)
     refused.login = True  # type: ignore[attr-defined]
     with pytest.raises(AccessDenied):
-        Patience().try_out(failing(refused))
+        RetryBudget().try_out(failing(refused))
     assert pauses == []
 
 
@@ -474,19 +474,19 @@ def test_a_wish_beyond_the_tasks_patience_is_named_and_not_slept(
     pauses: list[float], kind: type[VendorError], wish: float, named: str
 ) -> None:
     with pytest.raises(kind, match=f"it asks for a pause of {named}, and a task waits 300 s"):
-        Patience().try_out(failing(error(kind, wish)))
+        RetryBudget().try_out(failing(error(kind, wish)))
     assert pauses == []
 
 
 def test_wishes_are_obeyed_only_until_the_patience_is_spent_in_all(pauses: list[float]) -> None:
     wishes = [error(kind, 120.0) for kind in (ServerError, NotFound, RateLimited, ServerError)]
     with pytest.raises(RateLimited, match="120 s"):
-        Patience().try_out(failing(*wishes))
+        RetryBudget().try_out(failing(*wishes))
     assert pauses == [120.0, 120.0]
 
 
 def test_the_calls_of_a_task_share_its_patience(pauses: list[float]) -> None:
-    patience = Patience()
+    patience = RetryBudget()
     assert patience.try_out(failing(error(ServerError, 180.0))) == "done"
     with pytest.raises(RateLimited, match="it asks for a pause of 150 s"):
         patience.try_out(failing(error(RateLimited, 150.0)))
@@ -497,12 +497,12 @@ def test_a_wish_is_named_whatever_the_reply_says_besides(pauses: list[float]) ->
     lengthy = ServerError("answered 503: " + "busy " * 300, vendor="toy", status=503)
     lengthy.retry_after = 900.0
     with pytest.raises(ServerError) as caught:
-        Patience().try_out(failing(lengthy))
+        RetryBudget().try_out(failing(lengthy))
     assert "900 s" in str(caught.value)
     assert len(caught.value.reason) <= 500
 
 
 def test_retry_after_is_obeyed(pauses: list[float]) -> None:
-    assert Patience().try_out(failing(error(RateLimited, 300.0), error(ServerError, 0.0))) == "done"
+    assert RetryBudget().try_out(failing(error(RateLimited, 300.0), error(ServerError, 0.0))) == "done"
     assert pauses[0] == 300.0
     assert 1.0 <= pauses[1] <= 2.0  # a vendor that asks for no pause gets ours

@@ -24,13 +24,14 @@ from airflow_provider_jobstatus.fleet.actions import (
     WaitFailed,
     Warn,
 )
+from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
 from airflow_provider_jobstatus.fleet.scheduler import Scheduler
-from airflow_provider_jobstatus.fleet.vendor import VendorSession
 from airflow_provider_jobstatus.waiting.key_state import KeyState
+from airflow_provider_jobstatus.waiting.outcome import WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.refusals import Refusals
 from airflow_provider_jobstatus.waiting.session_policy import Session
-from airflow_provider_jobstatus.waiting.spec import JobEvent, WaitSpec
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 
 Response = JobStatus | VendorError | SettingsError
 #: What a vendor model answers: seconds until the response is there (infinity for never), and the response.
@@ -104,7 +105,7 @@ class Triggerer:
     lookups: list[float] = field(default_factory=list)
     logs: list[tuple[float, int, str]] = field(default_factory=list)
     warnings: list[tuple[float, str]] = field(default_factory=list)
-    job_ends: dict[tuple[int, str], tuple[float, JobEvent]] = field(default_factory=dict)
+    job_ends: dict[tuple[int, str], tuple[float, WaitOutcome]] = field(default_factory=dict)
     wait_ends: dict[int, float] = field(default_factory=dict)
     faults: dict[int, BaseException] = field(default_factory=dict)
     pollers: dict[int, list[JobPoller]] = field(default_factory=dict)

@@ -20,7 +20,8 @@ from airflow_provider_jobstatus.triggers import batch_job
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.codec import decode
 from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS
-from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, JobEvent, Outcome
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime, even_first_polls
 
@@ -58,7 +59,7 @@ def waiting(time: FakeTime, conn_id: str, *job_ids: str, **arguments: Any) -> Ba
     return BatchJobTrigger(conn_id, list(job_ids), **settings)
 
 
-def ends(triggers: Iterable[BatchJobTrigger]) -> list[JobEvent]:
+def ends(triggers: Iterable[BatchJobTrigger]) -> list[WaitOutcome]:
     """Run triggers beside each other as a triggerer does, and return how the waits ended, in order."""
     loaded = [stored_and_loaded(trigger) for trigger in triggers]
 
@@ -67,7 +68,7 @@ def ends(triggers: Iterable[BatchJobTrigger]) -> list[JobEvent]:
         async with asyncio.timeout(60):
             return await asyncio.gather(*map(first_event, loaded))
 
-    found: list[JobEvent] = []
+    found: list[WaitOutcome] = []
     for trigger, event in zip(loaded, asyncio.run(together()), strict=True):
         found += decode(event.payload, trigger.job_ids)
     return found
@@ -106,7 +107,7 @@ def test_a_list_serves_all_whose_jobs_stand_in_it(
 
     events = ends(waiting(fake_time, conn_id, *group) for group in groups)
 
-    assert [(event.outcome, event.job_id) for event in events] == [(Outcome.FINISHED, job) for job in ids]
+    assert [(event.outcome, event.job_id) for event in events] == [(OutcomeKind.FINISHED, job) for job in ids]
     lists = moments(sandbox, suffix, began)
     assert 3 <= len(lists) <= 6
     # Each job is asked about by itself only to confirm its end, and once it is alone with few others.
@@ -210,7 +211,7 @@ def test_a_list_that_stands_still_hides_no_end(
 
     events = ends(waiting(fake_time, "ruler_default", job_id, deadline_at=began + 80_000) for job_id in ids)
 
-    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     assert fake_time.now - began <= 400 + 8 * INTERVAL
     assert max(moments(sandbox, "/batch/jobs", began)) <= 400 + 5 * INTERVAL
 
@@ -224,7 +225,7 @@ def test_a_list_that_is_throttled_delays_no_end(refusal: str, sandbox: Sandbox, 
 
     events = ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
 
-    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     assert fake_time.now - began <= 300 + 2 * INTERVAL
 
 
@@ -272,7 +273,7 @@ def test_all_who_wait_for_a_job_share_its_questions(
 
     events = ends(late)
 
-    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     asked = [request for request in sandbox.requests if "77" in request["target"]]
     assert len(asked) == len(script)
 
@@ -304,7 +305,7 @@ def test_a_wait_that_is_cancelled_midway_leaves_its_question_to_the_others(
 
     event = asyncio.run(both())
 
-    assert event.payload["jobs"][0]["outcome"] == Outcome.FINISHED
+    assert event.payload["jobs"][0]["outcome"] == OutcomeKind.FINISHED
     assert len(sandbox.requests) == 1
 
 
@@ -322,7 +323,7 @@ def test_retry_after_stops_the_whole_key(sandbox: Sandbox, fake_time: FakeTime) 
 
     events = ends(triggers)
 
-    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     told, *others = [request["at"] - began for request in sandbox.requests]
     # 90 s, by the page of faults.
     assert min(others) - told >= 89.9
@@ -362,7 +363,7 @@ def test_after_an_outage_the_first_finds_out_for_all(
 
     events = ends(triggers)
 
-    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     # From the eighth failure on they are sent one at a time, and not all at once.
     at_once = sum(request["at"] < now + 1 for request in sandbox.requests)
     assert at_once <= FIRST_CALLS + 10
@@ -386,7 +387,11 @@ def test_a_fault_in_one_job_ends_its_waits_and_no_other(
         waiting(fake_time, "ruler_default", job_id) for job_id in ("site/bad", "site/good", "site/bad")
     )
 
-    assert [event.outcome for event in events] == [Outcome.CRASHED, Outcome.FINISHED, Outcome.CRASHED]
+    assert [event.outcome for event in events] == [
+        OutcomeKind.CRASHED,
+        OutcomeKind.FINISHED,
+        OutcomeKind.CRASHED,
+    ]
 
 
 def test_a_fault_in_reading_a_list_leaves_each_job_to_itself(
@@ -401,7 +406,7 @@ def test_a_fault_in_reading_a_list_leaves_each_job_to_itself(
 
     events = ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
 
-    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
 
 
 def test_an_adaptive_wait_knows_how_long_others_of_its_kind_took(
@@ -414,7 +419,7 @@ def test_an_adaptive_wait_knows_how_long_others_of_its_kind_took(
         began = fake_time.now
         wait = waiting(fake_time, "talkdesk_default", job_id, poll_interval=300.0, adaptive=adaptive)
         (event,) = ends([wait])
-        assert event.outcome is Outcome.FINISHED
+        assert event.outcome is OutcomeKind.FINISHED
         return fake_time.now - began - 600
 
     for number in range(20):

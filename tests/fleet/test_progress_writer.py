@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.fleet.progress_writer import (
     MAX_FAILURES,
     MIN_PAUSE,
     MIN_PAUSE_OF_ALL,
-    Display,
+    ProgressWriter,
     WriteQueue,
 )
 from airflow_provider_jobstatus.fleet.timer import LoopClock
@@ -35,10 +35,11 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.tasks import final_progress
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome, digest
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.progress import KEY, final_summary, summary
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec, digest
-from airflow_provider_jobstatus.waiting.wait_log import FEW
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
+from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED
 from tests.support.modes import TaskInstance, first_event, run_deferred
 from tests.support.threads import refuse_work
 from tests.support.times import FakeTime
@@ -137,9 +138,9 @@ def saw(poller: JobPoller, progress: int, state: JobState = JobState.RUNNING) ->
     poller.observe(JobStatus(poller.job_id, "ruler", state, "processing", progress=progress), 60.0)
 
 
-def display_of(waiting: list[JobPoller], clock: Clock) -> Display:
+def display_of(waiting: list[JobPoller], clock: Clock) -> ProgressWriter:
     jobs = (poller.job_id for poller in waiting)
-    return Display(trigger(*jobs), lambda at: summary(waiting, at), clock.queue)
+    return ProgressWriter(trigger(*jobs), lambda at: summary(waiting, at), clock.queue)
 
 
 async def until(happened: Any) -> None:
@@ -171,14 +172,14 @@ def test_it_writes_what_is_known_of_each_of_a_few_jobs(page: Page, clock: Clock)
 
 
 def test_of_many_jobs_it_writes_how_many_have_ended_and_until_when_it_holds() -> None:
-    waiting = pollers(FEW + 1)
+    waiting = pollers(MAX_DETAILED + 1)
     saw(waiting[0], 100, JobState.SUCCEEDED)
     saw(waiting[1], 20)
     waiting[2].observe(TransportError("away", vendor="ruler"), 60.0)
     waiting[3].leave()
 
     assert summary(waiting, 61.0) == {
-        "jobs": FEW + 1,
+        "jobs": MAX_DETAILED + 1,
         "ended": 1,
         "in_trouble": 1,
         "as_of": "1970-01-01T00:01:01+00:00",
@@ -197,9 +198,9 @@ def test_what_is_polled_by_a_list_is_polled_when_the_list_is_read() -> None:
 
 def test_of_a_wait_that_is_over_the_numbers_are_final() -> None:
     events = [
-        JobEvent("a", Outcome.FINISHED, JobStatus("a", "ruler", JobState.FAILED, "failed")),
-        JobEvent("b", Outcome.TIMED_OUT, JobStatus("b", "ruler", JobState.RUNNING, "processing")),
-        JobEvent("c", Outcome.LEFT),
+        WaitOutcome("a", OutcomeKind.FINISHED, JobStatus("a", "ruler", JobState.FAILED, "failed")),
+        WaitOutcome("b", OutcomeKind.TIMED_OUT, JobStatus("b", "ruler", JobState.RUNNING, "processing")),
+        WaitOutcome("c", OutcomeKind.LEFT),
     ]
 
     value = final_summary(events, 7.0)

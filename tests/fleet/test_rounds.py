@@ -14,7 +14,7 @@ from airflow_provider_jobstatus.fleet.subscription import Subscription
 from airflow_provider_jobstatus.fleet.timer import LoopClock
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
-from airflow_provider_jobstatus.waiting.wait_log import Chronicle
+from airflow_provider_jobstatus.waiting.wait_log import WaitLog
 from tests.support.times import Timer
 
 PLAN = WaitSpec(poll_interval=60.0, started_at=0.0, first_poll_at=60.0, deadline_at=1e6)
@@ -64,7 +64,7 @@ def wait(name: str, told: list[tuple[str, str]], jobs: int = 1) -> Subscription:
     pollers = [JobPoller(f"{name}-{number}", PLAN, 0.0) for number in range(jobs)]
     reset = whose.set(name)
     try:
-        return Subscription(PLAN, pollers, Chronicle(SimpleNamespace(log=log), jobs), 0.0)
+        return Subscription(PLAN, pollers, WaitLog(SimpleNamespace(log=log), jobs), 0.0)
     finally:
         whose.reset(reset)
 
@@ -154,7 +154,7 @@ def test_a_wait_that_is_over_gives_no_sign_and_a_log_that_fails_ends_none(
         rounds = Rounds(clock)
         over, sound = wait("over", told), wait("sound", told)
         pollers = [JobPoller("job", PLAN, 0.0)]
-        broken = Subscription(PLAN, pollers, Chronicle(SimpleNamespace(log=SimpleNamespace()), 1), 0.0)
+        broken = Subscription(PLAN, pollers, WaitLog(SimpleNamespace(log=SimpleNamespace()), 1), 0.0)
         waits = [over, broken, sound]
         over.end()
         for each in waits:

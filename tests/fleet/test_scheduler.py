@@ -18,8 +18,9 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS
 from airflow_provider_jobstatus.waiting.key_state import KeyState
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, Outcome
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL
 from tests.fleet.simulation import (
     LATENCY,
     FakeVendor,
@@ -49,7 +50,7 @@ def test_all_waits_for_a_job_share_its_polls_and_are_told_by_the_same_answer() -
 
     assert len(triggerer.polls) == 6
     assert len(set(triggerer.wait_ends.values())) == 1
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
 
 
 def test_no_wait_ends_in_its_first_seconds() -> None:
@@ -122,8 +123,8 @@ def test_one_job_may_decide_the_wait_for_all(goal: dict[str, Any], ended: set[st
     simulation.run()
 
     outcomes = {each.job_id: each.event.outcome for each in triggerer.pollers[wait_id] if each.event}
-    assert {job for job, outcome in outcomes.items() if outcome is Outcome.FINISHED} == ended
-    assert {job for job, outcome in outcomes.items() if outcome is Outcome.LEFT} == left
+    assert {job for job, outcome in outcomes.items() if outcome is OutcomeKind.FINISHED} == ended
+    assert {job for job, outcome in outcomes.items() if outcome is OutcomeKind.LEFT} == left
     assert list(triggerer.wait_ends) == [wait_id]
 
 
@@ -167,7 +168,7 @@ def test_retry_after_stops_the_whole_key_and_no_wait_counts_it_as_an_outage() ->
     [first, *others] = sorted(at for at, job_id in triggerer.polls if at > 61)
     assert first >= 60 + 4000
     assert len(others) == 20
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
 
 
 def test_a_fleet_too_large_for_its_rate_is_served_evenly_and_says_so_once() -> None:
@@ -178,7 +179,7 @@ def test_a_fleet_too_large_for_its_rate_is_served_evenly_and_says_so_once() -> N
         simulation.wait(triggerer, [f"b-{number}"], plan(10.0, deadline=1800.0))
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
     polls = [at for at, _ in triggerer.polls]
     for begin in range(0, 1800, 60):
         assert sum(begin <= at < begin + 60 for at in polls) <= 32
@@ -241,7 +242,7 @@ def test_a_spent_licence_is_told_to_every_wait_and_asked_twice_in_all() -> None:
         simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0 + number / 10))
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.REFUSED}
+    assert triggerer.outcomes() == {OutcomeKind.REFUSED}
     assert len(triggerer.polls) <= 4
 
 
@@ -261,7 +262,7 @@ def test_a_refused_key_is_tried_by_one_job_for_all() -> None:
         simulation.wait(triggerer, [f"job-{number}"], each)
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     refused = [at for at, _ in triggerer.polls if 105 <= at < 500]
     assert len(refused) <= 7
     assert all(later - earlier >= 59.9 for earlier, later in pairwise(refused))
@@ -277,7 +278,7 @@ def test_a_key_that_stays_refused_ends_every_wait_when_the_grace_is_over() -> No
         simulation.wait(triggerer, [f"job-{number}"], each)
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.REFUSED}
+    assert triggerer.outcomes() == {OutcomeKind.REFUSED}
     assert 699 <= min(triggerer.wait_ends.values()) <= max(triggerer.wait_ends.values()) <= 800
     assert sum(at > 105 for at, _ in triggerer.polls) <= 15
 
@@ -297,7 +298,7 @@ def test_a_connection_that_leads_to_another_account_ends_its_waits_and_no_other(
     simulation.run()
 
     outcomes = {wait: triggerer.pollers[wait][0].event.outcome for wait in (bound, free)}  # type: ignore[union-attr]
-    assert outcomes == {bound: Outcome.BAD_SETTINGS, free: Outcome.FINISHED}
+    assert outcomes == {bound: OutcomeKind.BAD_SETTINGS, free: OutcomeKind.FINISHED}
 
 
 @pytest.mark.parametrize("error", [TransportError("cannot be read", vendor="Airflow"), None])
@@ -309,7 +310,7 @@ def test_a_connection_that_stays_away_ends_the_wait_as_an_outage(error: Transpor
 
     assert triggerer.polls == []
     [(at, event)] = triggerer.job_ends.values()
-    assert event.outcome is Outcome.GAVE_UP
+    assert event.outcome is OutcomeKind.GAVE_UP
     assert "cannot be read" in event.message
     assert 600 <= at <= 900
 
@@ -320,7 +321,7 @@ def test_a_connection_that_cannot_be_used_ends_the_wait() -> None:
     simulation.wait(triggerer, ["job"], plan())
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.BAD_SETTINGS}
+    assert triggerer.outcomes() == {OutcomeKind.BAD_SETTINGS}
 
 
 def test_a_lookup_that_is_lost_is_abandoned_and_started_anew() -> None:
@@ -329,7 +330,7 @@ def test_a_lookup_that_is_lost_is_abandoned_and_started_anew() -> None:
     simulation.wait(triggerer, ["job"], plan())
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     assert len(triggerer.lookups) == 2
     assert triggerer.wait_ends[0] <= 60 + 60 + 60 + 1
 
@@ -383,7 +384,7 @@ def test_a_wait_that_fails_whenever_it_is_told_something_does_not_hold_up_the_ot
 
     assert set(lookup.faults) == set(odd)
     assert len(lookup.wait_ends) == 150
-    assert lookup.outcomes() == {Outcome.FINISHED}
+    assert lookup.outcomes() == {OutcomeKind.FINISHED}
 
 
 def test_a_fault_of_the_scheduler_ends_every_wait() -> None:
@@ -435,5 +436,5 @@ def test_until_a_changed_connection_can_be_read_such_a_wait_bears_an_outage() ->
     simulation.run(2000)
 
     assert {job_id for _, job_id in triggerer.polls} == {"job"}
-    assert triggerer.job_ends[new, "new"][1].outcome is Outcome.GAVE_UP
+    assert triggerer.job_ends[new, "new"][1].outcome is OutcomeKind.GAVE_UP
     assert "is read again" in triggerer.job_ends[new, "new"][1].message

@@ -10,8 +10,8 @@ import pytest
 from airflow_provider_jobstatus.core.errors import RateLimited, TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import Listing
 from airflow_provider_jobstatus.core.rate_limiter import Rate
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE as PATIENCE
-from airflow_provider_jobstatus.waiting.spec import Outcome
 from tests.fleet.simulation import LATENCY, Reply, Simulation, plan, spread_plans, status
 
 INTERVAL = 60.0
@@ -33,7 +33,7 @@ def test_a_deadline_comes_before_a_long_queue_and_its_last_poll_counts(waits: in
     simulation.run(300)
 
     assert triggerer.wait_ends[short] <= 121
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
 
 
 @pytest.mark.parametrize("per_second", [5 / 3600, 0.0001, 0.05])
@@ -46,7 +46,7 @@ def test_a_wait_ends_at_most_a_minute_after_its_deadline_where_its_rate_allows_n
         simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 30.0, 120.0))
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
     assert all(120 <= at <= 120 + PATIENCE + 1 for at in triggerer.wait_ends.values())
     polls = [at for at, _ in triggerer.polls]
     assert len(polls) <= 2 + per_second * 180 + 1
@@ -59,7 +59,7 @@ def test_many_waits_with_one_deadline_end_in_time() -> None:
         simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 30.0, 600.0))
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
     assert max(triggerer.wait_ends.values()) <= 600 + PATIENCE + 1
     # As many had their last poll as the rate allows.
     assert sum(at >= 600 for at, _ in triggerer.polls) >= 4.5 * PATIENCE - 1
@@ -75,7 +75,7 @@ def test_a_list_that_drips_delays_no_deadline(reply: tuple[float, Listing | Vend
         simulation.wait(triggerer, [f"l/j{number}"], each)
     simulation.run(1000)
 
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     assert max(triggerer.wait_ends.values()) <= 51
 
 
@@ -90,7 +90,7 @@ def test_a_job_that_a_list_serves_is_polled_itself_at_a_deadline() -> None:
         simulation.wait(triggerer, [f"l/j{number}"], each)
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     assert max(triggerer.wait_ends.values()) <= 902
 
 
@@ -107,7 +107,7 @@ def test_a_stop_of_the_key_ends_a_wait_at_its_deadline_and_says_so() -> None:
     simulation.run()
 
     assert len(triggerer.polls) == 1
-    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
     assert all(600 <= at <= 601 for at in triggerer.wait_ends.values())
     assert all("wants no calls" in event.message for _, event in triggerer.job_ends.values())
 
@@ -119,7 +119,7 @@ def test_deadlines_are_met_while_the_connection_cannot_be_read() -> None:
         simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0, 300.0))
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.TIMED_OUT}
+    assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
     assert max(triggerer.wait_ends.values()) <= 300 + PATIENCE + 1
 
 
@@ -129,7 +129,7 @@ def test_a_poll_that_is_in_flight_at_the_deadline_counts() -> None:
     simulation.wait(triggerer, ["job"], plan(INTERVAL, 590.0, 600.0))
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     assert triggerer.wait_ends[0] == pytest.approx(690, abs=1)
 
 
@@ -143,7 +143,7 @@ def test_a_wait_that_joins_after_its_deadline_has_one_last_poll() -> None:
     simulation.run()
 
     assert sorted(job_id for _, job_id in triggerer.polls) == ["a", "b"]
-    assert triggerer.outcomes() == {Outcome.FINISHED, Outcome.TIMED_OUT}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED, OutcomeKind.TIMED_OUT}
     assert triggerer.wait_ends[0] < 5002
 
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_jobstatus.core.errors import ServerError, TransportError, VendorError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS, OPEN_AFTER
-from airflow_provider_jobstatus.waiting.spec import Outcome
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from tests.fleet.simulation import LATENCY, Reply, Simulation, Triggerer, plan, spread_plans, status
 
 INTERVAL = 60.0
@@ -64,7 +64,7 @@ def test_sick_jobs_neither_end_nor_delay_the_waits_for_healthy_ones(
     # Their own waits end when their own outage has lasted too long, or at their deadline.
     events = [event for _, event in found.job_ends.values() if event.job_id.startswith("sick")]
     assert len(events) == sick_jobs
-    assert {event.outcome for event in events} <= {Outcome.GAVE_UP, Outcome.TIMED_OUT}
+    assert {event.outcome for event in events} <= {OutcomeKind.GAVE_UP, OutcomeKind.TIMED_OUT}
 
 
 @pytest.mark.parametrize("kind", ["503", "hangs"])
@@ -77,7 +77,7 @@ def test_a_vendor_that_is_away_is_polled_one_at_a_time(kind: str) -> None:
         simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 60.0, 20000.0))
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.FINISHED}
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     assert max(triggerer.wait_ends.values()) <= 1800 + 300 + 60
     # Once eight have failed, no second is sent before the first has failed or taken some seconds.
     polls = [at for at, _ in triggerer.polls]
@@ -94,7 +94,7 @@ def test_an_outage_ends_a_wait_only_after_a_poll_of_its_own(kind: str) -> None:
         simulation.wait(triggerer, [f"job-{number}"], each)
     simulation.run()
 
-    assert triggerer.outcomes() == {Outcome.GAVE_UP}
+    assert triggerer.outcomes() == {OutcomeKind.GAVE_UP}
     for job_id, at in triggerer.ended_at().items():
         polled = [moment for moment, each in triggerer.polls if each == job_id]
         assert at - polled[-1] <= 1

@@ -17,8 +17,8 @@ from airflow_provider_jobstatus.fleet.due_queue import ROOM, DueQueue
 from airflow_provider_jobstatus.fleet.scheduler import TURNS, Scheduler
 from airflow_provider_jobstatus.fleet.waits import SLICE
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import Outcome
 from tests.fleet.simulation import LATENCY, Simulation, Triggerer, plan, spread_plans, status
 
 #: Seconds of this thread that one call may take. A turn of the loop may take 0.05 s.
@@ -101,7 +101,7 @@ def test_ten_thousand_jobs_of_one_wait_that_one_of_them_decides() -> None:
     assert max(spent) < LONGEST
     ended = [each.event.outcome for each in triggerer.pollers[wait_id] if each.event]
     assert len(ended) == 10_000
-    assert ended.count(Outcome.LEFT) >= 9_900
+    assert ended.count(OutcomeKind.LEFT) >= 9_900
     assert list(triggerer.wait_ends) == [wait_id]
 
 

@@ -14,11 +14,11 @@ from typing import Any
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.codec import encode
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 
 #: Epoch seconds of the first look: 2026-11-01 00:00 UTC.
 STARTED_AT = 1793491200.0
-FEW, MANY = 3, 30
+MAX_DETAILED, MANY = 3, 30
 
 _TIMES: dict[str, Any] = {
     "poll_interval": 60.0,
@@ -33,7 +33,7 @@ TRIGGERS = {
     "adaptive": BatchJobTrigger("ruler_default", ["site/job-0"], **_TIMES, adaptive=True),
     "all options": BatchJobTrigger(
         "ruler_default",
-        job_ids[:FEW],
+        job_ids[:MAX_DETAILED],
         **_TIMES,
         max_outage=None,
         exponential_backoff=True,
@@ -51,10 +51,10 @@ TRIGGERS = {
 }
 
 
-def end(number: int, outcome: Outcome) -> JobEvent:
+def end(number: int, outcome: OutcomeKind) -> WaitOutcome:
     """Return how the wait for a job ended, with all that a status may hold."""
     job_id = f"site/job-{number}"
-    finished = outcome is Outcome.FINISHED
+    finished = outcome is OutcomeKind.FINISHED
     status = JobStatus(
         job_id,
         "ruler",
@@ -68,10 +68,10 @@ def end(number: int, outcome: Outcome) -> JobEvent:
     )
     seen = finished or number % 3 != 1
     message = "" if finished else f"{job_id}: {outcome.value}"
-    return JobEvent(job_id, outcome, status if seen else None, message)
+    return WaitOutcome(job_id, outcome, status if seen else None, message)
 
 
-def ends(outcome: Outcome, jobs: int) -> list[JobEvent]:
+def ends(outcome: OutcomeKind, jobs: int) -> list[WaitOutcome]:
     """Return the ends of some jobs, all alike."""
     return [end(number, outcome) for number in range(jobs)]
 
@@ -81,8 +81,8 @@ def files() -> dict[str, Any]:
     arguments = {f"trigger, {name}.json": trigger.serialize()[1] for name, trigger in TRIGGERS.items()}
     events = {
         f"event, {outcome.value}, {name}.json": encode(ends(outcome, jobs))
-        for outcome in Outcome
-        for name, jobs in (("few", FEW), ("many", MANY))
+        for outcome in OutcomeKind
+        for name, jobs in (("few", MAX_DETAILED), ("many", MANY))
     }
     return {**arguments, **events}
 

@@ -14,24 +14,24 @@ from airflow_provider_jobstatus import exceptions
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.exceptions import BadTriggerEvent, JobStatusError
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.tasks.outcome_policy import Policy, read_event
+from airflow_provider_jobstatus.tasks.outcome_policy import OutcomePolicy, read_event
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from airflow_provider_jobstatus.waiting.spec import Outcome
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from tests.golden import samples
 
 FOLDERS = sorted(path for path in Path(__file__).parent.iterdir() if path.name[0].isdigit())
 TODAY = FOLDERS[-1]
 #: What the task ends with; None is a result.
-ENDS: dict[Outcome, type[JobStatusError] | None] = {
-    Outcome.FINISHED: None,
-    Outcome.TIMED_OUT: exceptions.JobTimedOut,
-    Outcome.STALLED: exceptions.JobTimedOut,
-    Outcome.GAVE_UP: exceptions.PollingFailed,
-    Outcome.REFUSED: exceptions.VendorRefused,
-    Outcome.UNKNOWN_JOB: exceptions.UnknownJob,
-    Outcome.BAD_SETTINGS: exceptions.BadSettings,
-    Outcome.CRASHED: exceptions.BadTriggerEvent,
-    Outcome.LEFT: None,
+ENDS: dict[OutcomeKind, type[JobStatusError] | None] = {
+    OutcomeKind.FINISHED: None,
+    OutcomeKind.TIMED_OUT: exceptions.JobTimedOut,
+    OutcomeKind.STALLED: exceptions.JobTimedOut,
+    OutcomeKind.GAVE_UP: exceptions.PollingFailed,
+    OutcomeKind.REFUSED: exceptions.VendorRefused,
+    OutcomeKind.UNKNOWN_JOB: exceptions.UnknownJob,
+    OutcomeKind.BAD_SETTINGS: exceptions.BadSettings,
+    OutcomeKind.CRASHED: exceptions.BadTriggerEvent,
+    OutcomeKind.LEFT: None,
 }
 
 
@@ -76,13 +76,13 @@ def test_the_arguments_of_an_earlier_release_make_the_same_trigger(path: Path) -
 @pytest.mark.parametrize("path", stored("event"))
 def test_the_event_of_an_earlier_release_ends_the_task_as_it_would_have(path: Path) -> None:
     _, word, size = path.stem.split(", ")
-    outcome, jobs = Outcome(word), samples.FEW if size == "few" else samples.MANY
+    outcome, jobs = OutcomeKind(word), samples.MAX_DETAILED if size == "few" else samples.MANY
     expected = samples.ends(outcome, jobs)
 
     events = read_event(json.loads(path.read_text()), job_ids(jobs))
 
     assert events == expected
-    policy = Policy(frozenset({JobState.SUCCEEDED, JobState.PARTIAL}), frozenset(), False, False)
+    policy = OutcomePolicy(frozenset({JobState.SUCCEEDED, JobState.PARTIAL}), frozenset(), False, False)
     log = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id=job_ids(jobs)).log
     if (error := ENDS[outcome]) is None:
         assert [result["job_id"] for result in policy.settle(events, log)] == job_ids(jobs)
@@ -97,7 +97,7 @@ def test_the_event_of_an_earlier_release_ends_the_task_as_it_would_have(path: Pa
 @pytest.mark.parametrize("version", [0, 2, 99, None, "2", "x" * 1000])
 def test_an_event_of_a_newer_release_fails_and_says_what_to_do(version: Any, size: str) -> None:
     event = json.loads((TODAY / f"event, finished, {size}.json").read_text())
-    jobs = samples.FEW if size == "few" else samples.MANY
+    jobs = samples.MAX_DETAILED if size == "few" else samples.MANY
 
     with pytest.raises(BadTriggerEvent, match="install the same version") as failure:
         read_event({**event, "version": version}, job_ids(jobs))

@@ -17,7 +17,7 @@ from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connection_settings import Settings
+from airflow_provider_jobstatus.hooks.connection_settings import ConnectionSettings
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
@@ -58,7 +58,7 @@ HEADERS = st.dictionaries(
     st.sampled_from(["content-type", "location", "retry-after", "date", "x"]), hostile_text, max_size=3
 )
 #: Talkdesk's hook looks whether a redirect leads to its login.
-SETTINGS = Settings(
+SETTINGS = ConnectionSettings(
     "c", "https://api.example.com", extra={"token_url": "https://login.example.com/oauth/token"}
 )
 STATUSES = st.one_of(

@@ -34,7 +34,7 @@ from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.tokens import Token
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connection_lookup import aread_connection, read_connection
-from airflow_provider_jobstatus.hooks.connection_settings import Settings
+from airflow_provider_jobstatus.hooks.connection_settings import ConnectionSettings
 from airflow_provider_jobstatus.hooks.registry import hook_for
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
@@ -389,7 +389,7 @@ def test_a_hook_built_from_a_connection_never_looks_it_up_again(monkeypatch: pyt
 def test_a_hook_reads_its_connection_by_id_when_it_is_first_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     hook = ToyHook("from_env")
     monkeypatch.setenv("AIRFLOW_CONN_FROM_ENV", '{"conn_type": "toy", "password": "toy-key-6"}')
-    assert isinstance(hook.settings, Settings)
+    assert isinstance(hook.settings, ConnectionSettings)
     assert hook.settings.password == "toy-key-6"
     monkeypatch.delenv("AIRFLOW_CONN_FROM_ENV")
     assert hook.settings.password == "toy-key-6"  # once

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.hooks.connection_settings import Settings
+from airflow_provider_jobstatus.hooks.connection_settings import ConnectionSettings
 
 PUBLIC = "https://api.toy.example/v1"
 SECRET = "canary-secret-5c1"
@@ -28,8 +28,8 @@ def connection(**fields: Any) -> Connection:
     )
 
 
-def read(**fields: Any) -> Settings:
-    return Settings.read(connection(**fields), "toy", PUBLIC)
+def read(**fields: Any) -> ConnectionSettings:
+    return ConnectionSettings.read(connection(**fields), "toy", PUBLIC)
 
 
 def refusal(**fields: Any) -> str:
@@ -199,7 +199,7 @@ def test_a_port_that_is_none_or_another_than_the_hosts_is_refused(
 )
 def test_the_path_of_a_connections_uri_is_named_as_such(uri: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC)
+        ConnectionSettings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC)
     message = checked(str(caught.value))
     assert message.startswith("connection 'my_toy': schema (in a URI, its path) is neither")
     assert "give the whole address as host" in message
@@ -215,7 +215,7 @@ def test_the_path_of_a_connections_uri_is_named_as_such(uri: str) -> None:
     ],
 )
 def test_a_connections_uri_says_where_to_call(uri: str, url: str) -> None:
-    assert Settings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC).base_url == url
+    assert ConnectionSettings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC).base_url == url
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_key_that_is_only_the_word_before_it_is_not_set(pasted: str) -> None:
 @given(st.text(max_size=40) | st.text("aZ0.:/@[]?#% \\\n-_é", max_size=20).map("https://h".__add__))
 def test_whatever_stands_as_host_gives_an_address_or_a_clear_refusal(host: str) -> None:
     try:
-        url = Settings.read(connection(host=host), "toy", PUBLIC).base_url
+        url = ConnectionSettings.read(connection(host=host), "toy", PUBLIC).base_url
     except SettingsError as error:
         checked(str(error))
     else:
@@ -441,7 +441,7 @@ def test_the_repr_of_settings_shows_no_secret() -> None:
 )
 def test_what_may_be_the_rest_of_a_secret_is_not_quoted(uri: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC)
+        ConnectionSettings.read(Connection.from_uri(uri, conn_id="my_toy"), "toy", PUBLIC)
     shown = str(caught.value).lower()
     assert "qrst77uvw" not in shown
     assert "4815" not in shown

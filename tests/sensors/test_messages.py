@@ -25,20 +25,20 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import WaitEvent
 from airflow_provider_jobstatus.waiting.codec import summary
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 
 
-def ended(job_id: str, state: JobState) -> JobEvent:
-    return JobEvent(job_id, Outcome.FINISHED, JobStatus(job_id, "ruler", state, state.value))
+def ended(job_id: str, state: JobState) -> WaitOutcome:
+    return WaitOutcome(job_id, OutcomeKind.FINISHED, JobStatus(job_id, "ruler", state, state.value))
 
 
-def lost(job_id: str, outcome: Outcome) -> JobEvent:
-    return JobEvent(job_id, outcome, None, f"{job_id}: why")
+def lost(job_id: str, outcome: OutcomeKind) -> WaitOutcome:
+    return WaitOutcome(job_id, outcome, None, f"{job_id}: why")
 
 
-def settled(events: list[JobEvent], **options: Any) -> JobStatusError:
+def settled(events: list[WaitOutcome], **options: Any) -> JobStatusError:
     made = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id="{{ jobs }}", **options)
     with pytest.raises(JobStatusError) as failure:
         made._policy.settle(events, made.log)
@@ -87,11 +87,11 @@ def test_of_several_jobs_the_count_and_the_first_names_come_first() -> None:
 def test_each_kind_of_end_has_its_count() -> None:
     error = settled(
         [
-            lost("a", Outcome.TIMED_OUT),
+            lost("a", OutcomeKind.TIMED_OUT),
             ended("b", JobState.CANCELLED),
             ended("c", JobState.SUCCEEDED),
-            lost("d", Outcome.TIMED_OUT),
-            lost("e", Outcome.UNKNOWN_JOB),
+            lost("d", OutcomeKind.TIMED_OUT),
+            lost("e", OutcomeKind.UNKNOWN_JOB),
         ]
     )
 
@@ -101,11 +101,11 @@ def test_each_kind_of_end_has_its_count() -> None:
 
 
 def test_one_job_is_not_counted() -> None:
-    assert str(settled([lost("a", Outcome.TIMED_OUT)])) == "a: why"
+    assert str(settled([lost("a", OutcomeKind.TIMED_OUT)])) == "a: why"
 
 
 def test_ten_thousand_jobs_make_a_message_that_can_be_read() -> None:
-    error = settled([lost("s/" + "x" * 400 + str(number), Outcome.TIMED_OUT) for number in range(10_000)])
+    error = settled([lost("s/" + "x" * 400 + str(number), OutcomeKind.TIMED_OUT) for number in range(10_000)])
     assert isinstance(error, JobTimedOut)
     assert str(error).startswith("10000 of 10000 jobs timed out: s/xx")
     assert len(str(error)) <= 4000
@@ -115,15 +115,15 @@ def test_ten_thousand_jobs_make_a_message_that_can_be_read() -> None:
     ("events", "text"),
     [
         ([ended("s/a", JobState.PARTIAL)], "s/a: partial"),
-        ([lost("s/a", Outcome.GAVE_UP)], "s/a: gave up"),
+        ([lost("s/a", OutcomeKind.GAVE_UP)], "s/a: gave up"),
         (
-            [*[ended("s/a", JobState.SUCCEEDED)] * 28, *[lost("s/b", Outcome.TIMED_OUT)] * 2],
+            [*[ended("s/a", JobState.SUCCEEDED)] * 28, *[lost("s/b", OutcomeKind.TIMED_OUT)] * 2],
             "30 jobs: 28 succeeded, 2 timed out",
         ),
         ([], "0 jobs: "),
     ],
 )
-def test_an_event_reads_as_a_line(events: list[JobEvent], text: str) -> None:
+def test_an_event_reads_as_a_line(events: list[WaitOutcome], text: str) -> None:
     assert summary(events) == text
 
 

@@ -22,8 +22,8 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.waiting import concurrency
 from airflow_provider_jobstatus.waiting.codec import encode
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 from airflow_provider_jobstatus.waiting.refusals import FORBIDDEN_ALIKE
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
 from tests.support.modes import MODES, TaskInstance, over_json, run
 from tests.support.times import FakeTime
 
@@ -298,17 +298,17 @@ def test_a_login_that_is_refused_at_the_first_look_asks_nothing(
     assert len(vendor.requests) == 1
 
 
-def complete(ids: list[str], events: list[JobEvent]) -> Any:
+def complete(ids: list[str], events: list[WaitOutcome]) -> Any:
     """Take over from a triggerer that saw these ends."""
     sensor = BatchJobSensor(task_id="wait", conn_id="ruler_default", job_id=ids, deferrable=True)
     context: Any = {"ti": TaskInstance()}
     return sensor.execute_complete(context, over_json(encode(events)))
 
 
-def partial(job_id: str, detail: str | None) -> JobEvent:
-    return JobEvent(
+def partial(job_id: str, detail: str | None) -> WaitOutcome:
+    return WaitOutcome(
         job_id,
-        Outcome.FINISHED,
+        OutcomeKind.FINISHED,
         JobStatus(job_id, "ruler", JobState.PARTIAL, "partialcomplete", detail, progress=100),
     )
 

@@ -15,8 +15,8 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import JobFailed, JobTimedOut, PollingFailed
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.waiting import concurrency
-from airflow_provider_jobstatus.waiting.spec import JobEvent, News, Outcome
-from airflow_provider_jobstatus.waiting.wait_log import FEW, Chronicle
+from airflow_provider_jobstatus.waiting.outcome import LogEntry, OutcomeKind, WaitOutcome
+from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED, WaitLog
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 
@@ -89,7 +89,7 @@ def test_soft_fail_skips_a_stall(mode: str, sandbox: Sandbox, fake_time: FakeTim
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferred"])
-@pytest.mark.parametrize("jobs", [1, FEW])
+@pytest.mark.parametrize("jobs", [1, MAX_DETAILED])
 def test_there_is_a_line_for_each_change_and_none_for_a_poll(
     jobs: int,
     mode: str,
@@ -159,17 +159,17 @@ class Log:
         self.warnings.append(self.lines[-1])
 
 
-def ended(job_id: str, state: JobState) -> JobEvent:
-    return JobEvent(job_id, Outcome.FINISHED, JobStatus(job_id, "ruler", state, state.value))
+def ended(job_id: str, state: JobState) -> WaitOutcome:
+    return WaitOutcome(job_id, OutcomeKind.FINISHED, JobStatus(job_id, "ruler", state, state.value))
 
 
 def test_of_many_jobs_only_warnings_are_told_and_those_alike_ever_more_seldom() -> None:
     log = Log()
-    chronicle = Chronicle(SimpleNamespace(log=log), FEW + 1)
+    wait_log = WaitLog(SimpleNamespace(log=log), MAX_DETAILED + 1)
 
     for number in range(100):
-        chronicle.tell(News(f"job-{number}", "changed", f"job-{number}: 4 %", warning=False))
-        chronicle.tell(News(f"job-{number}", "away", f"job-{number}: 100 % away", warning=True))
+        wait_log.tell(LogEntry(f"job-{number}", "changed", f"job-{number}: 4 %", warning=False))
+        wait_log.tell(LogEntry(f"job-{number}", "away", f"job-{number}: 100 % away", warning=True))
 
     assert [line.split(":")[0] for line in log.lines] == [f"job-{n - 1}" for n in (1, 2, 4, 8, 16, 32, 64)]
     assert log.lines[-1] == "job-63: 100 % away (the like 64 times so far, of 17 jobs)"
@@ -177,37 +177,37 @@ def test_of_many_jobs_only_warnings_are_told_and_those_alike_ever_more_seldom() 
 
 def test_that_many_jobs_answer_again_is_told_as_seldom_as_that_they_did_not() -> None:
     log = Log()
-    chronicle = Chronicle(SimpleNamespace(log=log), FEW + 1)
+    wait_log = WaitLog(SimpleNamespace(log=log), MAX_DETAILED + 1)
 
     for number in range(10):
         text = f"job-{number}: answers again"
-        chronicle.tell(News(f"job-{number}", News.ANSWERS_AGAIN, text, warning=False))
+        wait_log.tell(LogEntry(f"job-{number}", LogEntry.ANSWERS_AGAIN, text, warning=False))
 
     assert [line.split(":")[0] for line in log.lines] == ["job-0", "job-1", "job-3", "job-7"]
 
 
-@pytest.mark.parametrize("jobs", [1, FEW, FEW + 1, 10_000])
+@pytest.mark.parametrize("jobs", [1, MAX_DETAILED, MAX_DETAILED + 1, 10_000])
 def test_of_many_jobs_each_tenth_end_is_told(jobs: int) -> None:
     log = Log()
-    chronicle = Chronicle(SimpleNamespace(log=log), jobs)
+    wait_log = WaitLog(SimpleNamespace(log=log), jobs)
 
     for number in range(jobs):
-        chronicle.ended(ended(f"job-{number}", JobState.SUCCEEDED))
+        wait_log.ended(ended(f"job-{number}", JobState.SUCCEEDED))
 
-    assert len(log.lines) == (10 if jobs > FEW else jobs if jobs > 1 else 0)
-    if jobs > FEW:
+    assert len(log.lines) == (10 if jobs > MAX_DETAILED else jobs if jobs > 1 else 0)
+    if jobs > MAX_DETAILED:
         assert log.lines[-1] == f"{jobs} of {jobs} jobs have ended"
 
 
-@pytest.mark.parametrize("jobs", [2, FEW])
+@pytest.mark.parametrize("jobs", [2, MAX_DETAILED])
 def test_of_a_few_jobs_each_end_is_told_when_it_is_seen_and_a_bad_one_as_a_warning(jobs: int) -> None:
     log = Log()
-    chronicle = Chronicle(SimpleNamespace(log=log), jobs)
+    wait_log = WaitLog(SimpleNamespace(log=log), jobs)
 
-    chronicle.ended(ended("a", JobState.SUCCEEDED))
-    chronicle.ended(ended("b", JobState.FAILED))
-    chronicle.ended(JobEvent("c", Outcome.UNKNOWN_JOB, None, "c: nobody knows it"))
-    chronicle.ended(ended("d", JobState.PARTIAL))
+    wait_log.ended(ended("a", JobState.SUCCEEDED))
+    wait_log.ended(ended("b", JobState.FAILED))
+    wait_log.ended(WaitOutcome("c", OutcomeKind.UNKNOWN_JOB, None, "c: nobody knows it"))
+    wait_log.ended(ended("d", JobState.PARTIAL))
 
     assert log.lines == [
         "a: ended 'succeeded'",
@@ -220,11 +220,11 @@ def test_of_a_few_jobs_each_end_is_told_when_it_is_seen_and_a_bad_one_as_a_warni
 
 def test_of_many_jobs_bad_ends_are_told_ever_more_seldom() -> None:
     log = Log()
-    chronicle = Chronicle(SimpleNamespace(log=log), 1000)
+    wait_log = WaitLog(SimpleNamespace(log=log), 1000)
 
     for number in range(40):
-        chronicle.ended(ended(f"job-{number}", JobState.CANCELLED))
-        chronicle.ended(JobEvent(f"other-{number}", Outcome.REFUSED, None, f"other-{number}: refused"))
+        wait_log.ended(ended(f"job-{number}", JobState.CANCELLED))
+        wait_log.ended(WaitOutcome(f"other-{number}", OutcomeKind.REFUSED, None, f"other-{number}: refused"))
 
     numbers = (1, 2, 4, 8, 16, 32)
     assert [line.split(":")[0] for line in log.warnings] == [
@@ -282,7 +282,7 @@ def test_an_outage_gives_a_sign_each_ten_minutes(
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("jobs", [9, FEW + 1])
+@pytest.mark.parametrize("jobs", [9, MAX_DETAILED + 1])
 def test_a_sign_of_many_jobs_is_one_line_also_where_a_list_is_read_for_them(
     jobs: int, mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any]
 ) -> None:
@@ -296,7 +296,7 @@ def test_a_sign_of_many_jobs_is_one_line_also_where_a_list_is_read_for_them(
 
     # The first look of more than a few has a line, too; that of a deferred wait has another.
     first = [line for line in signs(lines) if f"{jobs} of {jobs} jobs: 0 done, {jobs} running" in line]
-    assert len(first) == 2 + (jobs > FEW and mode != "deferred")
+    assert len(first) == 2 + (jobs > MAX_DETAILED and mode != "deferred")
 
 
 def test_a_sign_says_when_the_list_was_read_last_that_polls_for_a_wait(

@@ -11,7 +11,7 @@ from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connection_settings import Settings
+from airflow_provider_jobstatus.hooks.connection_settings import ConnectionSettings
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from tests.support.asking import status_flow
 
@@ -43,7 +43,7 @@ _LEAVES = [0, -1.5, 10**30, True, False, None, 1e300, *_TEXTS]
 def vendor_hook(vendor: str) -> BatchJobHook:
     """Return a hook that needs no Airflow."""
     hook = VENDORS[vendor][0]("c")
-    hook.__dict__["settings"] = Settings("c", "https://api.example.com")
+    hook.__dict__["settings"] = ConnectionSettings("c", "https://api.example.com")
     return hook
 
 

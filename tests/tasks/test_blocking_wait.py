@@ -13,9 +13,10 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.tasks.blocking_wait import BlockingWait
 from airflow_provider_jobstatus.tasks.rescheduling import next_poke_at
 from airflow_provider_jobstatus.tasks.worker import WorkerSession
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.refusals import ASK_PAUSE
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 
 CONN_ID = "ruler_default"
 
@@ -44,7 +45,7 @@ def waiter(sandbox: Sandbox) -> Waiter:
     return Waiter(sandbox)
 
 
-def ends(events: list[JobEvent]) -> list[tuple[str, Outcome]]:
+def ends(events: list[WaitOutcome]) -> list[tuple[str, OutcomeKind]]:
     return [(event.job_id, event.outcome) for event in events]
 
 
@@ -57,7 +58,7 @@ def test_a_wait_needs_no_sensor(sandbox: Sandbox, waiter: Waiter) -> None:
         wait = BlockingWait(waiter.spec(), ["site/fast", "site/slow"], session, waiter)
         events = wait.run()
 
-    assert ends(events) == [("site/fast", Outcome.FINISHED), ("site/slow", Outcome.FINISHED)]
+    assert ends(events) == [("site/fast", OutcomeKind.FINISHED), ("site/slow", OutcomeKind.FINISHED)]
     assert [status.state for status in wait.seen() if status] == [JobState.SUCCEEDED] * 2
     assert waiter.now - began == 120
 
@@ -69,7 +70,7 @@ def test_a_wait_ends_at_the_deadline_of_its_spec(sandbox: Sandbox, waiter: Waite
     with waiter.session() as session:
         events = BlockingWait(waiter.spec(), ["site/job"], session, waiter).run()
 
-    assert ends(events) == [("site/job", Outcome.TIMED_OUT)]
+    assert ends(events) == [("site/job", OutcomeKind.TIMED_OUT)]
     assert waiter.now - began == 600
 
 
@@ -88,7 +89,7 @@ def test_a_spec_says_when_one_job_decides_for_all(
         ids = ["site/slow", "site/first"]
         events = BlockingWait(waiter.spec(**options), ids, session, waiter).run()
 
-    assert ends(events) == [("site/slow", Outcome.LEFT), ("site/first", Outcome.FINISHED)]
+    assert ends(events) == [("site/slow", OutcomeKind.LEFT), ("site/first", OutcomeKind.FINISHED)]
 
 
 def test_the_first_job_that_runs_is_all_that_is_asked_before_a_deferral(

@@ -17,7 +17,7 @@ from airflow_provider_jobstatus.exceptions import BadSettings, VendorRefused
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.codec import decode
-from airflow_provider_jobstatus.waiting.spec import Outcome
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from tests.support.modes import MODES, TaskInstance, first_event, run, stored_and_loaded
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.times import FakeTime
@@ -282,7 +282,7 @@ def test_thousands_of_waits_ask_about_a_refused_key_as_one(time: Timed) -> None:
         time.connection(server.url, seconds=400, password="second-key")
         found = ends(time, 40)
 
-    assert found == [Outcome.FINISHED] * 40
+    assert found == [OutcomeKind.FINISHED] * 40
     # Those that were under way when the first was refused have asked as well.
     refused = [at for at in vendor.refused() if at > 121]
     assert len(refused) <= 7
@@ -311,8 +311,8 @@ def test_a_wait_that_began_after_a_lock_was_taken_off_logs_in(time: Timed) -> No
         decode(event.payload, [job])[0].outcome
         for event, job in zip(events, ["site/first", "site/second"], strict=True)
     ] == [
-        Outcome.FINISHED,
-        Outcome.FINISHED,
+        OutcomeKind.FINISHED,
+        OutcomeKind.FINISHED,
     ]
 
 
@@ -397,8 +397,8 @@ def test_a_wait_that_begins_after_the_change_goes_on_beside_one_that_began_befor
             for which, event in zip(("older", "newer"), asyncio.run(beside()), strict=True)
         )
 
-    assert newer.outcome is Outcome.FINISHED, newer.message
-    assert older.outcome is Outcome.BAD_SETTINGS
+    assert newer.outcome is OutcomeKind.FINISHED, newer.message
+    assert older.outcome is OutcomeKind.BAD_SETTINGS
     assert "has changed during the wait" in older.message
 
 

@@ -15,8 +15,9 @@ from airflow_provider_jobstatus.sandbox.certificates import Certificates
 from airflow_provider_jobstatus.tasks.blocking_wait import BlockingWait
 from airflow_provider_jobstatus.tasks.worker import WorkerSession
 from airflow_provider_jobstatus.waiting.completion import durations_of
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 from airflow_provider_jobstatus.waiting.session_policy import MAX_AGE
-from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE, JobEvent, Outcome, WaitSpec
+from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE, WaitSpec
 from tests.support.raw_server import RawServer, Received, reply
 
 CONN_ID = "ruler_worker"
@@ -63,7 +64,7 @@ class Waiter:
         self.seconds += seconds
         self._store()
 
-    def wait(self, *job_ids: str, timeout: float = 3600.0, **options: Any) -> list[JobEvent]:
+    def wait(self, *job_ids: str, timeout: float = 3600.0, **options: Any) -> list[WaitOutcome]:
         spec = WaitSpec(60.0, 0.0, 60.0, timeout, **options)
         with WorkerSession(CONN_ID, now=lambda: self.seconds, pause=self.pause) as session:
             return BlockingWait(spec, list(job_ids), session, self).run()
@@ -102,7 +103,7 @@ def test_a_changed_ca_file_is_used_when_the_connection_is_read_again(waiter: Wai
         waiter.connection(server.url, at=300.0, extra={"verify": str(tmp_path / "good.pem")})
         (event,) = waiter.wait("site/job")
 
-    assert event.outcome is Outcome.FINISHED
+    assert event.outcome is OutcomeKind.FINISHED
     assert [MAX_AGE < at <= MAX_AGE + 300 for _, at in waiter.asked] == [True]
 
 
@@ -137,7 +138,7 @@ def test_a_worker_asks_no_faster_than_the_key_may(waiter: Waiter) -> None:
         waiter.connection(server.url, extra={"requests_per_second": 0.1, "burst": 2})
         events = waiter.wait(*[f"site/job-{number}" for number in range(5)])
 
-    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     times = [at for _, at in waiter.asked]
     assert times[:5] == [0.0, 0.0, 10.0, 20.0, 30.0]
     for began in times:
@@ -153,7 +154,7 @@ def test_a_rate_that_is_used_up_holds_no_wait_beyond_its_deadline(waiter: Waiter
         waiter.connection(server.url, extra={"requests_per_second": 5 / 3600, "burst": 1})
         events = waiter.wait(*[f"site/job-{number}" for number in range(20)], timeout=1800.0)
 
-    assert {event.outcome for event in events} == {Outcome.TIMED_OUT}
+    assert {event.outcome for event in events} == {OutcomeKind.TIMED_OUT}
     assert waiter.seconds <= 1800 + LAST_POLL_PATIENCE
     assert len(waiter.asked) <= 4
 
@@ -172,7 +173,7 @@ def test_a_limit_of_the_key_silences_all_jobs_and_a_sick_job_only_itself(
         waiter.connection(server.url)
         events = waiter.wait("site/first", "site/second")
 
-    assert {event.outcome for event in events} == {Outcome.FINISHED}
+    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     second = next(at for job, at in waiter.asked if job == "second")
     assert second >= 300 if silences else second == 0
 
@@ -186,7 +187,7 @@ def test_settings_that_work_outlive_a_connection_that_cannot_be_read(waiter: Wai
         waiter.no_connection(300.0)
         (event,) = waiter.wait("site/job", max_outage=60.0)
 
-    assert event.outcome is Outcome.FINISHED
+    assert event.outcome is OutcomeKind.FINISHED
     assert len(waiter.asked) == 1500 // 60 + 2
 
 
@@ -200,7 +201,7 @@ def test_a_changed_account_ends_the_wait_although_no_poll_is_refused(waiter: Wai
         waiter.connection(server.url, at=120.0, extra={"site_id": "another"})
         (event,) = waiter.wait("job")
 
-    assert event.outcome is Outcome.BAD_SETTINGS
+    assert event.outcome is OutcomeKind.BAD_SETTINGS
     assert "has changed during the wait" in event.message
     assert waiter.seconds <= MAX_AGE + 60
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import VERSION, BatchJobTrigger, first_polls, pollers_for
 from airflow_provider_jobstatus.waiting.codec import SLICE, decode
-from airflow_provider_jobstatus.waiting.spec import Outcome, WaitSpec
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from tests.support.modes import first_event, stored_and_loaded
 from tests.support.times import FakeTime
 
@@ -77,7 +78,7 @@ def test_it_asks_first_at_first_poll_at_and_then_on_the_grid(sandbox: Sandbox, f
     sandbox.put_job("ruler", "site/job", script=["processing", "processing", "complete"])
     began = fake_time.now
 
-    assert [event["outcome"] for event in events(trigger(fake_time, "site/job"))] == [Outcome.FINISHED]
+    assert [event["outcome"] for event in events(trigger(fake_time, "site/job"))] == [OutcomeKind.FINISHED]
     assert [round(moment - began, 3) for moment in fake_time.woken] == [10, 20, 30]
     assert questions(sandbox) == 3
 
@@ -103,7 +104,7 @@ def test_a_restart_after_the_deadline_takes_one_last_look(sandbox: Sandbox, fake
     stored = trigger(fake_time, "site/done", "site/slow")
     fake_time.sleep(3600)
 
-    assert [event["outcome"] for event in events(stored)] == [Outcome.FINISHED, Outcome.TIMED_OUT]
+    assert [event["outcome"] for event in events(stored)] == [OutcomeKind.FINISHED, OutcomeKind.TIMED_OUT]
     assert len(sandbox.requests) == 1 + 2  # one login
 
 
@@ -113,7 +114,7 @@ def test_a_restart_does_not_move_the_deadline(sandbox: Sandbox, fake_time: FakeT
     stored = trigger(fake_time, "site/job")
     fake_time.sleep(597)
 
-    assert [event["outcome"] for event in events(stored)] == [Outcome.TIMED_OUT]
+    assert [event["outcome"] for event in events(stored)] == [OutcomeKind.TIMED_OUT]
     assert fake_time.now - began == pytest.approx(600)
 
 
@@ -133,7 +134,7 @@ def test_a_key_that_is_rotated_while_it_waits_does_not_end_the_wait(
     time = Rotation(sandbox.advance_clock)
     time.patch(monkeypatch)
 
-    assert [event["outcome"] for event in events(trigger(time, "site/job"))] == [Outcome.FINISHED]
+    assert [event["outcome"] for event in events(trigger(time, "site/job"))] == [OutcomeKind.FINISHED]
 
 
 def test_a_connection_that_is_away_for_a_while_does_not_end_the_wait(
@@ -151,7 +152,7 @@ def test_a_connection_that_is_away_for_a_while_does_not_end_the_wait(
     time = Return(sandbox.advance_clock)
     time.patch(monkeypatch)
 
-    assert [event["outcome"] for event in events(trigger(time, "site/job"))] == [Outcome.FINISHED]
+    assert [event["outcome"] for event in events(trigger(time, "site/job"))] == [OutcomeKind.FINISHED]
 
 
 def test_a_connection_that_stays_away_ends_the_wait_as_an_outage(
@@ -161,7 +162,7 @@ def test_a_connection_that_stays_away_ends_the_wait_as_an_outage(
 
     (event,) = events(trigger(fake_time, "site/job", max_outage=120.0))
 
-    assert event["outcome"] == Outcome.GAVE_UP
+    assert event["outcome"] == OutcomeKind.GAVE_UP
     assert "'ruler_default' cannot be read" in event["message"]
 
 
@@ -173,7 +174,7 @@ def test_one_bad_id_does_not_hide_the_others(sandbox: Sandbox, fake_time: FakeTi
         event["job_id"]: event["outcome"] for event in events(trigger(fake_time, "site/wrong", "site/good"))
     }
 
-    assert outcomes == {"site/wrong": Outcome.REFUSED, "site/good": Outcome.FINISHED}
+    assert outcomes == {"site/wrong": OutcomeKind.REFUSED, "site/good": OutcomeKind.FINISHED}
 
 
 def test_many_jobs_of_one_wait_share_one_connection_and_one_login(
@@ -205,14 +206,14 @@ def test_no_answer_makes_it_ask_without_a_pause(answer: Any, sandbox: Sandbox, f
 def test_arguments_of_a_newer_version_end_in_a_clear_event(fake_time: FakeTime) -> None:
     (event,) = events(trigger(fake_time, "site/job", version=VERSION + 1))
 
-    assert event["outcome"] == Outcome.BAD_SETTINGS
+    assert event["outcome"] == OutcomeKind.BAD_SETTINGS
     assert "install the same version everywhere" in event["message"]
 
 
 def test_arguments_that_are_no_wait_end_in_a_clear_event(fake_time: FakeTime) -> None:
     (event,) = events(BatchJobTrigger("ruler_default", ["site/job"], poll_interval=10.0))
 
-    assert event["outcome"] == Outcome.BAD_SETTINGS
+    assert event["outcome"] == OutcomeKind.BAD_SETTINGS
     assert "started_at is missing" in event["message"]
 
 
@@ -230,7 +231,7 @@ def test_a_fault_of_ours_becomes_an_event_and_never_leaves_run(
 
     (event,) = events(trigger(fake_time, "site/job", **odd))
 
-    assert event["outcome"] == Outcome.CRASHED
+    assert event["outcome"] == OutcomeKind.CRASHED
 
 
 def test_cancelling_it_is_not_taken_for_a_fault(sandbox: Sandbox, fake_time: FakeTime) -> None:

@@ -15,8 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.waiting.adaptive import began_at, floor, next_look, pause, seconds_taken
-from airflow_provider_jobstatus.waiting.completion import LOOKS, REMEMBERED, Durations, Pace
+from airflow_provider_jobstatus.waiting.adaptive import began_at, floor, next_poll, pause, seconds_taken
+from airflow_provider_jobstatus.waiting.completion import LOOKS, REMEMBERED, DurationHistory, ProgressRate
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT, WaitSpec
 from tests.support.values import anything, hostile_text
@@ -47,7 +47,7 @@ def iso(age: float) -> str:
 def looks(
     share: Callable[[float], float | None],
     seconds: float,
-    durations: Durations | None = None,
+    durations: DurationHistory | None = None,
     plan: WaitSpec = PLAN,
 ) -> list[float]:
     """Return the ages at which a job that takes so long is looked at; the last look sees the end."""
@@ -65,8 +65,8 @@ def tells_nothing(age: float) -> None:
     return None
 
 
-def usual(*seconds: float) -> Durations:
-    durations = Durations()
+def usual(*seconds: float) -> DurationHistory:
+    durations = DurationHistory()
     for each in seconds:
         durations.add(each)
     return durations
@@ -90,10 +90,10 @@ def test_no_look_comes_after_the_next_point_of_the_grid_or_sooner_than_the_floor
 ) -> None:
     plan = replace(PLAN, poll_interval=interval, first_poll_at=START + behind)
     durations = None if taken is None else usual(*taken)
-    pace, now = Pace(), START
+    pace, now = ProgressRate(), START
     for status, later in happens:
         now += later
-        at = next_look(plan, pace, durations, status, now)
+        at = next_poll(plan, pace, durations, status, now)
         point = plan.next_point(now)
         age = now - began_at(status, plan.started_at)
         assert now < at <= point
@@ -104,7 +104,7 @@ def test_no_look_comes_after_the_next_point_of_the_grid_or_sooner_than_the_floor
 def test_a_pause_is_between_twice_the_floor_and_the_poll_interval(
     interval: float, age: float, taken: list[float], left: float
 ) -> None:
-    pace = Pace([[0.0, 0.0], [1.0, 1 / (1 + left)]])
+    pace = ProgressRate([[0.0, 0.0], [1.0, 1 / (1 + left)]])
     for chance in (None, usual(*taken).chance(age), pace.chance(1.0, age)):
         assert min(2 * floor(interval, age), interval) <= pause(chance, interval, age) <= interval
 
@@ -118,16 +118,16 @@ def test_the_floor_is_a_second_or_a_part_of_poll_interval_and_age(interval: floa
 def test_a_chance_is_one_and_grows_with_time(
     age: float, taken: list[float], left: float, seconds: float
 ) -> None:
-    pace = Pace([[0.0, 0.0], [1.0, 1 / (1 + left)]])
+    pace = ProgressRate([[0.0, 0.0], [1.0, 1 / (1 + left)]])
     for chance in filter(None, (usual(*taken).chance(age), pace.chance(1.0, age))):
         assert -1e-9 <= chance(seconds) <= chance(seconds * 2 + 1) + 1e-9 <= 1 + 2e-9
 
 
 @given(anything | st.lists(anything | st.lists(st.floats() | st.integers(), min_size=2, max_size=2)))
 def test_what_is_no_memory_of_a_pace_is_not_used(memory: object) -> None:
-    pace = Pace(memory)
+    pace = ProgressRate(memory)
     assert all(0 <= share <= 1 for _, share in pace.memory())
-    assert next_look(PLAN, pace, None, RUNNING, START + 50) <= START + INTERVAL
+    assert next_poll(PLAN, pace, None, RUNNING, START + 50) <= START + INTERVAL
 
 
 # Progress
@@ -171,7 +171,7 @@ def test_progress_that_is_complete_long_before_the_end_is_no_hurry() -> None:
 
 
 def test_progress_that_falls_began_anew() -> None:
-    pace = Pace()
+    pace = ProgressRate()
     for share, now in ((0.1, 10), (0.5, 50), (0.1, 60)):
         pace.see(share, now)
     assert pace.seconds_left(60) is None
@@ -180,42 +180,42 @@ def test_progress_that_falls_began_anew() -> None:
 
 
 def test_progress_that_jumps_counts_by_its_faster_pace() -> None:
-    pace = Pace()
+    pace = ProgressRate()
     for share, now in ((0.0, 0), (0.1, 100), (0.8, 200)):
         pace.see(share, now)
     assert pace.seconds_left(200) == pytest.approx(0.2 / 0.7 * 100)
 
 
 def test_the_time_before_the_first_row_is_no_part_of_the_pace() -> None:
-    pace = Pace()
+    pace = ProgressRate()
     for share, now in ((0.0, 0), (0.0, 500), (0.0, 1000), (0.1, 1100)):
         pace.see(share, now)
     assert pace.seconds_left(1100) == pytest.approx(900)
 
 
 def test_time_that_passes_without_a_step_is_time_that_is_not_left() -> None:
-    pace = Pace([[0, 0.0], [100, 0.1]])
+    pace = ProgressRate([[0, 0.0], [100, 0.1]])
     assert pace.seconds_left(200) == pytest.approx(800)
     assert pace.seconds_left(100 + 10_000) == pytest.approx(5000)
 
 
 def test_a_pace_is_that_of_the_last_looks_and_goes_on_from_its_memory() -> None:
-    pace = Pace()
+    pace = ProgressRate()
     for number in range(50):
         pace.see(number / 100, number * 10)
     memory = json.loads(json.dumps(pace.memory()))
     assert len(memory) == LOOKS
-    assert Pace(memory).memory() == memory
-    assert Pace(memory).seconds_left(490) == pace.seconds_left(490) == pytest.approx(510)
+    assert ProgressRate(memory).memory() == memory
+    assert ProgressRate(memory).seconds_left(490) == pace.seconds_left(490) == pytest.approx(510)
 
 
 @pytest.mark.parametrize("look", [[math.inf, 0.1], [math.nan, 0.1], [-1, 0.1], [10**400, 0.1], [5, math.nan]])
 def test_a_remembered_look_at_no_time_is_not_used(look: list[float]) -> None:
-    assert Pace([[1, 0.1], look, [2, 0.2]]).memory() == [[1, 0.1], [2, 0.2]]
+    assert ProgressRate([[1, 0.1], look, [2, 0.2]]).memory() == [[1, 0.1], [2, 0.2]]
 
 
 def test_a_job_that_tells_no_progress_or_nonsense_has_no_pace() -> None:
-    pace = Pace()
+    pace = ProgressRate()
     for share in (None, math.nan, -1.0, 2.0):
         pace.see(share, START)
     assert pace.memory() == []
@@ -282,7 +282,7 @@ def test_the_age_of_a_job_is_what_the_vendor_says_but_no_less_than_that_of_the_w
     old = replace(RUNNING, created_at=iso(-5000))
     young = replace(RUNNING, created_at=iso(+5000))
     at_old, at_young, at_none = (
-        next_look(PLAN, Pace(), None, status, START + 1) for status in (old, young, RUNNING)
+        next_poll(PLAN, ProgressRate(), None, status, START + 1) for status in (old, young, RUNNING)
     )
     assert at_old > at_young == at_none
 

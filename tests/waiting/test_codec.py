@@ -19,13 +19,13 @@ from airflow_provider_jobstatus.core.jobs import COUNT_KEYS, JobState, JobStatus
 from airflow_provider_jobstatus.exceptions import BadTriggerEvent
 from airflow_provider_jobstatus.tasks.outcome_policy import read_event
 from airflow_provider_jobstatus.waiting.codec import MAX_JOB_BYTES, SLICE, VERSION, compress, decode, encode
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome
-from airflow_provider_jobstatus.waiting.wait_log import FEW
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
+from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED
 from tests.support.values import assert_storable, hostile_text
 
 STARTED_AT = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
-MANY = FEW + 1
-UNFINISHED = [outcome for outcome in Outcome if outcome is not Outcome.FINISHED]
+MANY = MAX_DETAILED + 1
+UNFINISHED = [outcome for outcome in OutcomeKind if outcome is not OutcomeKind.FINISHED]
 
 numbers = st.none() | st.integers() | st.integers(0, 10**6) | st.just(10**400) | st.booleans()
 times = (
@@ -55,38 +55,38 @@ statuses = st.builds(
 
 
 @st.composite
-def ends(draw: st.DrawFn) -> list[JobEvent]:
+def ends(draw: st.DrawFn) -> list[WaitOutcome]:
     """More jobs than a few, each with an end of its own."""
     events = []
-    for number in range(draw(st.integers(FEW + 1, FEW + 12))):
+    for number in range(draw(st.integers(MAX_DETAILED + 1, MAX_DETAILED + 12))):
         status = draw(st.none() | statuses)
         if status is not None:
             status = replace(status, job_id=f"job-{number}")
         finished = status is not None and status.state.terminal and draw(st.booleans())
-        outcome = Outcome.FINISHED if finished else draw(st.sampled_from(UNFINISHED))
-        events.append(JobEvent(f"job-{number}", outcome, status, draw(hostile_text)))
+        outcome = OutcomeKind.FINISHED if finished else draw(st.sampled_from(UNFINISHED))
+        events.append(WaitOutcome(f"job-{number}", outcome, status, draw(hostile_text)))
     return events
 
 
-def ids(events: list[JobEvent]) -> list[str]:
+def ids(events: list[WaitOutcome]) -> list[str]:
     return [event.job_id for event in events]
 
 
-def travelled(payload: dict[str, Any], job_ids: list[str]) -> list[JobEvent]:
+def travelled(payload: dict[str, Any], job_ids: list[str]) -> list[WaitOutcome]:
     """Read an event as the worker does: after a strict JSON store."""
     return decode(json.loads(json.dumps(payload, allow_nan=False)), job_ids)
 
 
-def shown(events: list[JobEvent]) -> list[dict[str, Any]]:
+def shown(events: list[WaitOutcome]) -> list[dict[str, Any]]:
     return [event.as_dict() for event in events]
 
 
-def finished(number: int, **facts: Any) -> JobEvent:
+def finished(number: int, **facts: Any) -> WaitOutcome:
     status = JobStatus(f"job-{number}", "ruler", JobState.SUCCEEDED, "complete")
-    return JobEvent(status.job_id, Outcome.FINISHED, replace(status, **facts))
+    return WaitOutcome(status.job_id, OutcomeKind.FINISHED, replace(status, **facts))
 
 
-def usual(jobs: int) -> list[JobEvent]:
+def usual(jobs: int) -> list[WaitOutcome]:
     """Return ends as a vendor tells them: no two times and counts alike, some with an explanation."""
     draw = random.Random(1)  # noqa: S311 - no secret
     began = datetime.fromtimestamp(STARTED_AT, UTC)
@@ -115,7 +115,7 @@ def payload_of(raw: bytes, jobs: int = MANY) -> dict[str, Any]:
 
 
 @given(events=ends())
-def test_the_ends_of_many_jobs_arrive_as_they_were(events: list[JobEvent]) -> None:
+def test_the_ends_of_many_jobs_arrive_as_they_were(events: list[WaitOutcome]) -> None:
     payload = encode(events)
 
     assert shown(travelled(payload, ids(events))) == shown(events)
@@ -123,7 +123,7 @@ def test_the_ends_of_many_jobs_arrive_as_they_were(events: list[JobEvent]) -> No
     assert_storable(json.loads(zlib.decompress(base64.b64decode(payload["jobs"]))))
 
 
-@pytest.mark.parametrize("jobs", [1, FEW])
+@pytest.mark.parametrize("jobs", [1, MAX_DETAILED])
 def test_a_few_jobs_travel_readable(jobs: int) -> None:
     events = [finished(number, detail="why", progress=40, created_at="soon") for number in range(jobs)]
     payload = encode(events)
@@ -144,12 +144,12 @@ def test_of_many_jobs_a_person_reads_the_sum_and_the_ids() -> None:
 
 
 def test_each_of_many_jobs_keeps_its_own_message() -> None:
-    events = [JobEvent(f"job-{n}", Outcome.GAVE_UP, None, f"job-{n}: no answer") for n in range(MANY)]
+    events = [WaitOutcome(f"job-{n}", OutcomeKind.GAVE_UP, None, f"job-{n}: no answer") for n in range(MANY)]
 
     assert travelled(encode(events), ids(events)) == events
 
 
-@pytest.mark.parametrize("jobs", [FEW, MANY, SLICE, SLICE + 1, 3 * SLICE])
+@pytest.mark.parametrize("jobs", [MAX_DETAILED, MANY, SLICE, SLICE + 1, 3 * SLICE])
 def test_ends_that_were_compressed_in_steps_make_the_same_event(jobs: int) -> None:
     events = usual(jobs)
 

@@ -27,8 +27,9 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.waiting.completion import Durations
+from airflow_provider_jobstatus.waiting.completion import DurationHistory
 from airflow_provider_jobstatus.waiting.confirmation import SPENT_CONFIRMED_AFTER
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome, digest
 from airflow_provider_jobstatus.waiting.poll_schedule import MAX_BACKOFF
 from airflow_provider_jobstatus.waiting.poller import (
     NOT_FOUND_GRACE,
@@ -36,7 +37,7 @@ from airflow_provider_jobstatus.waiting.poller import (
     REFUSED_PAUSE,
     JobPoller,
 )
-from airflow_provider_jobstatus.waiting.spec import JobEvent, Outcome, WaitSpec, digest
+from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from tests.support.values import assert_storable
 from tests.waiting.test_spec import FIRST, STEP, grid
 from tests.waiting.test_spec import plans as any_plans
@@ -144,7 +145,7 @@ def test_a_wait_that_ends_without_a_result_says_why_and_what_was_seen_last(what:
 @pytest.mark.parametrize("state", [state for state in JobState if state.terminal])
 def test_a_terminal_state_beats_the_deadline(state: JobState) -> None:
     one = told((status(state, "word"), LATE + 1))
-    assert one.event == JobEvent("a", Outcome.FINISHED, status(state, "word"))
+    assert one.event == WaitOutcome("a", OutcomeKind.FINISHED, status(state, "word"))
 
 
 def test_a_terminal_state_beats_a_long_outage() -> None:
@@ -293,7 +294,7 @@ def test_refusals_that_each_name_a_second_end_the_wait_when_the_grace_is_over() 
     while one.event is None:
         one.observe(failed(AccessDenied, retry_after=1.0), now)
         now, looks = max(now, one.next_poll_at), looks + 1
-    assert one.event.outcome is Outcome.REFUSED
+    assert one.event.outcome is OutcomeKind.REFUSED
     assert looks <= 8
     assert now - EARLY < 90 + 2 * REFUSED_PAUSE
 
@@ -326,7 +327,7 @@ def test_a_wrong_request_and_at_the_first_look_a_spent_licence_are_refused_at_on
         one = poller()
         one.observe(error, START)
         assert one.event is not None
-        assert (one.event.outcome, one.reconnect) == (Outcome.REFUSED, False)
+        assert (one.event.outcome, one.reconnect) == (OutcomeKind.REFUSED, False)
         assert error.reason in one.event.message
 
 
@@ -500,7 +501,7 @@ def test_an_unknown_word_is_a_failed_poll_and_never_a_result() -> None:
     assert (outcome(one), one.memory()["failures"]) == ("goes on", 1)
     one.observe(word, EARLY + 600)
     assert one.event is not None
-    assert one.event.outcome is Outcome.GAVE_UP
+    assert one.event.outcome is OutcomeKind.GAVE_UP
     assert "statuses" in one.event.message
 
 
@@ -776,7 +777,7 @@ def test_an_adaptive_wait_for_a_job_without_progress_remembers_nothing() -> None
 
 
 def test_a_wait_uses_how_long_others_took_once_its_owner_knows_it() -> None:
-    durations = Durations()
+    durations = DurationHistory()
     for _ in range(10):
         durations.add(7000.0)
     one, alone = poller(ADAPTIVE), poller(ADAPTIVE)
@@ -789,7 +790,7 @@ def test_a_wait_uses_how_long_others_took_once_its_owner_knows_it() -> None:
 @pytest.mark.parametrize("plan", [PLAN, ADAPTIVE])
 @pytest.mark.parametrize("state", [state for state in JobState if state.terminal])
 def test_the_end_of_a_job_is_told_to_the_durations_of_its_kind(plan: WaitSpec, state: JobState) -> None:
-    durations = Durations()
+    durations = DurationHistory()
     one = poller(plan, durations=durations)
     one.observe(RUNNING, EARLY)
     one.observe(status(state), EARLY + 60)
@@ -797,7 +798,7 @@ def test_the_end_of_a_job_is_told_to_the_durations_of_its_kind(plan: WaitSpec, s
 
 
 def test_a_job_that_had_ended_before_the_first_look_took_nobody_knows_how_long() -> None:
-    durations = Durations()
+    durations = DurationHistory()
     poller(durations=durations).observe(status(JobState.SUCCEEDED), EARLY)
     poller(durations=durations).observe(OUTAGE, EARLY)
     poller(durations=durations).observe(RUNNING, LATE)
@@ -858,8 +859,8 @@ def test_whatever_happens_the_wait_ends_or_pauses_and_nobody_is_asked_too_early(
         assert_storable(one.memory())
     if one.event is not None:
         assert_storable(one.event.as_dict())
-        assert JobEvent.from_dict(one.event.as_dict()) == one.event
-        finished = one.event.outcome is Outcome.FINISHED
+        assert WaitOutcome.from_dict(one.event.as_dict()) == one.event
+        finished = one.event.outcome is OutcomeKind.FINISHED
         assert finished == (isinstance(answer, JobStatus) and answer.state.terminal)
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.waiting.spec import SAME_POINT, VERSION, JobEvent, Outcome, WaitSpec
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT, VERSION, WaitSpec
 from tests.core.test_jobs import clean_text, statuses
 from tests.support.values import anything, assert_storable, hostile_text, json_values
 
@@ -197,48 +198,48 @@ def test_what_a_newer_release_adds_to_a_wait_is_left_out() -> None:
 # Events
 
 events = st.builds(
-    lambda status, outcome, message: JobEvent(status.job_id, outcome, status, message),
+    lambda status, outcome, message: WaitOutcome(status.job_id, outcome, status, message),
     statuses,
-    st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.FINISHED]),
+    st.sampled_from([outcome for outcome in OutcomeKind if outcome is not OutcomeKind.FINISHED]),
     clean_text | st.just(""),
 ) | st.builds(
-    lambda status: JobEvent(status.job_id, Outcome.FINISHED, status),
+    lambda status: WaitOutcome(status.job_id, OutcomeKind.FINISHED, status),
     statuses.filter(lambda each: each.state.terminal),
 )
 DONE = JobStatus("a", "vendor", JobState.SUCCEEDED, "done")
-FINISHED = JobEvent("a", Outcome.FINISHED, DONE).as_dict()
+FINISHED = WaitOutcome("a", OutcomeKind.FINISHED, DONE).as_dict()
 
 
 @given(events)
-def test_an_event_survives_the_way_as_plain_json(event: JobEvent) -> None:
+def test_an_event_survives_the_way_as_plain_json(event: WaitOutcome) -> None:
     plain = event.as_dict()
     assert_storable(plain)
-    assert JobEvent.from_dict(plain) == event
+    assert WaitOutcome.from_dict(plain) == event
 
 
 def test_an_event_without_a_status_survives_the_way() -> None:
-    event = JobEvent("a", Outcome.GAVE_UP, None, "why")
-    assert JobEvent.from_dict(event.as_dict()) == event
+    event = WaitOutcome("a", OutcomeKind.GAVE_UP, None, "why")
+    assert WaitOutcome.from_dict(event.as_dict()) == event
 
 
-@given(hostile_text, st.sampled_from(Outcome), hostile_text, hostile_text)
+@given(hostile_text, st.sampled_from(OutcomeKind), hostile_text, hostile_text)
 def test_an_event_of_whatever_came_in_can_be_stored(
-    job_id: str, outcome: Outcome, word: str, message: str
+    job_id: str, outcome: OutcomeKind, word: str, message: str
 ) -> None:
     status = JobStatus(job_id, "vendor", JobState.FAILED, word, detail=message)
-    assert_storable(JobEvent(job_id, outcome, status, message * 1000).as_dict())
+    assert_storable(WaitOutcome(job_id, outcome, status, message * 1000).as_dict())
 
 
 @given(st.one_of(json_values, anything, st.dictionaries(st.sampled_from(list(FINISHED)), anything)))
 def test_random_values_are_no_event(value: object) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any text will do
-        JobEvent.from_dict(value)
+        WaitOutcome.from_dict(value)
 
 
 near_misses = st.fixed_dictionaries(
     {
         "job_id": st.just("a") | anything,
-        "outcome": st.sampled_from(list(Outcome)) | anything,
+        "outcome": st.sampled_from(list(OutcomeKind)) | anything,
         "status": st.fixed_dictionaries(
             {key: st.just(value) | anything for key, value in DONE.as_dict().items()}
             | {"state": st.sampled_from(["running", "succeeded", "done"]) | anything}
@@ -252,11 +253,11 @@ near_misses = st.fixed_dictionaries(
 @given(near_misses)
 def test_an_event_is_finished_only_if_it_says_so_of_its_own_ended_job(value: dict[str, Any]) -> None:
     try:
-        event = JobEvent.from_dict(value)
+        event = WaitOutcome.from_dict(value)
     except ValueError:
         return
-    assert type(event.outcome) is Outcome
-    if event.outcome is Outcome.FINISHED:
+    assert type(event.outcome) is OutcomeKind
+    if event.outcome is OutcomeKind.FINISHED:
         assert event.status is not None
         assert event.status.state.terminal
         assert event.status.job_id == event.job_id == value["job_id"]
@@ -282,24 +283,24 @@ def test_an_event_is_finished_only_if_it_says_so_of_its_own_ended_job(value: dic
     ],
 )
 def test_another_event_is_refused(change: dict[str, object]) -> None:
-    assert JobEvent.from_dict(FINISHED).outcome is Outcome.FINISHED
+    assert WaitOutcome.from_dict(FINISHED).outcome is OutcomeKind.FINISHED
     with pytest.raises(ValueError, match=r"\w"):
-        JobEvent.from_dict({**FINISHED, **change})
+        WaitOutcome.from_dict({**FINISHED, **change})
 
 
 @pytest.mark.parametrize("key", FINISHED)
 def test_an_event_without_one_of_its_keys_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="not the end of a wait"):
-        JobEvent.from_dict({name: value for name, value in FINISHED.items() if name != key})
+        WaitOutcome.from_dict({name: value for name, value in FINISHED.items() if name != key})
 
 
 @pytest.mark.parametrize("job_id", [None, 1, ["a"], {"a": 1}])
 def test_an_event_of_no_job_is_refused(job_id: object) -> None:
     with pytest.raises(ValueError, match="no job"):
-        JobEvent.from_dict({"job_id": job_id, "outcome": "gave_up", "status": None, "message": ""})
+        WaitOutcome.from_dict({"job_id": job_id, "outcome": "gave_up", "status": None, "message": ""})
 
 
 def test_the_status_of_another_job_is_refused_however_the_wait_ended() -> None:
     event = {**FINISHED, "job_id": "b", "outcome": "timed_out"}
     with pytest.raises(ValueError, match="another job"):
-        JobEvent.from_dict(event)
+        WaitOutcome.from_dict(event)

@@ -8,7 +8,7 @@ from airflow_provider_jobstatus.core.errors import ServerError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
-from airflow_provider_jobstatus.waiting.status_lines import Signs, points, sign, told_until
+from airflow_provider_jobstatus.waiting.status_lines import StatusLines, points, sign, told_until
 
 #: 2001-09-09 01:46:40 UTC.
 START = 1e9
@@ -34,22 +34,22 @@ def running(poller: JobPoller, progress: int = 3) -> JobStatus:
     return JobStatus(poller.job_id, "ruler", JobState.RUNNING, "processing", progress=progress)
 
 
-def minutes(signs: Signs, pollers: list[JobPoller], first: int, last: int) -> list[int]:
+def minutes(signs: StatusLines, pollers: list[JobPoller], first: int, last: int) -> list[int]:
     """The minutes of a wait in which a sign is due."""
     return [minute for minute in range(first, last + 1) if signs.due(pollers, START + minute * 60.0)]
 
 
 def test_signs_come_after_ten_minutes_and_then_hourly() -> None:
-    assert minutes(Signs(START, START), waiting(), 0, 200) == [10, 70, 130, 190]
+    assert minutes(StatusLines(START, START), waiting(), 0, 200) == [10, 70, 130, 190]
 
 
 def test_a_wait_that_is_taken_over_goes_on_with_its_signs_and_repeats_none() -> None:
-    assert minutes(Signs(START, START + 69 * 60), waiting(), 69, 140) == [79, 130]
-    assert minutes(Signs(START, START + 71 * 60), waiting(), 71, 140) == [130]
+    assert minutes(StatusLines(START, START + 69 * 60), waiting(), 69, 140) == [79, 130]
+    assert minutes(StatusLines(START, START + 71 * 60), waiting(), 71, 140) == [130]
 
 
 def test_rare_looks_give_the_sign_late_and_once() -> None:
-    signs = Signs(START, START)
+    signs = StatusLines(START, START)
 
     assert [signs.due(waiting(), START + hours * 3600) for hours in (0.5, 1, 5, 5.1, 6)] == [
         True,
@@ -64,7 +64,7 @@ def test_during_an_outage_signs_come_each_ten_minutes() -> None:
     pollers = waiting(3)
     pollers[0].observe(running(pollers[0]), START + 15 * 60)
     pollers[2].observe(away(), START + 15 * 60)
-    signs = Signs(START, START)
+    signs = StatusLines(START, START)
 
     assert minutes(signs, pollers, 0, 60) == [10, 25, 35, 45, 55]
 
@@ -77,7 +77,7 @@ def test_who_is_not_waited_for_any_more_is_no_outage() -> None:
     pollers[0].observe(away(), START + 60)
     pollers[0].leave()
 
-    assert minutes(Signs(START, START), pollers, 0, 60) == [10]
+    assert minutes(StatusLines(START, START), pollers, 0, 60) == [10]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_pokes_without_memory_give_each_sign_once_if_none_is_late(interval: floa
     pollers = waiting()
     pokes = [START + number * interval for number in range(1, int(3 * 3600 / interval))]
 
-    given = [now for now in pokes if Signs(START, told_until(START, now, interval)).due(pollers, now)]
+    given = [now for now in pokes if StatusLines(START, told_until(START, now, interval)).due(pollers, now)]
 
     assert len(given) == points(START, pokes[-1])
 

@@ -23,7 +23,7 @@ from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.aftercare import status
-from airflow_provider_jobstatus.hooks.aftercare.job import AftercareJob, parse_job_id
+from airflow_provider_jobstatus.hooks.aftercare.job import AftercareJobId, parse_job_id
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 
@@ -60,11 +60,11 @@ class AftercareHook(BatchJobHook):
         key = self.settings.header_key("password", self.settings.password, "set it to the API key")
         return HeaderKey("X-Aftercare-Key", key)
 
-    def parse_job_id(self, job_id: str) -> AftercareJob:
+    def parse_job_id(self, job_id: str) -> AftercareJobId:
         """Return a job id, taken apart."""
         return parse_job_id(job_id)
 
-    def status_flow(self, job: AftercareJob) -> Flow[JobStatus]:
+    def status_flow(self, job: AftercareJobId) -> Flow[JobStatus]:
         """Ask for a job's status."""
         return status.status_flow(self, job)
 

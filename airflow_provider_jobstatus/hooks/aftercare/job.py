@@ -10,7 +10,7 @@ _DATA_QUALITY = "data-quality/"
 
 
 @dataclass(frozen=True, slots=True)
-class AftercareJob(JobId):
+class AftercareJobId(JobId):
     """
     A job of Aftercare.
 
@@ -22,7 +22,7 @@ class AftercareJob(JobId):
     path: str
 
 
-def parse_job_id(job_id: str) -> AftercareJob:
+def parse_job_id(job_id: str) -> AftercareJobId:
     """
     Take a job id apart: ``"<batchJobId>"``, ``"data-quality/<batchJobId>"``.
 
@@ -31,4 +31,6 @@ def parse_job_id(job_id: str) -> AftercareJob:
     text = job_id_text(job_id)
     job = text.removeprefix(_DATA_QUALITY)
     segment = path_segment(job, "batchJobId")
-    return AftercareJob(text, job, f"/coding/{segment}" if job == text else f"/data-quality/batch/{segment}")
+    return AftercareJobId(
+        text, job, f"/coding/{segment}" if job == text else f"/data-quality/batch/{segment}"
+    )

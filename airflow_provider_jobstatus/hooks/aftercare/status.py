@@ -12,7 +12,7 @@ from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, text_or_none
 from airflow_provider_jobstatus.core.json_outline import JsonOutline
 from airflow_provider_jobstatus.core.responses import expect_json, json_object
-from airflow_provider_jobstatus.hooks.aftercare.job import AftercareJob
+from airflow_provider_jobstatus.hooks.aftercare.job import AftercareJobId
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 #: Codes of the error for a job that does not exist, by status.
@@ -22,7 +22,7 @@ _ERROR_KEYS = frozenset({"code", "message", "details"})
 _ABOUT_A_JOB = re.compile(r"\b(?:batch|job|resource)", re.IGNORECASE)
 
 
-def status_flow(hook: BatchJobHook, job: AftercareJob) -> Flow[JobStatus]:
+def status_flow(hook: BatchJobHook, job: AftercareJobId) -> Flow[JobStatus]:
     """
     Ask for a job's status: ``GET /coding/{batchJobId}``, ``GET /data-quality/batch/{batchJobId}``.
 

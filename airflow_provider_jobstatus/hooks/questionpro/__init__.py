@@ -28,7 +28,7 @@ from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import status
-from airflow_provider_jobstatus.hooks.questionpro.job import QuestionProJob, parse_job_id
+from airflow_provider_jobstatus.hooks.questionpro.job import QuestionProJobId, parse_job_id
 
 
 class QuestionProHook(BatchJobHook):
@@ -78,11 +78,11 @@ class QuestionProHook(BatchJobHook):
             f"up to {calls} until its deadline. A longer poke_interval or a shorter timeout uses fewer"
         )
 
-    def parse_job_id(self, job_id: str) -> QuestionProJob:
+    def parse_job_id(self, job_id: str) -> QuestionProJobId:
         """Return a job id, read."""
         return parse_job_id(job_id)
 
-    def status_flow(self, job: QuestionProJob) -> Flow[JobStatus]:
+    def status_flow(self, job: QuestionProJobId) -> Flow[JobStatus]:
         """Ask for a mailing's status."""
         return status.status_flow(self, job)
 

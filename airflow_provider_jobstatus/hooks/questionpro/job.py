@@ -10,7 +10,7 @@ from airflow_provider_jobstatus.core.text import clean
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionProJob(JobId):
+class QuestionProJobId(JobId):
     """
     A mailing of QuestionPro.
 
@@ -22,7 +22,7 @@ class QuestionProJob(JobId):
     segment: str
 
 
-def parse_job_id(job_id: str) -> QuestionProJob:
+def parse_job_id(job_id: str) -> QuestionProJobId:
     """
     Read a job id: digits.
 
@@ -31,4 +31,4 @@ def parse_job_id(job_id: str) -> QuestionProJob:
     text = job_id_text(job_id)
     if not (text.isascii() and text.isdigit()):
         raise SettingsError(f"job_id {clean(text, 80)!r} is no batchID of QuestionPro, which is a number")
-    return QuestionProJob(text, str(int(text)), path_segment(text, "batchID"))
+    return QuestionProJobId(text, str(int(text)), path_segment(text, "batchID"))

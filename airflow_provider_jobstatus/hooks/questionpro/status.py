@@ -10,10 +10,10 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, utc_time
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro.envelope import is_own, unwrap
-from airflow_provider_jobstatus.hooks.questionpro.job import QuestionProJob
+from airflow_provider_jobstatus.hooks.questionpro.job import QuestionProJobId
 
 
-def status_flow(hook: BatchJobHook, job: QuestionProJob) -> Flow[JobStatus]:
+def status_flow(hook: BatchJobHook, job: QuestionProJobId) -> Flow[JobStatus]:
     """
     Ask for a mailing's status: ``GET /micropanel/batches/{batchID}``.
 

@@ -27,7 +27,7 @@ from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.tokens import token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.ruler import listing, results, status
-from airflow_provider_jobstatus.hooks.ruler.job import RulerJob, parse_job_id
+from airflow_provider_jobstatus.hooks.ruler.job import RulerJobId, parse_job_id
 from airflow_provider_jobstatus.hooks.ruler.login import LOGIN_URL, login_flow
 from airflow_provider_jobstatus.hooks.ruler.results import FailuresFormat
 
@@ -80,15 +80,15 @@ class RulerHook(BatchJobHook):
         """Return the default site."""
         return (self.settings.text("site_id") or "",)
 
-    def parse_job_id(self, job_id: str) -> RulerJob:
+    def parse_job_id(self, job_id: str) -> RulerJobId:
         """Return a job id, taken apart."""
         return parse_job_id(self, job_id)
 
-    def status_flow(self, job: RulerJob) -> Flow[JobStatus]:
+    def status_flow(self, job: RulerJobId) -> Flow[JobStatus]:
         """Ask for a job's status."""
         return status.status_flow(self, job)
 
-    def list_place(self, job: RulerJob) -> tuple[str, str]:
+    def list_place(self, job: RulerJobId) -> tuple[str, str]:
         """Return the site, quoted: each has a list; and the job."""
         return job.site_segment, job.job
 
@@ -112,7 +112,7 @@ class RulerHook(BatchJobHook):
         """
         return self.settings.flag("check_failure_count", default=True)
 
-    def failures_operation(self, job: RulerJob, file_format: FailuresFormat = "csv") -> Operation[Response]:
+    def failures_operation(self, job: RulerJobId, file_format: FailuresFormat = "csv") -> Operation[Response]:
         """Return the operation that opens the rejected rows of a job."""
         return results.failures_operation(self, job, file_format)
 

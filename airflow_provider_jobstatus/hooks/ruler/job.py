@@ -10,7 +10,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 
 @dataclass(frozen=True, slots=True)
-class RulerJob(JobId):
+class RulerJobId(JobId):
     """
     A job of Ruler.
 
@@ -24,7 +24,7 @@ class RulerJob(JobId):
     job_segment: str
 
 
-def parse_job_id(hook: BatchJobHook, job_id: str) -> RulerJob:
+def parse_job_id(hook: BatchJobHook, job_id: str) -> RulerJobId:
     """
     Take a job id apart: ``"<siteId>/<jobId>"``, or ``"<jobId>"`` with the connection's ``site_id``.
 
@@ -39,4 +39,4 @@ def parse_job_id(hook: BatchJobHook, job_id: str) -> RulerJob:
                 f"job_id {job!r} names no site: give '<siteId>/<jobId>', or set extra 'site_id' of "
                 f"connection {hook.conn_id!r}"
             )
-    return RulerJob(text, job, path_segment(site, "siteId"), path_segment(job, "jobId"))
+    return RulerJobId(text, job, path_segment(site, "siteId"), path_segment(job, "jobId"))

@@ -17,7 +17,7 @@ from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.core.rows import csv_rows
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.ruler.job import RulerJob
+from airflow_provider_jobstatus.hooks.ruler.job import RulerJobId
 from airflow_provider_jobstatus.hooks.ruler.status import unexplained
 
 FailuresFormat = Literal["csv", "json"]
@@ -25,7 +25,7 @@ FailuresFormat = Literal["csv", "json"]
 _MEDIA_TYPES = {"csv": "text/csv", "json": "application/json"}
 
 
-def failures_flow(hook: BatchJobHook, job: RulerJob, file_format: FailuresFormat = "csv") -> Flow[Response]:
+def failures_flow(hook: BatchJobHook, job: RulerJobId, file_format: FailuresFormat = "csv") -> Flow[Response]:
     """
     Open the rejected rows of a job: ``GET /{siteId}/batch/{jobId}/failures?format=csv``.
 
@@ -49,13 +49,13 @@ def failures_flow(hook: BatchJobHook, job: RulerJob, file_format: FailuresFormat
 
 
 def failures_operation(
-    hook: BatchJobHook, job: RulerJob, file_format: FailuresFormat = "csv"
+    hook: BatchJobHook, job: RulerJobId, file_format: FailuresFormat = "csv"
 ) -> Operation[Response]:
     """Return the operation that opens the rejected rows of a job."""
     return Operation(partial(failures_flow, hook, job, file_format), streamed=True)
 
 
-def revenue_failures(hook: BatchJobHook, job: RulerJob) -> Iterator[list[str]]:
+def revenue_failures(hook: BatchJobHook, job: RulerJobId) -> Iterator[list[str]]:
     """Yield the rejected rows of a finished job, the header first."""
     with hook.open(failures_operation(hook, job)) as reply:
         head, chunks = peek(reply.chunks or (), JUDGED_BYTES)

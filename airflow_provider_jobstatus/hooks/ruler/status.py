@@ -16,10 +16,10 @@ from airflow_provider_jobstatus.core.jobs import (
 from airflow_provider_jobstatus.core.responses import expect_json
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.ruler.job import RulerJob
+from airflow_provider_jobstatus.hooks.ruler.job import RulerJobId
 
 
-def status_flow(hook: BatchJobHook, job: RulerJob) -> Flow[JobStatus]:
+def status_flow(hook: BatchJobHook, job: RulerJobId) -> Flow[JobStatus]:
     """
     Ask for a job's status: ``GET /{siteId}/batch/{jobId}/status``.
 

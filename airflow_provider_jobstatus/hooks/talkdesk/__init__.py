@@ -31,9 +31,9 @@ from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listing
 from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connection_settings import Settings
+from airflow_provider_jobstatus.hooks.connection_settings import ConnectionSettings
 from airflow_provider_jobstatus.hooks.talkdesk import listing, login, ping, results, status
-from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJob, parse_job_id
+from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJobId, parse_job_id
 from airflow_provider_jobstatus.hooks.validators import with_port
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class TalkdeskHook(BatchJobHook):
         super().__init__(talkdesk_conn_id, **http)
 
     @classmethod
-    def read_settings(cls, connection: Connection) -> Settings:
+    def read_settings(cls, connection: Connection) -> ConnectionSettings:
         """Return the connection, checked; without a host, that of its region."""
         settings = super().read_settings(connection)
         if (connection.host or "").strip():
@@ -105,15 +105,15 @@ class TalkdeskHook(BatchJobHook):
         elif error.method == "POST":
             login.add_scope(error)
 
-    def parse_job_id(self, job_id: str) -> TalkdeskJob:
+    def parse_job_id(self, job_id: str) -> TalkdeskJobId:
         """Return a job id, taken apart."""
         return parse_job_id(job_id)
 
-    def status_flow(self, job: TalkdeskJob) -> Flow[JobStatus]:
+    def status_flow(self, job: TalkdeskJobId) -> Flow[JobStatus]:
         """Ask for a job's status."""
         return status.status_flow(self, job)
 
-    def list_place(self, job: TalkdeskJob) -> tuple[str, str]:
+    def list_place(self, job: TalkdeskJobId) -> tuple[str, str]:
         """Return the report type, quoted: each has a list; and the job."""
         return job.type_segment, job.job
 
@@ -129,7 +129,7 @@ class TalkdeskHook(BatchJobHook):
         """Ask for a job that cannot exist."""
         return ping.ping_flow(self)
 
-    def file_operation(self, job: TalkdeskJob) -> Operation[Response]:
+    def file_operation(self, job: TalkdeskJobId) -> Operation[Response]:
         """Return the operation that opens a finished report."""
         return results.file_operation(self, job)
 

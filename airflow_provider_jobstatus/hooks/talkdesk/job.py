@@ -9,7 +9,7 @@ from airflow_provider_jobstatus.core.ids import JobId, job_id_text, path_segment
 
 
 @dataclass(frozen=True, slots=True)
-class TalkdeskJob(JobId):
+class TalkdeskJobId(JobId):
     """
     A job of Talkdesk.
 
@@ -23,7 +23,7 @@ class TalkdeskJob(JobId):
     job_segment: str
 
 
-def parse_job_id(job_id: str) -> TalkdeskJob:
+def parse_job_id(job_id: str) -> TalkdeskJobId:
     """
     Take a job id apart.
 
@@ -33,9 +33,9 @@ def parse_job_id(job_id: str) -> TalkdeskJob:
     kind, slash, job = text.partition("/")
     if not slash:
         raise SettingsError(f"job_id {kind!r} names no report type: give '<report_type>/<jobId>'")
-    return TalkdeskJob(text, job, path_segment(kind, "report type"), path_segment(job, "jobId"))
+    return TalkdeskJobId(text, job, path_segment(kind, "report type"), path_segment(job, "jobId"))
 
 
-def file_path(job: TalkdeskJob) -> str:
+def file_path(job: TalkdeskJobId) -> str:
     """Return the path of a job's file."""
     return f"/data/reports/{job.type_segment}/files/{job.job_segment}"

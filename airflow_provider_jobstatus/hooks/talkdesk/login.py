@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.core.pem import proper_pem
 from airflow_provider_jobstatus.core.responses import clock_difference, retry_after
 from airflow_provider_jobstatus.core.tokens import Token, read_token, token_flow, token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.connection_settings import Settings
+from airflow_provider_jobstatus.hooks.connection_settings import ConnectionSettings
 
 
 class Region(NamedTuple):
@@ -56,7 +56,7 @@ def is_login_host(url: str) -> bool:
     return any(f".{host}".endswith(f".{domain}") for domain in domains)
 
 
-def region_of(settings: Settings) -> Region:
+def region_of(settings: ConnectionSettings) -> Region:
     """Return the connection's region."""
     name = (settings.text("region") or "us").lower()
     if name not in REGIONS:

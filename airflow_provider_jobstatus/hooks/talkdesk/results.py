@@ -12,13 +12,13 @@ from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.redirects import REDIRECTS, target_of
 from airflow_provider_jobstatus.core.responses import unexpected
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJob, file_path
+from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJobId, file_path
 
 #: Signed addresses that are tried: one that has expired is asked for again once.
 MAX_ADDRESSES = 2
 
 
-def file_flow(hook: BatchJobHook, job: TalkdeskJob) -> Flow[Response]:
+def file_flow(hook: BatchJobHook, job: TalkdeskJobId) -> Flow[Response]:
     """
     Open a finished report: ``GET /data/reports/{type}/files/{id}``, and the signed address that it
     redirects to.
@@ -71,7 +71,7 @@ def _not_empty(request: Request, chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise unexpected(request, "answered with an empty file")
 
 
-def file_operation(hook: BatchJobHook, job: TalkdeskJob) -> Operation[Response]:
+def file_operation(hook: BatchJobHook, job: TalkdeskJobId) -> Operation[Response]:
     """Return the operation that opens a finished report."""
     return Operation(partial(file_flow, hook, job), streamed=True)
 

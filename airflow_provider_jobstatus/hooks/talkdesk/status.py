@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.core.redirects import REDIRECTS, location_of, pl
 from airflow_provider_jobstatus.core.responses import expect, expect_json, load_json, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJob, file_path
+from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJobId, file_path
 from airflow_provider_jobstatus.hooks.talkdesk.login import is_login_host, token_url
 from airflow_provider_jobstatus.hooks.talkdesk.shapes import (
     ID_KEYS,
@@ -54,7 +54,7 @@ class _Target(Enum):
     ELSEWHERE = auto()
 
 
-def status_flow(hook: BatchJobHook, job: TalkdeskJob) -> Flow[JobStatus]:
+def status_flow(hook: BatchJobHook, job: TalkdeskJobId) -> Flow[JobStatus]:
     """
     Ask for a job's status: ``GET /data/reports/{type}/jobs/{id}``.
 
@@ -89,7 +89,7 @@ def status_flow(hook: BatchJobHook, job: TalkdeskJob) -> Flow[JobStatus]:
     return JobStatus(job.text, hook.conn_type, state, word)
 
 
-def _find_file(hook: BatchJobHook, job: TalkdeskJob) -> Flow[None]:
+def _find_file(hook: BatchJobHook, job: TalkdeskJobId) -> Flow[None]:
     """
     Make sure that a job's file is there, without reading it or calling the storage that has it.
 
@@ -115,7 +115,7 @@ def _find_file(hook: BatchJobHook, job: TalkdeskJob) -> Flow[None]:
 
 
 def _word_of_reply(
-    hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJob, *, confirms: bool
+    hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJobId, *, confirms: bool
 ) -> str | None:
     """Return the word of a reply that is no redirect, or None if it may be the report itself."""
     expect(request, response)
@@ -134,7 +134,7 @@ def _word_of_reply(
 
 
 def _word_of_redirect(
-    hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJob, target: _Target
+    hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJobId, target: _Target
 ) -> str | None:
     """
     Return the word that the body of a redirect has for the job, or None if it has none.
@@ -177,7 +177,7 @@ def _word_of_redirect(
     return word
 
 
-def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any], job: TalkdeskJob) -> str:
+def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any], job: TalkdeskJobId) -> str:
     """
     Return the word of a reply that tells of a job.
 
@@ -205,7 +205,7 @@ def _other_word(hook: BatchJobHook, *places: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _target(hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJob) -> _Target:
+def _target(hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJobId) -> _Target:
     """Return where a redirect leads."""
     if not response.headers.get("location"):
         return _Target.NOWHERE

@@ -23,8 +23,8 @@ from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.aftercare.jobs import (
+    AftercareForms,
     AftercareJob,
-    Forms,
     read_coding_job,
     read_forms,
     read_quality_job,
@@ -66,7 +66,7 @@ class Aftercare:
         # Made up anew at each start and easy to recognise, so that a test can look for leaked ones.
         self._api_key = f"sandbox-password-aftercare-{secrets.token_urlsafe(12)}"
         self._revoked = False
-        self._forms = Forms()
+        self._forms = AftercareForms()
         self._cursor_parameter = "cursor"
         self._create_queued_seconds = 2.0
         self._create_processing_seconds = 6.0
@@ -178,7 +178,7 @@ class Aftercare:
             job_id, spec, self._clock.now(), codes_of(order["surveyResponses"])
         )
         # As the example has it, and whatever the settings say of later answers.
-        body = self._jobs[job_id].status(self._clock.now(), Forms())
+        body = self._jobs[job_id].status(self._clock.now(), AftercareForms())
         return web.json_response(body | {"status": "queued", "results": None}, status=202)
 
     async def _create_quality(self, request: web.Request) -> web.StreamResponse:

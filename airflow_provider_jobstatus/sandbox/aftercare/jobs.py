@@ -37,7 +37,7 @@ NULL_FORMS = ("null", "absent")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forms:
+class AftercareForms:
     """The forms of an answer that no page settles.
 
     :param page_size: Top-level codes, or evaluations, on a page of results; 0 for all on one.
@@ -82,7 +82,7 @@ class AftercareJob:
     :param items: What it finds: codes with their questions, or evaluations.
     :param failure: What is told of a job that has ended badly.
     :param results_bytes: About how large its results are made; none leaves them as they are.
-    :param own_forms: Forms in which it differs from the settings.
+    :param own_forms: AftercareForms in which it differs from the settings.
     """
 
     job_id: str
@@ -93,7 +93,7 @@ class AftercareJob:
     results_bytes: int | None = None
     own_forms: Mapping[str, Any] = field(default_factory=dict)
 
-    def forms(self, usual: Forms) -> Forms:
+    def forms(self, usual: AftercareForms) -> AftercareForms:
         """Return the forms in which this job is shown."""
         return replace(usual, **self.own_forms)
 
@@ -101,7 +101,7 @@ class AftercareJob:
         """Return whether the job has results."""
         return self.timeline.word(now) == "completed"
 
-    def status(self, now: float, forms: Forms, cursor: str | None = None) -> dict[str, object]:
+    def status(self, now: float, forms: AftercareForms, cursor: str | None = None) -> dict[str, object]:
         """Return the body of a status answer.
 
         :raises BadCursor: There is no such page.
@@ -119,7 +119,7 @@ class AftercareJob:
             del body["results"]
         return body | dict(self.timeline.overrides)
 
-    def _results(self, now: float, forms: Forms, cursor: str | None) -> Item | None:
+    def _results(self, now: float, forms: AftercareForms, cursor: str | None) -> Item | None:
         if self.completed(now):
             page, following = cut_page(self.items, cursor, forms.page_size)
             if forms.repeat_cursor and cursor is not None:

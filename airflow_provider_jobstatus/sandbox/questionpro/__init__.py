@@ -28,7 +28,7 @@ from airflow_provider_jobstatus.sandbox.questionpro.jobs import (
     read_batch,
     read_order,
 )
-from airflow_provider_jobstatus.sandbox.questionpro.settings import Settings, read_settings
+from airflow_provider_jobstatus.sandbox.questionpro.settings import QuestionProSettings, read_settings
 from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
 from airflow_provider_jobstatus.sandbox.script import play
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView, Origin
@@ -75,7 +75,9 @@ class QuestionPro:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         # Made up anew at each start and easy to recognise, so that a test can look for leaked ones.
-        self._settings = Settings(api_key=f"sandbox-password-questionpro-{secrets.token_urlsafe(12)}")
+        self._settings = QuestionProSettings(
+            api_key=f"sandbox-password-questionpro-{secrets.token_urlsafe(12)}"
+        )
         self._revoked = False
         self._keys_refused = 0
         self._throttled = 0

@@ -12,7 +12,7 @@ from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class QuestionProSettings:
     """What can be set.
 
     :param api_key: The key.
@@ -39,14 +39,14 @@ class Settings:
     create_running_seconds: float = 8.0
 
 
-def read_settings(changes: Mapping[str, object], old: Settings) -> Settings:
+def read_settings(changes: Mapping[str, object], old: QuestionProSettings) -> QuestionProSettings:
     """Read changes of settings."""
     given = Fields(changes, "settings")
     # A null brings back the licence that is never spent, so a missing key is not the same.
     calls_left = old.licence_calls_left
     if "licence_calls_left" in given:
         calls_left = given.whole("licence_calls_left", None)
-    settings = Settings(
+    settings = QuestionProSettings(
         api_key=given.text("api_key") or old.api_key,
         permitted=given.flag("permitted", old.permitted),
         errors_inside_200=given.flag("errors_inside_200", old.errors_inside_200),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
-from airflow_provider_jobstatus.sandbox.lists import Listed, read_listed
+from airflow_provider_jobstatus.sandbox.lists import ListScript, read_listed
 from airflow_provider_jobstatus.sandbox.ruler.files import (
     DEMO_HEADER,
     Rejected,
@@ -66,7 +66,7 @@ class RulerJob:
     failures: str | None = None
     upload: Upload | None = None
     script: Script = field(default_factory=lambda: Script(repeat_last=True))
-    listed: Listed = field(default_factory=Listed)
+    listed: ListScript = field(default_factory=ListScript)
     created_at: float
     waits_for_poll: bool = False
     polls: int = 0

@@ -24,8 +24,8 @@ from airflow_provider_jobstatus.sandbox.script import play
 from airflow_provider_jobstatus.sandbox.storage import Storage
 from airflow_provider_jobstatus.sandbox.talkdesk.jobs import (
     CONTENT_TYPES,
-    Forms,
     OrderRefused,
+    TalkdeskForms,
     TalkdeskJob,
     as_json,
     executed_job,
@@ -99,7 +99,7 @@ class Reports:
 
     def __init__(self, clock: Clock, urls: Mapping[Origin, str], desk: TokenDesk, storage: Storage) -> None:
         self.jobs: dict[tuple[str, str], TalkdeskJob] = {}
-        self.forms = Forms()
+        self.forms = TalkdeskForms()
         self.limits = Limits()
         self._clock = clock
         self._urls = urls

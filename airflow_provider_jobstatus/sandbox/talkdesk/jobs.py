@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.files import Content, StoredFile
-from airflow_provider_jobstatus.sandbox.lists import Listed, read_listed
+from airflow_provider_jobstatus.sandbox.lists import ListScript, read_listed
 from airflow_provider_jobstatus.sandbox.timeline import Timeline, read_timeline
 
 FORMATS = ("csv", "json", "json_bulk")
@@ -31,7 +31,7 @@ EXTENSIONS = {"csv": "csv", "json": "json", "json_bulk": "jsonl"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forms:
+class TalkdeskForms:
     """The forms of an answer over which the vendor's pages and clients disagree.
 
     :param words: ``lower`` or ``upper``, the case of the status words.
@@ -81,14 +81,14 @@ class TalkdeskJob:
     :param note_bytes: How long the last column of each row is: large reports are made sooner of long rows.
     :param file_text: The report's text, instead of made-up rows.
     :param disposition: The ``Content-Disposition`` of the file, instead of the usual one.
-    :param own_forms: Forms in which it differs from the settings.
+    :param own_forms: TalkdeskForms in which it differs from the settings.
     """
 
     kind: str
     job_id: str
     document: Mapping[str, object]
     timeline: Timeline
-    listed: Listed = field(default_factory=Listed)
+    listed: ListScript = field(default_factory=ListScript)
     rows: int
     note_bytes: int = 0
     file_text: str | None = None
@@ -102,11 +102,11 @@ class TalkdeskJob:
         """The path to the file, from the type on."""
         return f"{quote(self.kind, safe='')}/files/{quote(self.job_id, safe='')}"
 
-    def forms(self, usual: Forms) -> Forms:
+    def forms(self, usual: TalkdeskForms) -> TalkdeskForms:
         """Return the forms in which this job is shown."""
         return replace(usual, **self.own_forms)
 
-    def word(self, now: float, forms: Forms) -> object:
+    def word(self, now: float, forms: TalkdeskForms) -> object:
         """Return the status."""
         if self.deleted:
             word: object = "deleted"
@@ -120,7 +120,7 @@ class TalkdeskJob:
         """Return whether there is a file to be had."""
         return not self.deleted and str(self.timeline.word(now)).lower() == "done"
 
-    def status(self, now: float, forms: Forms) -> dict[str, object]:
+    def status(self, now: float, forms: TalkdeskForms) -> dict[str, object]:
         """Return the job's part of a status answer."""
         document = {"id": self.job_id, **self.document, **self.timeline.overrides}
         return {key: self.word(now, forms) if key == "status" else document.get(key) for key in STATUS_KEYS}

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.dialects import VOICES
 from airflow_provider_jobstatus.sandbox.lists import ListVoice, MakePage, NumberedPage
-from airflow_provider_jobstatus.sandbox.talkdesk.jobs import Forms, TalkdeskJob
+from airflow_provider_jobstatus.sandbox.talkdesk.jobs import TalkdeskForms, TalkdeskJob
 
 LIST_KEYS = ("jobs", "executions")
 USUAL_SIZE, LARGEST_SIZE = 20, 200
@@ -56,7 +56,7 @@ def list_page(
     request: web.Request,
     jobs: Sequence[TalkdeskJob],
     now: float,
-    forms: Forms,
+    forms: TalkdeskForms,
     shown: Mapping[str, object] | None,
     *,
     address: str,

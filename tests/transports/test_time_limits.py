@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_jobstatus.transports.deadlines import Deadlines
+from airflow_provider_jobstatus.transports.time_limits import TimeLimits
 
 
 async def turns(number: int = 10) -> None:
@@ -32,7 +32,7 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_a_call_is_ended_at_its_deadline_and_one_that_is_forgotten_is_not() -> None:
     async def calls() -> None:
-        deadlines, now = Deadlines(0.0), asyncio.get_running_loop().time()
+        deadlines, now = TimeLimits(0.0), asyncio.get_running_loop().time()
         late, ended = asyncio.timeout(None), asyncio.timeout(None)
 
         async def call() -> None:
@@ -57,7 +57,7 @@ def test_one_timer_looks_after_all_calls_and_none_is_left_after_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def calls() -> None:
-        made, deadlines = timers(monkeypatch), Deadlines(60.0)
+        made, deadlines = timers(monkeypatch), TimeLimits(60.0)
         far = asyncio.get_running_loop().time() + 3600
 
         async def call() -> None:
@@ -74,7 +74,7 @@ def test_one_timer_looks_after_all_calls_and_none_is_left_after_the_last(
         assert made[0].cancelled()
 
         made.clear()
-        quick = Deadlines(0.0)
+        quick = TimeLimits(0.0)
         async with asyncio.timeout(None) as patience:
             quick.set(patience, far)
             quick.forget(patience)

@@ -9,7 +9,7 @@ from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.waiting.session_policy import Account, Session
 
 
-class Vendor(Account, Protocol):
+class PolledVendor(Account, Protocol):
     """A hook, as far as it decides without I/O what is polled."""
 
     conn_type: ClassVar[str]
@@ -50,4 +50,4 @@ class Vendor(Account, Protocol):
 
 
 #: A connection as it was read last.
-VendorSession: TypeAlias = Session[Vendor]
+VendorSession: TypeAlias = Session[PolledVendor]

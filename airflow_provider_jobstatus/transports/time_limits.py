@@ -8,7 +8,7 @@ import asyncio
 TICK, PART = 1.0, 0.1
 
 
-class Deadlines:
+class TimeLimits:
     """
     Ends calls that take too long: up to a second after their deadlines, or a tenth of the shortest limit if
     that is less.

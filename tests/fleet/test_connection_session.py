@@ -18,14 +18,15 @@ from airflow.sdk import Connection
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.fleet import session as module
-from airflow_provider_jobstatus.fleet.session import ConnectionSession
+from airflow_provider_jobstatus.fleet import connection_session as module
+from airflow_provider_jobstatus.fleet.connection_session import ConnectionSession
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
+from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from airflow_provider_jobstatus.waiting.session_policy import MAX_AGE, RETRY_AFTER
-from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL, Outcome
+from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.threads import refuse_work
@@ -221,7 +222,7 @@ def test_different_connections_share_nothing(
             )
         )
 
-    assert found == [Outcome.FINISHED, Outcome.REFUSED]
+    assert found == [OutcomeKind.FINISHED, OutcomeKind.REFUSED]
     assert set(airflow.lookups) == {CONN_ID, "other"}
     assert [each.closed for each in sessions] == [True, True]
 
@@ -238,10 +239,10 @@ def test_the_session_stays_until_the_last_wait_leaves(
         async def in_turn() -> None:
             now = fake_time.now
             assert await ends(waiting(now, "site/a"), waiting(now, "site/b", first_poll_at=now + 60)) == [
-                *(Outcome.FINISHED, Outcome.FINISHED),
+                *(OutcomeKind.FINISHED, OutcomeKind.FINISHED),
             ]
             assert [each.closed for each in sessions] == [True]
-            assert await ends(waiting(fake_time.now, "site/c")) == [Outcome.FINISHED]
+            assert await ends(waiting(fake_time.now, "site/c")) == [OutcomeKind.FINISHED]
 
         asyncio.run(in_turn())
 
@@ -273,7 +274,7 @@ def test_a_wait_that_is_cancelled_midway_takes_nothing_from_the_others(
             vendor.may_answer.set()
             return await second
 
-        assert asyncio.run(both()) == [Outcome.FINISHED]
+        assert asyncio.run(both()) == [OutcomeKind.FINISHED]
 
     assert airflow.lookups == [CONN_ID]
     assert vendor.asked.count("login") == 1
@@ -397,7 +398,7 @@ def test_what_a_key_has_learned_outlives_its_waits_and_no_more(sandbox: Sandbox,
         first = await ends(waiting(began, "limited", "aftercare_default", deadline_at=began + 30))
         return first + await ends(waiting(fake_time.now, "done", "aftercare_default"))
 
-    assert asyncio.run(one_after_the_other()) == [Outcome.TIMED_OUT, Outcome.FINISHED]
+    assert asyncio.run(one_after_the_other()) == [OutcomeKind.TIMED_OUT, OutcomeKind.FINISHED]
     first, second = (request["at"] - began for request in sandbox.requests)
     # 90 s, by the page of faults.
     assert second - first >= 89
