@@ -17,7 +17,7 @@ NAMES = {
     ("ours_ruler", None): "`BatchJobTrigger`, Ruler",
     ("ours_talkdesk", None): "`BatchJobTrigger`, Talkdesk",
 }
-MAX_DETAILED = (2, 4, 8, 16)
+FEW_WAITS = (2, 4, 8, 16)
 STRANGERS = (0, 500, 5000)
 #: Waits in a list with strangers.
 AMONG_STRANGERS = 100
@@ -29,7 +29,7 @@ def cases(quick: bool) -> list[Record]:
         _case("many", waiter, 1000, 2.0 if quick else 5.0, 2 if quick else 4, lists=lists)
         for waiter, lists in NAMES
     ]
-    for count in MAX_DETAILED[::2] if quick else MAX_DETAILED:
+    for count in FEW_WAITS[::2] if quick else FEW_WAITS:
         made += [
             _case("few", "ours_ruler", count, 0.5, 10 if quick else 20, lists=lists)
             for lists in ("never", "always")

@@ -27,7 +27,7 @@ ALL = ("floor", "ours", PEER)
 #: So many waits are too many for the peer: more polls a second than one core can send.
 MANY = 10_000
 #: So few waits make few polls: their jobs run for so many seconds more.
-MAX_DETAILED, LONGER = 100, 112.0
+FEW_WAITS, LONGER = 100, 112.0
 NAMES = {
     "floor": "floor",
     "ours": "`BatchJobTrigger`",
@@ -52,7 +52,7 @@ def cases(
             case["heartbeat"] = heartbeat
             if count >= MANY:
                 case["interval"] = 5
-            if count <= MAX_DETAILED:
+            if count <= FEW_WAITS:
                 case["hold"] = LONGER
             made.append(case)
     return made
