@@ -51,7 +51,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A vendor's stand-in of its own for each test, with the connections to it in the environment."""
-    monkeypatch.setattr(tokens, "_slots", {})
+    tokens.slots.clear()
     # How long jobs took in another test is no history of this one's.
     durations_of_kind.cache_clear()
     with Sandbox() as sandbox:

@@ -234,7 +234,7 @@ def test_nothing_that_a_vendor_echoes_is_shown(
     caplog.set_level(logging.DEBUG)
     found = []
     for fault_name, fault in FAULTS.items():
-        monkeypatch.setattr(tokens, "_slots", {})
+        tokens.slots.clear()
         with RawServer(Careless(case, fault, at_login)) as server:
             monkeypatch.setenv("AIRFLOW_CONN_CANARY", case.connection(server.url))
             if case.proxied:
@@ -247,7 +247,7 @@ def test_nothing_that_a_vendor_echoes_is_shown(
                 ).encode()
             except (VendorError, SettingsError) as error:
                 places |= shown(error)
-            objects = {"hook": hook, "settings": hook.settings, "auth": hook.auth, "slots": tokens._slots}
+            objects = {"hook": hook, "settings": hook.settings, "auth": hook.auth, "slots": tokens.slots}
             places |= {name: repr(thing).encode() for name, thing in objects.items()}
             places["log"] = caplog.text.encode()
             assert server.requests
@@ -275,7 +275,7 @@ def test_what_airflow_stores_of_a_wait_and_what_our_objects_say_of_themselves_ho
     login = next(asking(hook, case.job_id))
     everything = [canary.echo() for canary in CANARIES.values()]
     response = Response(200, {"x": everything[0]}, "".join(everything).encode())
-    objects = [trigger, sensor, hook, hook.settings, hook.auth, request, response, login, tokens._slots]
+    objects = [trigger, sensor, hook, hook.settings, hook.auth, request, response, login, tokens.slots]
     objects += [Token(CANARIES["token"].value, 1.0), hook.settings.at("https://h.example")]
     places = {type(thing).__name__: f"{thing!r} {thing}".encode() for thing in objects}
     places["row of the trigger"] = json.dumps(trigger.serialize()).encode()

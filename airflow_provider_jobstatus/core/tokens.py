@@ -111,7 +111,8 @@ class TokenSlot:
             self._token = None
 
 
-_slots: dict[str, TokenSlot] = {}
+#: This process's slots, each by a digest of its login.
+slots: dict[str, TokenSlot] = {}
 
 
 def token_slot(*login: str) -> TokenSlot:
@@ -121,12 +122,12 @@ def token_slot(*login: str) -> TokenSlot:
     :param login: everything that makes the login what it is, the secret included; only a digest is kept.
     """
     digest = hashlib.sha256(repr(login).encode("utf-8", "surrogatepass")).hexdigest()
-    return _slots.setdefault(digest, TokenSlot())
+    return slots.setdefault(digest, TokenSlot())
 
 
 def renew_locks() -> None:
     """Give every slot a lock that is free: after a fork, as the thread that holds one is not in the child."""
-    for slot in _slots.values():
+    for slot in slots.values():
         slot.lock = threading.Lock()
 
 

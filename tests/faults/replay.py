@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         pytest.MonkeyPatch.context() as patch,
         Sandbox(tls=case.tls) as sandbox,
     ):
-        patch.setattr(tokens, "_slots", {})
+        tokens.slots.clear()
         connect(case, sandbox, patch, Path(folder))
         time = fake_time(sandbox, patch)
         began_at = sandbox.health()["now"]

@@ -62,7 +62,7 @@ def run_case(case: Case, sandbox: Sandbox, patch: pytest.MonkeyPatch, folder: Pa
     """Run a case and fail if anything about it is not as it must be."""
     connection = connect(case, sandbox, patch, folder)
     time = fake_time(sandbox, patch)
-    patch.setattr(tokens, "_slots", {})
+    tokens.slots.clear()
     sandbox.clear_requests()
     began_at = sandbox.health()["now"]
     outcome = run_entry(case, sandbox, time, folder)

@@ -89,7 +89,7 @@ class Vendor:
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     lookup = Airflow(module.aread_connection)
     monkeypatch.setattr(module, "aread_connection", lookup)
-    monkeypatch.setattr(tokens, "_slots", {})
+    tokens.slots.clear()
     return lookup
 
 

@@ -128,8 +128,8 @@ class Login:
 
 
 @pytest.fixture
-def no_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "_slots", {})
+def no_tokens() -> None:
+    tokens.slots.clear()
 
 
 @pytest.mark.usefixtures("no_tokens")

@@ -102,9 +102,9 @@ def test_an_address_that_is_none_is_not_quoted(url: str) -> None:
 
 @pytest.mark.parametrize(("headers", "logins"), [({"Retry-After": "1800"}, 1), ({}, 2)])
 def test_a_refusal_that_says_when_to_come_again_is_not_answered_at_once(
-    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], logins: int
+    headers: dict[str, str], logins: int
 ) -> None:
-    monkeypatch.setattr(tokens, "_slots", {})
+    tokens.slots.clear()
 
     def handle(received: Received, connection: socket.socket) -> None:
         token = json.dumps({"access_token": "token-77af-aa", "expires_in": 3600}).encode()
@@ -117,8 +117,8 @@ def test_a_refusal_that_says_when_to_come_again_is_not_answered_at_once(
     assert [received.target for received in server.requests] == ["/login", "/base/x"] * logins
 
 
-def test_a_token_that_no_header_carries_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "_slots", {})
+def test_a_token_that_no_header_carries_is_an_error_of_ours() -> None:
+    tokens.slots.clear()
     body = json.dumps({"access_token": "tök€n-9a8b-7c6d", "expires_in": 3600}).encode()
     with RawServer(says(reply(200, body))) as server:
         made = hook(RulerHook, server.url, login="me", extra={"auth_url": f"{server.url}/login"})

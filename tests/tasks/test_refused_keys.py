@@ -90,7 +90,7 @@ class Timed(FakeTime):
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Timed:
-    monkeypatch.setattr(tokens, "_slots", {})
+    tokens.slots.clear()
     return Timed(monkeypatch)
 
 

@@ -32,7 +32,7 @@ class Waiter:
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(tokens, "_slots", {})
+        tokens.slots.clear()
         self.seconds = 0.0
         self.asked: list[tuple[str, float]] = []
         self.warnings: list[str] = []
