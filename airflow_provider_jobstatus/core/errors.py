@@ -127,10 +127,13 @@ class AccessDenied(ApiError):
 
     :ivar login: whether a login was refused, which too many tries may lock.
     :ivar credential: what of the connection is shown to the vendor, in its own words.
+    :ivar refused_since: when these very settings of the connection were first refused, in epoch seconds; None
+        if that is not known.
     """
 
     login = False
     credential = "the credential"
+    refused_since: float | None = None
 
 
 class NotFound(ApiError):

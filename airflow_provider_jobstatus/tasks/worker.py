@@ -56,7 +56,7 @@ class WorkerSession:
         self._known = memory is not None
         memory = memory or {}
         self._account = str(memory.get("account", ""))
-        self._remembered = Refusals(memory.get("refusals"))
+        self._remembered = memory.get("refusals")
         self._keys = Keys(self._remembered)
         # Each reading may take its time, and a list may have many jobs.
         lost = unreadable(conn_id, "takes too long")
@@ -108,12 +108,12 @@ class WorkerSession:
 
     @property
     def refusals(self) -> Refusals:
-        """Refusals of the key."""
-        return self._remembered if self._session is None else self._session.refusals
+        """Refusals of the settings in use; none before they have been read."""
+        return Refusals() if self._session is None else self._session.refusals
 
     def memory(self) -> dict[str, Any]:
         """Return plain JSON by which a later session of the same wait goes on."""
-        refusals = self.refusals.memory()
+        refusals = self._remembered if self._session is None else self._session.memory()
         return {"account": self._account} | ({} if refusals is None else {"refusals": refusals})
 
     def forget_settings(self) -> None:

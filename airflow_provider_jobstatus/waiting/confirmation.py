@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_jobstatus.core.errors import VendorError
+from airflow_provider_jobstatus.core.errors import AccessDenied, VendorError
 
 #: Points in time that lie closer together, in seconds, are one and the same.
 _SAME = 0.001
@@ -48,13 +48,16 @@ class Confirmations:
         self.refused_since = self.spent_since = None
         self.stray, self.looked = False, True
 
-    def refused_until(self, error: VendorError, now: float, grace: float) -> float:
+    def refused_until(self, error: AccessDenied, now: float, grace: float) -> float:
         """
         Take in a refusal, and return when the credentials will have been refused for too long.
+
+        That counts from the first refusal, or from the first one with the settings of today.
 
         :param grace: how long they may be, in seconds.
         """
         since = now if self.refused_since is None else self.refused_since
+        since = max(since, error.refused_since or 0.0)
         if error.retry_after:
             # A limit, and a time that the vendor itself does not count.
             since, self.looked = since + error.retry_after, True

@@ -88,7 +88,7 @@ class Refusals:
     :param memory: what :meth:`memory` of an earlier one returned, by the same clock.
     """
 
-    def __init__(self, memory: object = None) -> None:
+    def __init__(self, memory: Mapping[str, Any] | None = None) -> None:
         self._key: _Refused | None = None
         self._jobs: dict[str, _Refused] = {}
         self._turns = _Turns(frozenset())
@@ -98,14 +98,17 @@ class Refusals:
         self._apart: set[str] = set()
         self._logins = 0
         self._worked = False
+        self._since: float | None = None
         self._last_at = -math.inf
-        if isinstance(memory, Mapping):
-            self._logins, self._last_at = int(memory["logins"]), float(memory["at"])
-            told = dict(memory["error"])
-            credential = told.pop("credential", AccessDenied.credential)
-            error = AccessDenied(**told)
-            error.login, error.credential = True, credential
-            self._key = _Refused(error, self._next_login(self._last_at), self._logins)
+        if memory is not None:
+            self._since = memory["since"]
+            if "error" in memory:
+                self._logins, self._last_at = memory["logins"], memory["at"]
+                facts = dict(memory["error"])
+                credential = facts.pop("credential")
+                error = AccessDenied(**facts)
+                error.login, error.credential, error.refused_since = True, credential, self._since
+                self._key = _Refused(error, self._next_login(self._last_at), self._logins)
 
     @property
     def active(self) -> bool:
@@ -128,13 +131,18 @@ class Refusals:
         return self._key.again_at if self._key else -math.inf
 
     def memory(self) -> dict[str, Any] | None:
-        """Return plain JSON by which a later one goes on, in another process: of logins, that alone."""
-        if self._key is None or not self._logins:
+        """
+        Return plain JSON by which a later one goes on, in another process: since when there are refusals, and
+        how many logins were refused. None if nothing was ever refused.
+        """
+        if self._since is None:
             return None
-        error = self._key.error
-        names = ("reason", "vendor", "method", "path", "status", "host", "credential")
-        told = {name: getattr(error, name) for name in names}
-        return {"logins": self._logins, "at": self._last_at, "error": told}
+        known: dict[str, Any] = {"since": self._since}
+        if self._key is not None and self._logins:
+            names = ("reason", "vendor", "method", "path", "status", "host", "credential")
+            error = {name: getattr(self._key.error, name) for name in names}
+            known |= {"logins": self._logins, "at": self._last_at, "error": error}
+        return known
 
     def hold(self, job_id: str, at: float, conn_id: str) -> AccessDenied | None:
         """
@@ -208,6 +216,7 @@ class Refusals:
 
     def _refuse(self, job_id: str, error: AccessDenied, at: float) -> None:
         self._last_at = at
+        self._since = error.refused_since = at if self._since is None else self._since
         if job_id not in self._apart:
             self._alike.add(job_id)
         refused = self._key

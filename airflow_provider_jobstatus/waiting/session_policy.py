@@ -22,9 +22,9 @@ a lookup does not answer               it is abandoned after a minute: nothing w
 from __future__ import annotations
 
 import math
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
@@ -84,16 +84,27 @@ class Session(Generic[H]):
     key: KeyState
     refusals: Refusals
 
+    def memory(self) -> dict[str, Any] | None:
+        """Return plain JSON for the :class:`Keys` of a later process; None if nothing was refused."""
+        known = self.refusals.memory()
+        return None if known is None else {"settings": _mark(self.hook), **known}
+
+
+def _mark(hook: Account) -> str:
+    """Return what shows a change of the secret, and is too short for a guess at the secret to be checked."""
+    return hook.settings_digest[:4]
+
 
 class Keys:
     """
     What is known of keys: kept for as long as it holds, also while no wait uses them.
 
-    :param refusals: known of the first settings that are read, as from an earlier process.
+    :param remembered: what :meth:`Session.memory` returned in an earlier process. It counts for the very
+        settings that were refused, and not once they have been changed.
     """
 
-    def __init__(self, refusals: Refusals | None = None) -> None:
-        self._first = refusals
+    def __init__(self, remembered: Mapping[str, Any] | None = None) -> None:
+        self._remembered = remembered or {}
         self._states: dict[str, KeyState] = {}
         self._refusals: dict[str, Refusals] = {}
 
@@ -106,10 +117,13 @@ class Keys:
         """
         if before is not None and not anew and before.hook.settings == hook.settings:
             return before
-        first, self._first = self._first or Refusals(), None
         key = self._states.setdefault(hook.key_digest, KeyState(hook.rate))
         key.throttle.rate = hook.rate
-        return Session(hook, key, self._refusals.setdefault(hook.settings_digest, first))
+        digest = hook.settings_digest
+        if digest not in self._refusals:
+            known = self._remembered if self._remembered.get("settings") == _mark(hook) else None
+            self._refusals[digest] = Refusals(known)
+        return Session(hook, key, self._refusals[digest])
 
     def forget(self, in_use: Container[str], now: float) -> None:
         """

@@ -275,6 +275,24 @@ def test_a_changed_secret_is_used_for_a_login_soon(mode: str, time: Timed) -> No
     assert good <= 260 + (241 if mode == "reschedule" else 31)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("login", [None, "user"])
+def test_a_changed_secret_that_is_refused_as_well_begins_a_grace_and_tries_of_its_own(
+    mode: str, login: str | None, time: Timed
+) -> None:
+    vendor = Vendor(time, changes_at=150, done_at=1600)
+    with RawServer(vendor) as server:
+        fields: dict[str, Any] = {
+            "login": login,
+            "extra": {"auth_url": f"{server.url}/login", "refusal_grace": 660},
+        }
+        time.connection(server.url, **fields)
+        time.connection(server.url, seconds=700, **fields, password="mistyped-one")
+        time.connection(server.url, seconds=1200, **fields, password="second-key")
+
+        assert wait(mode, time)["state"] == "succeeded"
+
+
 def test_thousands_of_waits_ask_about_a_refused_key_as_one(time: Timed) -> None:
     vendor = Vendor(time, changes_at=70, done_at=800)
     with RawServer(vendor) as server:

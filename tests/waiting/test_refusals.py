@@ -229,11 +229,6 @@ def test_what_was_refused_is_named_in_another_process_as_in_the_first() -> None:
         assert held is not None
         assert held.credential == "the password"
         memory = later.memory()
-    # As an earlier version has stored it.
-    del memory["error"]["credential"]
-    held = Refusals(memory).hold("a", 1.0, "mine")
-    assert held is not None
-    assert held.credential == AccessDenied.credential
 
 
 def test_a_wait_that_began_after_the_last_refusal_begins_anew() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, RateLimited, TransportError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.waiting.refusals import REFUSED_AGE, Refusals
+from airflow_provider_jobstatus.waiting.refusals import REFUSED_AGE
 from airflow_provider_jobstatus.waiting.session_policy import (
     FAILED_AGE,
     MAX_AGE,
@@ -23,6 +23,8 @@ from airflow_provider_jobstatus.waiting.session_policy import (
 LOST = TransportError("takes too long", vendor="Airflow")
 AWAY = TransportError("is away", vendor="Airflow")
 REFUSED = AccessDenied("HTTP 401", vendor="v", status=401)
+LOGIN_REFUSED = AccessDenied("HTTP 401", vendor="v", status=401)
+LOGIN_REFUSED.login = True
 
 
 def read_at(now: float) -> SessionPolicy[str]:
@@ -200,16 +202,24 @@ def test_two_connections_with_one_key_share_its_rate_and_what_stops_it() -> None
     assert one.key.throttle.rate == Rate(2.0)
 
 
-def test_refusals_that_an_earlier_process_saw_are_of_the_first_settings() -> None:
-    earlier = Refusals()
-    earlier.observe("job", REFUSED, 0.0)
-    keys = Keys(earlier)
+def test_refusals_that_an_earlier_process_saw_are_of_the_settings_of_then() -> None:
+    earlier = Keys().session(Hook(), None, anew=False)
+    assert earlier.memory() is None
+    earlier.refusals.observe("job", LOGIN_REFUSED, 1.0)
+    memory = earlier.memory()
 
-    first = keys.session(Hook(), None, anew=False)
-    second = keys.session(Hook(settings="other", settings_digest="other"), first, anew=False)
+    keys = Keys(memory)
+    other = keys.session(Hook(settings="other", settings_digest="other"), None, anew=False)
+    same = keys.session(Hook(), other, anew=False)
 
-    assert first.refusals is earlier
-    assert not second.refusals.active
+    assert (other.memory(), same.memory()) == (None, memory)
+    assert (other.refusals.active, same.refusals.active) == (False, True)
+
+
+def test_what_is_stored_of_refused_settings_is_no_digest_by_which_to_guess_a_secret() -> None:
+    session = Keys().session(Hook(settings_digest="0123456789abcdef"), None, anew=False)
+    session.refusals.observe("job", REFUSED, 1.0)
+    assert session.memory() == {"settings": "0123", "since": 1.0}
 
 
 def test_keys_that_no_wait_uses_are_forgotten_once_nothing_holds_of_them() -> None:
