@@ -278,7 +278,7 @@ def test_a_field_of_the_extra_that_means_nothing_is_named_with_those_that_do(
     connection = sandbox.connection("ruler", token=True)
     monkeypatch.setenv("AIRFLOW_CONN_MINE", json.dumps({**connection, "extra": {"siteid": "site"}}))
 
-    [caveat] = hook_for(read_connection("mine")).caveats()
+    [caveat] = hook_for(read_connection("mine")).connection_warnings()
 
     assert "extra 'siteid' is unknown" in caveat
     assert "site_id" in caveat

@@ -96,7 +96,7 @@ def _is_a_connection(name: str, value: str) -> None:
         Connection(conn_id="from_a_page", **{**connection, "extra": json.dumps(connection.get("extra", {}))})
     )
     assert hook.auth
-    assert list(hook.caveats()) == []
+    assert list(hook.connection_warnings()) == []
 
 
 def test_readmes_dag_can_stand_beside_the_examples() -> None:

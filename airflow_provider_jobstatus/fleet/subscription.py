@@ -27,10 +27,10 @@ class Subscription:
 
     :param spec: of the wait; its points in time, and all others here, are those of the runtime's clock.
     :param pollers: of the trigger's jobs.
-    :param chronicle: what is written of it.
+    :param wait_log: what is written of it.
     :param now: when it begins.
 
-    :ivar display: told that there is something new to show, if there is one.
+    :ivar progress_writer: is notified of changes to show, if there is one.
     :ivar list_times: returns when the list that serves a job was read last, and is read next, if one does.
     :ivar over: done when the wait is over; fails if a fault has ended it.
     """

@@ -39,7 +39,7 @@ class BatchJobHook(CallingHook):
 
     What it may have: :meth:`parse_job_id`, if a job id has parts; :meth:`list_place` and :meth:`list_flow`,
     if the vendor lists jobs; :meth:`is_own_error`, if its errors have a form; :meth:`explain_refusal` and
-    :meth:`account`; ``granted``, ``credential``, ``default_interval`` and ``extra_fields``.
+    :meth:`account`; ``rate_limit``, ``credential``, ``default_interval`` and ``extra_fields``.
 
     What its flows are given: :attr:`settings`, :meth:`request`, :meth:`read_state`, :meth:`read_word`,
     :meth:`known_state`, :meth:`check_id` and :meth:`foreign`.

@@ -40,7 +40,7 @@ class ConnectedHook(BaseHook):
     #: The vendor's public base URL, path included, for a connection without a host.
     public_url: ClassVar[str]
     #: What the vendor grants a key, in all processes together.
-    granted: ClassVar[Rate] = Rate()
+    rate_limit: ClassVar[Rate] = Rate()
     #: What of the connection is shown to the vendor, as its form calls it.
     credential: ClassVar[str] = AccessDenied.credential
     #: Seconds between two polls, for a sensor that is given none.
@@ -98,7 +98,7 @@ class ConnectedHook(BaseHook):
     @property
     def rate(self) -> Rate:
         """What the key may use: the connection's extra, else what the vendor documents."""
-        settings, usual = self.settings, self.granted
+        settings, usual = self.settings, self.rate_limit
         return Rate(
             usual.per_second if settings.requests_per_second is None else settings.requests_per_second,
             usual.burst if settings.burst is None else settings.burst,
@@ -163,7 +163,7 @@ class ConnectedHook(BaseHook):
         """What a client is made of: CA file and time-out. Hooks that are alike in it may share one."""
         return self.settings.ca_file, self.settings.timeout
 
-    def caveats(self) -> Iterator[str]:
+    def connection_warnings(self) -> Iterator[str]:
         """Yield what a person should know before a wait on this connection."""
         password, in_header = self.settings.password or "", False
         with suppress(SettingsError):  # is raised where the credential is needed
@@ -188,7 +188,7 @@ class ConnectedHook(BaseHook):
         """Yield fields of the extra that another field leaves without effect, and by what."""
         return iter(())
 
-    def cost_caveat(self, calls: int) -> str | None:
+    def cost_warning(self, calls: int) -> str | None:
         """
         Return what a person should know of the calls that a wait takes, where they cost something.
 

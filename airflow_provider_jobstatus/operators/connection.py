@@ -84,7 +84,7 @@ class VendorOperator:
         :raises BadSettings: the task has named no connection of the vendor, or ``default_args`` two.
         """
         hook = self._inherited(hook_class) if self._is_inherited else hook_class(self.conn_id or "")
-        for caveat in hook.caveats():
+        for caveat in hook.connection_warnings():
             hook.log.warning(caveat)
         return hook
 

@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 def wait_warnings(hook: BatchJobHook, spec: WaitSpec, jobs: int, reschedule: bool) -> list[str]:
     """Return the lines for the log of a wait for so many jobs."""
     calls = spec.most_polls() * jobs
-    cost = hook.cost_caveat(calls * round(1 / FLOOR_SHARE) if spec.adaptive else calls)
+    cost = hook.cost_warning(calls * round(1 / FLOOR_SHARE) if spec.adaptive else calls)
     race = reschedule_warning(spec.poll_interval) if reschedule else None
-    return list(filter(None, (*hook.caveats(), cost, race)))
+    return list(filter(None, (*hook.connection_warnings(), cost, race)))

@@ -124,8 +124,8 @@ class JobPoller(PollSchedule):
         self._confirmations = Confirmations(memory)
         self._words = UnknownWords(memory.get("words"))
         self.known_status = JobStatus.or_none(memory.get("seen"))
-        self._tracker = ProgressTracker(memory.get("course"))
-        self._progress_rate = ProgressRate(memory.get("pace")) if spec.adaptive else None
+        self._tracker = ProgressTracker(memory.get("progress"))
+        self._progress_rate = ProgressRate(memory.get("progress_rate")) if spec.adaptive else None
         self._told: int | None = memory.get("told")
         self.outage_began_at = memory.get("outage_began_at")
 
@@ -147,9 +147,9 @@ class JobPoller(PollSchedule):
         if self._words.shapes:
             known["words"] = self._words.shapes
         if self.spec.stalled_after is not None:
-            known["course"] = self._tracker.memory()
+            known["progress"] = self._tracker.memory()
         if self._progress_rate is not None and (looks := self._progress_rate.memory()):
-            known["pace"] = looks
+            known["progress_rate"] = looks
         return known
 
     def leave(self) -> None:

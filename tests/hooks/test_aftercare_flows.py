@@ -152,7 +152,7 @@ def test_the_connection_may_teach_aftercare_a_word() -> None:
 
 
 def test_a_vendor_that_documents_its_words_has_no_caveat() -> None:
-    assert list(aftercare().caveats()) == []
+    assert list(aftercare().connection_warnings()) == []
 
 
 # Traps

@@ -347,8 +347,8 @@ def test_a_key_that_was_copied_with_the_word_before_it_is_warned_about(
 ) -> None:
     connection = Connection(conn_id="my_ruler", conn_type="ruler", password=password, login=login)
     hook = RulerHook.from_connection(connection)
-    assert ["'Bearer'" in caveat for caveat in hook.caveats()] == [True] * warned
-    assert not any("abc" in caveat for caveat in hook.caveats())
+    assert ["'Bearer'" in caveat for caveat in hook.connection_warnings()] == [True] * warned
+    assert not any("abc" in caveat for caveat in hook.connection_warnings())
     if login is None:
         assert hook.auth.secrets == ("abc-def",)
 
@@ -630,7 +630,7 @@ def test_a_key_that_was_pasted_with_more_than_itself_is_warned_about_and_not_sho
     password: str, login: str | None, said: str | None
 ) -> None:
     connection = Connection(conn_id="my_ruler", conn_type="ruler", password=password, login=login)
-    caveats = list(RulerHook.from_connection(connection).caveats())
+    caveats = list(RulerHook.from_connection(connection).connection_warnings())
     assert [f"password {said}" in caveat for caveat in caveats] == [True] * (said is not None)
     assert not any("abc" in caveat for caveat in caveats)
 
@@ -640,7 +640,7 @@ def test_a_key_that_was_pasted_with_more_than_itself_is_warned_about_and_not_sho
 )
 def test_an_unknown_extra_is_shown_unless_it_may_be_the_rest_of_a_secret(name: str, shown: bool) -> None:
     connection = Connection(conn_id="my_ruler", conn_type="ruler", password="p", extra=json.dumps({name: 1}))
-    [caveat] = RulerHook.from_connection(connection).caveats()
+    [caveat] = RulerHook.from_connection(connection).connection_warnings()
     assert "is unknown and has no effect" in caveat
     assert (name in caveat) == shown
 

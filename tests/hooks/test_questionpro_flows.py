@@ -163,14 +163,14 @@ def test_the_connection_may_teach_questionpro_a_word(state: JobState, as_text: b
 
 @pytest.mark.parametrize("statuses", [None, {}, {"Sent": "succeeded"}])
 def test_the_caveat_names_the_setting_and_the_connection(statuses: Any) -> None:
-    [caveat] = questionpro(extra={"statuses": statuses}).caveats()
+    [caveat] = questionpro(extra={"statuses": statuses}).connection_warnings()
     for piece in ("'Delivery Successful'", "running until the timeout", "extra 'statuses'", "'my_panel'"):
         assert piece in caveat
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled", "partial", "running"])
 def test_there_is_no_caveat_if_the_connection_knows_a_word_that_is_no_success(state: str) -> None:
-    assert list(questionpro(extra={"statuses": {"A word": state}}).caveats()) == []
+    assert list(questionpro(extra={"statuses": {"A word": state}}).connection_warnings()) == []
 
 
 # Traps: errors

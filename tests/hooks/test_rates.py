@@ -32,8 +32,8 @@ def test_where_no_page_names_a_limit_there_is_none() -> None:
 
 
 def test_the_connection_counts_more_than_the_page() -> None:
-    assert hook(QuestionProHook, requests_per_second=2).rate == Rate(2.0, QuestionProHook.granted.burst)
-    assert hook(QuestionProHook, burst="7").rate == Rate(QuestionProHook.granted.per_second, 7)
+    assert hook(QuestionProHook, requests_per_second=2).rate == Rate(2.0, QuestionProHook.rate_limit.burst)
+    assert hook(QuestionProHook, burst="7").rate == Rate(QuestionProHook.rate_limit.per_second, 7)
     assert hook(RulerHook, requests_per_second="0.5").rate == Rate(0.5, 10)
 
 

@@ -440,7 +440,7 @@ def test_the_same_login_shares_a_token_and_another_does_not() -> None:
 def test_an_extra_that_another_field_leaves_without_effect_is_warned_about(
     fields: dict[str, Any], idle: str | None
 ) -> None:
-    caveats = list(talkdesk(**fields).caveats())
+    caveats = list(talkdesk(**fields).connection_warnings())
     assert [f"extra {idle!r} has no effect" in caveat for caveat in caveats] == [True] * (idle is not None)
 
 

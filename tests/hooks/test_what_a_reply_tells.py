@@ -174,10 +174,10 @@ def test_a_plan_knows_how_often_it_looks_at_most(seconds: float, options: Any, l
 
 
 def test_only_questionpro_says_what_a_wait_costs() -> None:
-    assert {kind: hook(kind).cost_caveat(4321) is not None for kind in JOBS} == {
+    assert {kind: hook(kind).cost_warning(4321) is not None for kind in JOBS} == {
         kind: kind is QuestionProHook for kind in JOBS
     }
-    assert "4321" in str(hook(QuestionProHook).cost_caveat(4321))
+    assert "4321" in str(hook(QuestionProHook).cost_warning(4321))
 
 
 @pytest.mark.parametrize(("value", "grace"), [(None, 600.0), (0, 0.0), ("0", 0.0), ("", 600.0), (90.5, 90.5)])

@@ -765,7 +765,7 @@ def test_an_adaptive_wait_goes_on_with_the_pace_of_an_earlier_poller() -> None:
     plan = replace(ADAPTIVE, poll_interval=300.0, first_poll_at=START + 300)
     first = told((at(0), START), (at(50), START + 100), plan=plan)
     memory = json.loads(json.dumps(first.memory()))
-    assert memory == {"pace": [[START, 0.0], [START + 100, 0.5]]}
+    assert memory == {"progress_rate": [[START, 0.0], [START + 100, 0.5]]}
     second, forgetful = poller(plan, START + 110, memory=memory), poller(plan, START + 110)
     for one in (first, second, forgetful):
         one.observe(at(55), START + 110)

@@ -48,7 +48,7 @@ class QuestionProHook(BatchJobHook):
     statuses: ClassVar[dict[str, JobState]] = {"Delivery Successful": JobState.SUCCEEDED}
     extra_fields = frozenset()
     # 300 calls in 60 s a key, by the page of limits; the rest is for workers and others.
-    granted = Rate(4.5, 10)
+    rate_limit = Rate(4.5, 10)
     # A licence has 5,000 to 20,000 calls.
     default_interval = 600.0
 
@@ -60,9 +60,9 @@ class QuestionProHook(BatchJobHook):
         key = self.settings.header_key("password", self.settings.password, "set it to the API key")
         return HeaderKey("api-key", key)
 
-    def caveats(self) -> Iterator[str]:
+    def connection_warnings(self) -> Iterator[str]:
         """Warn also that no word for a failure is known, unless the connection adds some."""
-        yield from super().caveats()
+        yield from super().connection_warnings()
         if all(state is JobState.SUCCEEDED for state in self.settings.statuses.values()):
             yield (
                 "QuestionPro does not document its status words: only 'Delivery Successful' is known, and "
@@ -71,7 +71,7 @@ class QuestionProHook(BatchJobHook):
                 '{"Delivery Failed": "failed"}'
             )
 
-    def cost_caveat(self, calls: int) -> str:
+    def cost_warning(self, calls: int) -> str:
         """Say how much of a licence a wait may use."""
         return (
             f"QuestionPro counts each call against the licence, which has 5,000 to 20,000: this wait may use "
