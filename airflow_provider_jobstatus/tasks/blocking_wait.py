@@ -10,8 +10,9 @@ from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.tasks.task_state import TaskState
 from airflow_provider_jobstatus.tasks.worker import WorkerSession
 from airflow_provider_jobstatus.waiting.completion import durations_of
+from airflow_provider_jobstatus.waiting.failed_polls import RECONNECT_DELAY
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
-from airflow_provider_jobstatus.waiting.poller import RECONNECT_DELAY, JobPoller
+from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.refusals import FORBIDDEN_ALIKE
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from airflow_provider_jobstatus.waiting.status_lines import StatusLines, sign, told_until

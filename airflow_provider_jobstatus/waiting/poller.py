@@ -34,35 +34,19 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_provider_jobstatus.core.errors import (
-    AccessDenied,
-    NotFound,
-    RateLimited,
-    RequestRejected,
-    SettingsError,
-    VendorError,
-)
+from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
-from airflow_provider_jobstatus.core.text import STORED_TEXT_LIMIT, clean
 from airflow_provider_jobstatus.waiting import messages
 from airflow_provider_jobstatus.waiting.adaptive import next_poll, seconds_taken
 from airflow_provider_jobstatus.waiting.completion import DurationHistory, ProgressRate
-from airflow_provider_jobstatus.waiting.confirmation import SPENT_CONFIRMED_AFTER, Confirmations
+from airflow_provider_jobstatus.waiting.failed_polls import FailedPolls
 from airflow_provider_jobstatus.waiting.outcome import LogEntry, OutcomeKind, WaitOutcome, digest
-from airflow_provider_jobstatus.waiting.poll_schedule import PollSchedule
 from airflow_provider_jobstatus.waiting.progress_tracker import ProgressTracker
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT, WaitSpec
 from airflow_provider_jobstatus.waiting.unknown_words import UnknownWords
 
-#: Seconds after the start of a wait in which a 404 may mean "not yet".
-NOT_FOUND_GRACE = 120.0
-#: Seconds between a refusal and the next try with fresh settings.
-RECONNECT_DELAY = 1.0
-#: Seconds between the tries that follow: whether the connection has changed, and whether the key works again.
-REFUSED_PAUSE = 30.0
 
-
-class JobPoller(PollSchedule):
+class JobPoller(FailedPolls):
     """
     Decides, for one job, when to ask next and when the wait has ended.
 
@@ -75,12 +59,7 @@ class JobPoller(PollSchedule):
     :param jitter: returns a random number from 0 to 1.
     :param durations: of jobs of this kind; it is told how long this one took, and an adaptive wait uses it.
 
-    :ivar event: how the wait ended, or None while it goes on.
     :ivar last_status: what the vendor said last to this poller, if it ever said something usable.
-    :ivar known_status: what it said last, also to an earlier poller.
-    :ivar last_error: why the last poll brought nothing about the job; None if it did.
-    :ivar outage_began_at: since when there was no usable answer of any kind, or None.
-    :ivar reconnect: whether to read the connection again before asking; the driver sets it back.
     """
 
     # There may be ten thousand of them.
@@ -89,16 +68,9 @@ class JobPoller(PollSchedule):
         "_progress_rate",
         "_told",
         "_tracker",
-        "_troubled_at",
         "_words",
         "durations",
-        "event",
-        "job_id",
-        "known_status",
-        "last_error",
         "last_status",
-        "outage_began_at",
-        "reconnect",
     )
 
     def __init__(
@@ -112,27 +84,13 @@ class JobPoller(PollSchedule):
         first_poll_at: float | None = None,
     ) -> None:
         memory = memory or {}
-        super().__init__(spec, now, memory, jitter, first_poll_at)
-        self.job_id = job_id
-        self.event: WaitOutcome | None = None
-        self.reconnect = False
+        super().__init__(job_id, spec, now, memory, jitter, first_poll_at)
         self.durations = durations
         self.last_status: JobStatus | None = None
-        self.last_error: VendorError | None = None
-        # Since when there is trouble, or can be; None if only an earlier poller knows.
-        self._troubled_at = now if now <= self.first_poll_at + SAME_POINT else None
-        self._confirmations = Confirmations(memory)
         self._words = UnknownWords(memory.get("words"))
-        self.known_status = JobStatus.or_none(memory.get("seen"))
         self._tracker = ProgressTracker(memory.get("progress"))
         self._progress_rate = ProgressRate(memory.get("progress_rate")) if spec.adaptive else None
         self._told: int | None = memory.get("told")
-        self.outage_began_at = memory.get("outage_began_at")
-
-    @property
-    def refused(self) -> bool:
-        """Whether the credentials are refused, since the last good answer."""
-        return self._confirmations.refused_since is not None
 
     @property
     def unknown_words(self) -> list[str]:
@@ -151,21 +109,6 @@ class JobPoller(PollSchedule):
         if self._progress_rate is not None and (looks := self._progress_rate.memory()):
             known["progress_rate"] = looks
         return known
-
-    def leave(self) -> None:
-        """End the wait for this job, because others have decided it."""
-        self._end(OutcomeKind.LEFT, "was not waited for any longer")
-
-    def may_ask(self, now: float) -> bool:
-        """
-        Return whether to ask at ``now``.
-
-        Ends the wait if the deadline comes while the vendor still wants to be left alone.
-        """
-        if self.spec.deadline_at - SAME_POINT <= now < self.not_before:
-            self._time_out()
-            return False
-        return True
 
     def observe(self, answer: JobStatus | VendorError | SettingsError, now: float) -> LogEntry | None:
         """
@@ -232,94 +175,3 @@ class JobPoller(PollSchedule):
             self._end(OutcomeKind.STALLED, f"{text}. {messages.MAY_STILL_RUN}")
             return None
         return self._news("stalled", text) if self._tracker.first_stall() else None
-
-    def _missed(self, error: VendorError, now: float) -> LogEntry | None:
-        known, until = self.last_error, None
-        if known is None and self.outage_began_at is not None:
-            self._troubled_at = self.outage_began_at
-        elif known is None and self._troubled_at is not None:
-            self._troubled_at = now
-        self.last_error = error if error.asked else known or error
-        self._heed(error.retry_after, now)
-        late = now >= self.spec.deadline_at
-        match error:
-            case AccessDenied() if late and self._was_refused(error):
-                self._end(OutcomeKind.REFUSED, messages.refused(error, self._confirmations.refused_for(now)))
-            case AccessDenied() if not late:
-                until = self._refuse(error, now)
-            case RateLimited(spent=True) if self._confirmations.is_spent(now):
-                self._end(OutcomeKind.REFUSED, messages.rejected(error))
-            case RequestRejected() if self._confirmations.is_final(error):
-                self._end(OutcomeKind.REFUSED, messages.rejected(error))
-            case _ if late:
-                self._time_out()
-            case NotFound() if now < self.spec.started_at + NOT_FOUND_GRACE:
-                self.outage_began_at, until = None, self.spec.started_at + NOT_FOUND_GRACE
-                self._ask_again_at(min(self.next_point(now), until))
-            case NotFound() if self._confirmations.is_final(error):
-                self._end(OutcomeKind.UNKNOWN_JOB, messages.unknown_job(error, now - self.spec.started_at))
-            case NotFound() | RequestRejected():
-                self.outage_began_at, self._confirmations.stray = None, True
-                self._back_off(error, now)
-            case RateLimited():
-                self.outage_began_at = None
-                self._back_off(error, now)
-                if error.spent and (since := self._confirmations.spent_since) is not None:
-                    self._ask_again_at(max(self.next_poll_at, since + SPENT_CONFIRMED_AFTER))
-            case _:
-                until = self._outage(error, now)
-        self._confirmations.looked |= not isinstance(error, AccessDenied)
-        new = known is None or (error.asked and known.asked and str(error) != str(known))
-        # A second try that comes at once says all by its end.
-        if self.event is not None or not new or (isinstance(error, AccessDenied) and until == now):
-            return None
-        kind = f"{type(error).__name__} {error.status}"
-        return self._news(kind, messages.borne(error, until, self.next_poll_at))
-
-    def _was_refused(self, error: AccessDenied) -> bool:
-        """Whether this very job was refused, not only left out because of others, or until a time."""
-        last = self.last_error
-        return isinstance(last, AccessDenied) and last.asked and not error.retry_after
-
-    def _refuse(self, error: AccessDenied, now: float) -> float:
-        """Take in a refusal before the deadline, and return until when refusals are borne."""
-        first = not self.refused
-        ends_at = self._confirmations.refused_until(error, now, self.spec.refusal_grace)
-        if first:
-            self.reconnect = True
-            self._ask_again_at(now + RECONNECT_DELAY)
-        elif now >= ends_at - SAME_POINT:
-            self._end(OutcomeKind.REFUSED, messages.refused(error, self._confirmations.refused_for(now)))
-        else:
-            # A time that the vendor names puts off the end as well: to ask at that end might be for ever.
-            soonest = now + REFUSED_PAUSE
-            self._ask_again_at(soonest if error.retry_after else min(soonest, ends_at))
-        return min(ends_at, self.spec.deadline_at)
-
-    def _news(self, kind: str, text: str, *, warning: bool = True) -> LogEntry:
-        return LogEntry(self.job_id, kind, f"{self.job_id}: {text}", warning)
-
-    def _outage(self, error: VendorError, now: float) -> float | None:
-        """Take in that there was no answer, and return until when that is borne; None for ever."""
-        if self.outage_began_at is None:
-            self.outage_began_at = now
-        if self.spec.max_outage is None:
-            self._back_off(error, now)
-            return None
-        ends_at = self.outage_began_at + self.spec.max_outage
-        if now >= ends_at - SAME_POINT:
-            self._end(OutcomeKind.GAVE_UP, messages.gave_up(error, self.spec.max_outage))
-        else:
-            self._back_off(error, now, no_later_than=ends_at)
-        return min(ends_at, self.spec.deadline_at)
-
-    def _time_out(self) -> None:
-        waited = self.spec.deadline_at - self.spec.started_at
-        self._end(OutcomeKind.TIMED_OUT, messages.timed_out(waited, self.known_status, self.last_error))
-
-    def _end(self, outcome: OutcomeKind, message: str) -> None:
-        status, text = self.known_status, clean(f"{self.job_id}: {message}", STORED_TEXT_LIMIT)
-        if status is not None and status.state.terminal and outcome is not OutcomeKind.BAD_SETTINGS:
-            # An earlier poller saw its end, which no trouble since then undoes.
-            outcome, text = OutcomeKind.FINISHED, ""
-        self.event = WaitOutcome(self.job_id, outcome, status, text)

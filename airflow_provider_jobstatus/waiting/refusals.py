@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
-from airflow_provider_jobstatus.waiting.poller import REFUSED_PAUSE
+from airflow_provider_jobstatus.waiting.failed_polls import REFUSED_PAUSE
 
 #: Seconds after which a connection is read again while its key is refused.
 REFUSED_AGE = 30.0

@@ -29,14 +29,10 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.waiting.completion import DurationHistory
 from airflow_provider_jobstatus.waiting.confirmation import SPENT_CONFIRMED_AFTER
+from airflow_provider_jobstatus.waiting.failed_polls import NOT_FOUND_GRACE, RECONNECT_DELAY, REFUSED_PAUSE
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome, digest
 from airflow_provider_jobstatus.waiting.poll_schedule import MAX_BACKOFF
-from airflow_provider_jobstatus.waiting.poller import (
-    NOT_FOUND_GRACE,
-    RECONNECT_DELAY,
-    REFUSED_PAUSE,
-    JobPoller,
-)
+from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from tests.support.values import assert_storable
 from tests.waiting.test_spec import FIRST, STEP, grid
