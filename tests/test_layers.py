@@ -219,7 +219,7 @@ def nobody_catches_everything(path: str, tree: ast.Module) -> Iterator[Finding]:
     Only the trigger's outer boundary makes a result of any exception; others clean up and re-raise.
 
     What goes wrong in one wait reaches it through ``fleet/subscription.py`` or ``fleet/waits.py``: all are
-    told from one task.
+    told from one task. What goes wrong in a request is reported by ``fleet/driver.py``.
     How a task ends that leaves its results in ``tasks/results.py`` is decided already.
     A secrets backend that ``hooks/connection_lookup.py`` asks is anybody's code.
     """
@@ -227,6 +227,7 @@ def nobody_catches_everything(path: str, tree: ast.Module) -> Iterator[Finding]:
         "triggers/batch_job.py",
         "fleet/subscription.py",
         "fleet/waits.py",
+        "fleet/driver.py",
         "tasks/results.py",
         "hooks/connection_lookup.py",
     )

@@ -1,4 +1,4 @@
-"""What the scheduler of a connection asks its driver to do: small values, each for one thing."""
+"""What the scheduler of a connection has its driver do: small values, each for one thing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from airflow_provider_jobstatus.waiting.outcome import LogEntry, WaitOutcome
 
 
 class Poll(NamedTuple):
-    """
-    Ask the vendor for the status of a job, and report with ``answered`` or ``poll_failed``.
-
-    :param question: asks for the status; None if the id is malformed.
-    """
+    """Request the status of a job, and report with ``answered`` or ``poll_failed``."""
 
     job_id: str
-    question: Operation[JobStatus] | None
+    operation: Operation[JobStatus]
     session: VendorSession
 
 
@@ -66,16 +62,14 @@ class JobEnded(NamedTuple):
 
 
 class WaitEnded(NamedTuple):
-    """All of a wait is over."""
+    """
+    All of a wait is over.
+
+    :param fault: of the provider, or of a hook from elsewhere, if one has ended it.
+    """
 
     wait_id: int
+    fault: BaseException | None = None
 
 
-class WaitFailed(NamedTuple):
-    """A fault of the provider, or of a hook from elsewhere, has ended a wait."""
-
-    wait_id: int
-    fault: BaseException
-
-
-Action: TypeAlias = Poll | ReadList | LoadConnection | Log | Warn | JobEnded | WaitEnded | WaitFailed
+Action: TypeAlias = Poll | ReadList | LoadConnection | Log | Warn | JobEnded | WaitEnded

@@ -5,25 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
 from itertools import count
-from typing import Any, cast
+from typing import TypeVar, cast
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
-from airflow_provider_jobstatus.core.jobs import JobStatus
-from airflow_provider_jobstatus.fleet.actions import (
-    Action,
-    JobEnded,
-    LoadConnection,
-    Log,
-    Poll,
-    ReadList,
-    WaitEnded,
-    WaitFailed,
-    Warn,
-)
+from airflow_provider_jobstatus.core.jobs import Listing
+from airflow_provider_jobstatus.fleet.actions import Action, LoadConnection, Poll, ReadList
 from airflow_provider_jobstatus.fleet.connection_session import ConnectionSession
 from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
 from airflow_provider_jobstatus.fleet.request_pool import RequestPool
@@ -34,6 +24,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.waiting.session_policy import Keys
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Driver:
@@ -54,17 +45,7 @@ class Driver:
         self._timer = Timer(clock, self._turn)
         self._subscriptions: dict[int, Subscription] = {}
         self._numbers = count()
-        self._lookups: set[asyncio.Task[Any]] = set()
-        self._do: dict[type[Action], Callable[[Any], None]] = {
-            Poll: lambda action: self._pool.start(partial(self._poll, action)),
-            ReadList: lambda action: self._pool.start(partial(self._read_list, action)),
-            LoadConnection: lambda action: self._pool.start(partial(self._load, action.attempt)),
-            Log: self._log,
-            Warn: self._warn,
-            JobEnded: self._job_ended,
-            WaitEnded: self._wait_ended,
-            WaitFailed: self._wait_ended,
-        }
+        self._lookups: set[asyncio.Task[object]] = set()
 
     @property
     def in_use(self) -> set[str]:
@@ -77,6 +58,11 @@ class Driver:
         """Whether a response of the vendor or of Airflow is under way."""
         return self._pool.in_flight > 0
 
+    @property
+    def has_waits(self) -> bool:
+        """Whether it serves any wait."""
+        return bool(self._subscriptions)
+
     async def serve(self, subscription: Subscription) -> None:
         """Return when a wait is over. A fault that ended it is raised."""
         wait_id = next(self._numbers)
@@ -87,7 +73,7 @@ class Driver:
         try:
             await subscription.over
         finally:
-            self._subscriptions.pop(wait_id, None)
+            del self._subscriptions[wait_id]
             self._scheduler.leave(wait_id)
             self._wake()
 
@@ -106,7 +92,7 @@ class Driver:
         self._timer.hold()
         try:
             for action in self._scheduler.next(self._clock.now()):
-                self._do[type(action)](action)
+                self._do(action)
         except BaseException as fault:
             for subscription in list(self._subscriptions.values()):
                 subscription.end(fault)
@@ -114,72 +100,75 @@ class Driver:
         finally:
             self._timer.set(self._scheduler.wake_at)
 
+    def _do(self, action: Action) -> None:
+        match action:
+            case Poll(job_id, operation, session):
+                self._start(
+                    partial(self._session.run, cast(BatchJobHook, session.hook), operation),
+                    partial(self._scheduler.answered, job_id),
+                    partial(self._scheduler.poll_failed, job_id),
+                )
+            case ReadList(name, session):
+                self._start(
+                    partial(self._read_list, name, session),
+                    partial(self._scheduler.list_read, name),
+                    partial(self._list_failed, name),
+                )
+            case LoadConnection(attempt):
+                self._start(
+                    self._load, partial(self._loaded, attempt), lambda fault, _: self._scheduler.fail(fault)
+                )
+            case _:
+                if (subscription := self._subscriptions.get(action.wait_id)) is not None:
+                    subscription.take_in(action, self._clock.now())
+
     # -- requests
 
-    async def _poll(self, action: Poll) -> None:
-        hook = cast(BatchJobHook, action.session.hook)
-        response: JobStatus | VendorError | SettingsError
-        try:
-            question = action.question or hook.status_operation(hook.parse_job_id(action.job_id))
-            response = await self._session.run(hook, question)
-        except SettingsError as malformed:
-            response = malformed
-        except BaseException as fault:
-            if isinstance(fault, Exception):
-                self._scheduler.poll_failed(action.job_id, fault, self._clock.now())
-                self._wake()
-            raise
-        self._scheduler.answered(action.job_id, response, self._clock.now())
-        self._wake()
+    def _start(
+        self,
+        request: Callable[[], Awaitable[T]],
+        ended: Callable[[T, float], object],
+        failed: Callable[[Exception, float], object],
+    ) -> None:
+        """
+        Run a request, and report how it ended and when.
 
-    async def _read_list(self, action: ReadList) -> None:
-        hook = cast(BatchJobHook, action.session.hook)
-        try:
-            response = await self._session.run(hook, hook.list_operation(action.name))
-        except BaseException as fault:
-            if isinstance(fault, Exception):
-                log.exception("The list %r cannot be read: each job is polled by itself", action.name)
-                self._scheduler.list_failed(action.name, self._clock.now())
-                self._wake()
-            raise
-        self._scheduler.list_read(action.name, response, self._clock.now())
-        self._wake()
+        :param failed: reports a fault of the provider, or of a hook from elsewhere.
+        """
 
-    async def _load(self, attempt: int) -> None:
+        async def run() -> None:
+            try:
+                response = await request()
+            except Exception as fault:  # noqa: BLE001 - ends the waits that it concerns
+                failed(fault, self._clock.now())
+            else:
+                ended(response, self._clock.now())
+            self._wake()
+
+        self._pool.start(run)
+
+    async def _read_list(self, name: str, session: VendorSession) -> Listing | VendorError | SettingsError:
+        hook = cast(BatchJobHook, session.hook)
+        return await self._session.run(hook, hook.list_operation(name))
+
+    def _list_failed(self, name: str, fault: Exception, now: float) -> None:
+        log.error("The list %r cannot be read: each job is polled by itself", name, exc_info=fault)
+        self._scheduler.list_failed(name, now)
+
+    async def _load(self) -> BatchJobHook | VendorError | SettingsError:
         # The end of the waits must not come in the middle of a conversation with Airflow, of which 3.1 would
         # hand the rest to the next one; nor is a lookup ended that takes too long.
         lookup = asyncio.get_running_loop().create_task(self._session.read(), context=Context())
         self._lookups.add(lookup)
         lookup.add_done_callback(self._lookups.discard)
-        try:
-            found = await asyncio.shield(lookup)
-        except BaseException as fault:
-            if isinstance(fault, Exception):
-                self._scheduler.fail(fault)
-                self._wake()
-            raise
+        return await asyncio.shield(lookup)
+
+    def _load_failed(self, fault: Exception, _: float) -> None:
+        self._scheduler.fail(fault)
+
+    def _loaded(self, attempt: int, found: BatchJobHook | VendorError | SettingsError, now: float) -> None:
         if isinstance(found, BatchJobHook):
             before = self._scheduler.session
-            session: VendorSession = self._keys.session(found, before, anew=before is None)
-            self._scheduler.loaded(session, attempt, self._clock.now())
-        elif (line := self._scheduler.not_loaded(found, attempt, self._clock.now())) is not None:
+            self._scheduler.loaded(self._keys.session(found, before, anew=before is None), attempt, now)
+        elif (line := self._scheduler.not_loaded(found, attempt, now)) is not None:
             log.warning(line)
-        self._wake()
-
-    # -- waits
-
-    def _log(self, action: Log) -> None:
-        if (subscription := self._subscriptions.get(action.wait_id)) is not None:
-            subscription.log(action.entry, self._clock.now(), is_status=action.is_status)
-
-    def _warn(self, action: Warn) -> None:
-        if (subscription := self._subscriptions.get(action.wait_id)) is not None:
-            subscription.warn(action.text)
-
-    def _job_ended(self, action: JobEnded) -> None:
-        if (subscription := self._subscriptions.get(action.wait_id)) is not None:
-            subscription.job_ended(action.event, self._clock.now())
-
-    def _wait_ended(self, action: WaitEnded | WaitFailed) -> None:
-        if (subscription := self._subscriptions.get(action.wait_id)) is not None:
-            subscription.end(action.fault if isinstance(action, WaitFailed) else None)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
 import math
-from itertools import count
+from operator import attrgetter
 from typing import TypeAlias
 
+from airflow_provider_jobstatus.fleet.due_heap import DueHeap
 from airflow_provider_jobstatus.fleet.list_cache import ListCache
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 
 Item: TypeAlias = WatchedJob | ListCache
-#: When it is due, the number of this place, and what is due. It holds as long as that has the same number.
-Place: TypeAlias = tuple[float, int, Item]
-#: Places that are kept before those that hold no more are looked for.
-ROOM = 1000
 
 
 class DueQueue:
@@ -23,14 +19,11 @@ class DueQueue:
     and ends to be confirmed come first; jobs whose last poll failed stand apart.
     """
 
-    __slots__ = ("_numbers", "_room", "_sick", "_urgent", "_usual")
+    __slots__ = ("_sick", "_urgent", "_usual")
 
     def __init__(self) -> None:
-        self._urgent: list[Place] = []
-        self._usual: list[Place] = []
-        self._sick: list[Place] = []
-        self._numbers = count(1)
-        self._room = ROOM
+        due = attrgetter("due")
+        self._urgent, self._usual, self._sick = DueHeap[Item](due), DueHeap[Item](due), DueHeap[Item](due)
 
     def __len__(self) -> int:
         """Return how many places are kept, with those that do not hold any more."""
@@ -38,42 +31,23 @@ class DueQueue:
 
     def put(self, item: Item, due: float, *, urgent: bool = False) -> None:
         """Put a job or a list in its place from now on."""
-        number = next(self._numbers)
-        item.due, item.entry = due, number
-        if len(self._urgent) + len(self._usual) + len(self._sick) >= self._room:
-            # What holds no more would be kept until its time has come: deadlines may be days away.
-            for line in (self._urgent, self._usual, self._sick):
-                line[:] = [place for place in line if place[2].entry == place[1]]
-                heapq.heapify(line)
-            self._room = max(2 * len(self), ROOM)
-        line = self._urgent if urgent else self._sick if item.sick else self._usual
-        heapq.heappush(line, (due, number, item))
+        item.due = due
+        (self._urgent if urgent else self._sick if item.sick else self._usual).put(item)
 
     @staticmethod
     def drop(item: Item) -> None:
         """Take a job or a list out."""
-        item.entry = 0
+        item.due = math.inf
 
     def first(self, now: float, *, without_sick: bool = False) -> Item | None:
         """Return what has its turn now, if anything has."""
-        if self._urgent and (at := _top(self._urgent)) <= now:
-            return self._urgent[0][2]
-        usual = _top(self._usual)
-        if self._sick and not without_sick and (at := _top(self._sick)) < usual:
-            return self._sick[0][2] if at <= now else None
-        return self._usual[0][2] if usual <= now else None
+        if (item := self._urgent.first(now)) is not None:
+            return item
+        if not without_sick and self._sick.next_at() < self._usual.next_at():
+            return self._sick.first(now)
+        return self._usual.first(now)
 
     def next_at(self, *, without_sick: bool = False) -> float:
         """Return when the next turn comes; infinity for never."""
-        at = min(_top(self._urgent), _top(self._usual))
-        return at if without_sick else min(at, _top(self._sick))
-
-
-def _top(line: list[Place]) -> float:
-    """Return when the first place of a line that holds is due; infinity for none."""
-    while line:
-        due, number, item = line[0]
-        if item.entry == number:
-            return due
-        heapq.heappop(line)
-    return math.inf
+        at = min(self._urgent.next_at(), self._usual.next_at())
+        return at if without_sick else min(at, self._sick.next_at())

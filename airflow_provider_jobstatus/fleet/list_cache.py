@@ -20,7 +20,7 @@ from typing import ClassVar, NamedTuple
 
 from airflow_provider_jobstatus.core.jobs import JobStatus, Listed, Listing
 from airflow_provider_jobstatus.fleet.polled_vendor import PolledVendor
-from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
+from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
 #: From so many jobs on, a list costs less than a poll of each. docs/performance.md has the figures.
@@ -58,33 +58,13 @@ class ListCache:
     :ivar served: jobs that run, by the list, with the status that their waits know. They are not polled one
         by one, but for samples and deadlines.
     :ivar interval: seconds in which to read it once, for those.
-    :ivar due: when to read it next.
-    :ivar entry: number of its place in the queue; 0 for none.
+    :ivar due: when to read it next; infinity if it has no place in the queue.
+    :ivar flight: the request for it that is in flight, or None.
     :ivar read_at: when it was read last.
-    :ivar reading: whether a request for it is in flight.
-    :ivar began_at: when that request was sent.
+    :ivar reading: whether it is being read: from that request until all that it says is known here.
     :ivar ended: jobs that have ended, as it said when it was read last.
-    :ivar waiters: jobs whose turn has come and that wait for that request.
+    :ivar waiters: jobs whose turn has come and that wait until it has been read.
     """
-
-    __slots__ = (
-        "_ahead",
-        "_failures",
-        "_keys",
-        "_retry_at",
-        "_seen",
-        "_worth_again_from",
-        "began_at",
-        "due",
-        "ended",
-        "entry",
-        "interval",
-        "name",
-        "read_at",
-        "reading",
-        "served",
-        "waiters",
-    )
 
     #: A list has its turns among those of healthy jobs.
     sick: ClassVar = False
@@ -93,9 +73,9 @@ class ListCache:
         self.name = name
         self.served: dict[WatchedJob, JobStatus] = {}
         self.interval = math.inf
-        self.due = 0.0
-        self.entry = 0
-        self.read_at = self.began_at = -math.inf
+        self.due = math.inf
+        self.flight: Flight | None = None
+        self.read_at = -math.inf
         self.reading = False
         self.ended: list[WatchedJob] = []
         self.waiters: list[WatchedJob] = []
@@ -109,9 +89,9 @@ class ListCache:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def holds(self, job: WatchedJob, key: str) -> bool:
-        """Return whether a job is known here, by that key."""
-        return self._keys.get(job) == key
+    def key_of(self, job: WatchedJob) -> str | None:
+        """Return by what this list names a job; None if it does not hold it."""
+        return self._keys.get(job)
 
     def add(self, job: WatchedJob, key: str) -> None:
         """
@@ -190,9 +170,13 @@ class ListCache:
         else:
             self._failures = 0
 
-    def is_stale(self, listing: Listing, vendor: PolledVendor) -> bool:
-        """Return whether the list has not caught up with a job's own status though it had the time."""
-        late_from = self.began_at - MAX_LAG * self.interval + min(SAME_ROUND, self.interval / 20)
+    def is_stale(self, listing: Listing, vendor: PolledVendor, sent_at: float) -> bool:
+        """
+        Return whether the list has not caught up with a job's own status though it had the time.
+
+        :param sent_at: when the request for the list was sent.
+        """
+        late_from = sent_at - MAX_LAG * self.interval + min(SAME_ROUND, self.interval / 20)
         stale = False
         for key, ahead in list(self._ahead.items()):
             entry = listing.jobs.get(key)

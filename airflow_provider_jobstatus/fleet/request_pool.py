@@ -18,20 +18,23 @@ class RequestPool:
     """
 
     def __init__(self) -> None:
-        self.in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[Work]] = []
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return len(self._tasks) - len(self._idle)
+
     def start(self, work: Work) -> None:
         """Run something. It handles its own errors."""
-        self.in_flight += 1
         if self._idle:
             self._idle.pop().set_result(work)
             return
         # What is logged in an empty context belongs to no wait.
         task = asyncio.get_running_loop().create_task(self._run(work), context=Context())
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """End what is under way."""
@@ -43,16 +46,7 @@ class RequestPool:
     async def _run(self, work: Work) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            try:
-                await work()
-            finally:
-                self.in_flight -= 1
+            await work()
             following = loop.create_future()
             self._idle.append(following)
             work = await following
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        # Whoever it concerns knows of the fault.
-        if not task.cancelled():
-            task.exception()

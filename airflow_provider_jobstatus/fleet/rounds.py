@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections import deque
-from contextvars import Context
 
 from airflow_provider_jobstatus.fleet.subscription import Subscription
-from airflow_provider_jobstatus.fleet.timer import LoopClock
+from airflow_provider_jobstatus.fleet.timer import LoopClock, Timer
 
 #: Seconds between two rounds.
 PAUSE = 60.0
@@ -26,28 +25,21 @@ class Rounds:
         self._clock = clock
         self._waits: dict[Subscription, None] = {}
         self._left: deque[Subscription] = deque()
-        # What is logged in an empty context belongs to no wait.
-        self._context = Context()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(clock, self._go_on, background=True)
 
     def join(self, wait: Subscription) -> None:
         """Visit a wait from now on, in each round."""
         self._waits[wait] = None
-        if self._timer is None:
-            self._set(PAUSE)
+        self._timer.no_later_than(self._clock.now() + PAUSE)
 
     def leave(self, wait: Subscription) -> None:
         """Visit a wait no more."""
         self._waits.pop(wait, None)
-        if not self._waits and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _set(self, seconds: float) -> None:
-        self._timer = self._clock.call_later(seconds, self._go_on, self._context, background=True)
+        if not self._waits:
+            self._timer.set(math.inf)
 
     def _go_on(self) -> None:
-        """Visit the next few, and set the timer for those who follow."""
+        """Visit the next few, and set the timer for those that follow."""
         if not self._left:
             self._left.extend(self._waits)
         now, jobs = self._clock.now(), 0
@@ -56,4 +48,4 @@ class Rounds:
             if wait in self._waits:
                 wait.visit(now)
                 jobs += len(wait.pollers)
-        self._set(0.0 if self._left else PAUSE)
+        self._timer.set(now if self._left else now + PAUSE)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
@@ -41,7 +39,6 @@ class Runtime:
         self.writes = WriteQueue(clock)
         self._rounds = Rounds(clock)
         self._drivers: dict[str, Driver] = {}
-        self._users: dict[str, int] = {}
         self._keys = Keys()
 
     @property
@@ -66,26 +63,16 @@ class Runtime:
         """Return when a wait on a connection is over. A fault that ended it is raised."""
         for poller in subscription.pollers:
             poller.durations = durations_of(conn_id, poller.job_id)
-        async with self._driver(conn_id) as driver:
-            self._rounds.join(subscription)
-            try:
-                await driver.serve(subscription)
-            finally:
-                self._rounds.leave(subscription)
-
-    @asynccontextmanager
-    async def _driver(self, conn_id: str) -> AsyncIterator[Driver]:
-        """Use the driver of a connection; the last who leaves closes it."""
         if conn_id not in self._drivers:
-            self._drivers[conn_id], self._users[conn_id] = Driver(conn_id, self.clock, self._keys), 0
+            self._drivers[conn_id] = Driver(conn_id, self.clock, self._keys)
         driver = self._drivers[conn_id]
-        self._users[conn_id] += 1
+        self._rounds.join(subscription)
         try:
-            yield driver
+            await driver.serve(subscription)
         finally:
-            self._users[conn_id] -= 1
-            if not self._users[conn_id]:
-                del self._drivers[conn_id], self._users[conn_id]
+            self._rounds.leave(subscription)
+            if not driver.has_waits:
+                del self._drivers[conn_id]
                 await driver.close()
                 in_use = set[str]().union(*(each.in_use for each in self._drivers.values()))
                 self._keys.forget(in_use, self.clock.now())

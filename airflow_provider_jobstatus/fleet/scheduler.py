@@ -9,7 +9,8 @@ was read (``loaded``, ``not_loaded``), a poll has ended (``answered``, ``poll_fa
 (``list_read``, ``list_failed``), another connection with the same key has made room (``room``). The driver
 calls ``next`` when ``wake_at`` has come, and carries out the actions that it returns. All points in time are
 of one clock, also those of the pollers. Everything that changes the state of a job, a wait or a list stands
-here and in the two layers below: ``waits`` delivers responses to waits, ``list_serving`` keeps the lists.
+here and in the four layers below: ``job_places`` puts jobs where they belong, ``waits`` delivers responses,
+``account_waits`` has the connection read, ``list_serving`` keeps the lists.
 
 A job is in exactly one of these places:
 
@@ -27,7 +28,7 @@ nowhere                   a list serves it                                the li
 What the turn of a job leads to; the first row that applies:
 
 1.  The connection must be read first: it is read, and everything waits.
-2.  The wait is of another account, or must not poll before its deadline: it ends.
+2.  The wait is of another account, must not poll before its deadline, or its id is malformed: it ends.
 3.  Its list was read of late and shows it running: its waits get that status, and the list serves it.
 4.  Its list is being read: it waits for the list.
 5.  The key is stopped: everything waits. A spent licence ends a wait at its deadline.
@@ -41,19 +42,22 @@ comes. What concerns many jobs or waits is done in slices: one call of ``next`` 
 
 from __future__ import annotations
 
+from typing import cast
+
 from airflow_provider_jobstatus.core.errors import (
     ApiError,
     ServerError,
     SettingsError,
     VendorError,
-    unreadable,
 )
 from airflow_provider_jobstatus.core.jobs import JobStatus
-from airflow_provider_jobstatus.fleet.actions import Action, LoadConnection, Poll
+from airflow_provider_jobstatus.core.operation import Operation
+from airflow_provider_jobstatus.fleet.actions import Action, Poll
+from airflow_provider_jobstatus.fleet.job_places import NOW, SLICE
 from airflow_provider_jobstatus.fleet.list_cache import ListCache
 from airflow_provider_jobstatus.fleet.list_serving import ListServing
 from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
-from airflow_provider_jobstatus.fleet.waits import NOW, SLICE, Response
+from airflow_provider_jobstatus.fleet.waits import Response
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 
 #: Turns in one call of ``next``.
@@ -71,27 +75,10 @@ class Scheduler(ListServing):
     :param conn_id: of the connection.
     """
 
-    def loaded(self, session: VendorSession, attempt: int, now: float) -> None:
-        """Take in the connection as it was read. The session is the same object while nothing has changed."""
-        self.wake_at = NOW
-        if self._policy.loaded(session, attempt, now):
-            session.refusals.renew(self._last_start)
-            self._do(len(self._jobs), self._place_all(session, now))
-
-    def not_loaded(self, error: VendorError | SettingsError, attempt: int, now: float) -> str | None:
-        """Take in why the connection was not read. Returns a line for the log, if there is one."""
-        self.wake_at = NOW
-        return self._policy.failed(error, attempt, now)
-
-    @property
-    def session(self) -> VendorSession | None:
-        """What polls use; None if the connection must be read first."""
-        return self._policy.current
-
     def answered(self, job_id: str, response: Response, now: float) -> None:
         """Take in how a poll has ended."""
         job = self._jobs[job_id]
-        flight = self._land(job, response, now)
+        flight = self._landed(job, response, now)
         listed = self._list_of(job)
         if isinstance(response, JobStatus):
             job.sick = False
@@ -104,15 +91,20 @@ class Scheduler(ListServing):
     def poll_failed(self, job_id: str, fault: BaseException, now: float) -> None:
         """Take in a fault of the provider, or of a hook from elsewhere, in a poll: the job's waits end."""
         job = self._jobs[job_id]
-        self._land(job, None, now)
-        for wait_id in set(job.pollers.values()):
-            self._fail(wait_id, fault)
+        self._landed(job, None, now)
+        for wait in set(job.pollers.values()):
+            self._fail(wait, fault)
         self._settle(job)
 
-    def close(self) -> None:
-        """Count what is in flight no more: others may use the key."""
-        for flight in (*self._reading.values(), *(job.flight for job in self._jobs.values() if job.flight)):
-            flight.session.key.concurrency.end(flight.number)
+    def _landed(self, job: WatchedJob, response: Response | None, now: float) -> Flight:
+        """Take note of how a poll has ended, for the key and for what follows."""
+        flight = self._land(job)
+        if not isinstance(response, SettingsError) and response is not None:
+            error = response if isinstance(response, VendorError) else None
+            flight.session.key.observe(error, flight.sent_at, now)
+        flight.session.refusals.observe(job.job_id, response, now)
+        job.polled_at = flight.sent_at
+        return flight
 
     # -- what is to be done
 
@@ -143,12 +135,13 @@ class Scheduler(ListServing):
                 refused = known is not None and known.refusals.active
                 session = self._policy.usable(now, refused=refused)
             if session is None:
-                if (error := self._policy.failure(now)) is not None:
-                    self._do_without_connection(item, error, now)
-                    continue
-                if (attempt := self._policy.begin(now)) is not None:
-                    self._out.append(LoadConnection(attempt))
-                return self._policy.next_at
+                if (error := self._policy.failure(now)) is None:
+                    return self._load(now)
+                if isinstance(item, WatchedJob):
+                    self._deliver(item, error, now)
+                else:
+                    self._do(len(item.served), self._do_without(item, now))
+                continue
             if isinstance(item, WatchedJob):
                 wait_until = self._turn(item, session, now)
             else:
@@ -170,28 +163,26 @@ class Scheduler(ListServing):
 
     def _turn(self, job: WatchedJob, session: VendorSession, now: float) -> float | None:
         """Do what is to be done for a job; or return until when everything waits."""
-        if job.session is not session or (job.list_name is not None and job.is_watched):
-            self._place(job, session, now)
-        here, is_held = ("", session.hook.account_digest), False
-        for poller in job.awaited(now):
-            is_held = is_held or poller.not_before > now
-            if poller.spec.account not in here:
-                if self._is_doubtful(job, session, now):
-                    return self._read_first(job, now)
-                self._end_elsewhere(job, session, now)
-                break
-        if job.changed and not (job.own or job.last):
-            # Who wanted it so soon may have left.
+        self._place(job, session, now)
+        if strangers := self._strangers(job, session, now):
+            if self._is_doubtful(job, strangers):
+                return self._read_first(job, now)
+            self._end_elsewhere(job, strangers, session, now)
+        self._end_held(job, now)
+        must = job.own or job.last
+        if job.changed and not must:
+            # The wait that needed it so soon may have left.
             job.refresh()
-            if not job.pollers or job.next_poll() > now:
+            if job.next_poll() > now:
                 self._settle(job)
                 return None
-        if is_held:
-            self._end_held(job, now)
         if not job.pollers:
             self._settle(job)
             return None
-        listed = None if job.own or job.last else self._list_of(job)
+        if isinstance(job.operation, SettingsError):
+            self._deliver(job, job.operation, now)
+            return None
+        listed = None if must else self._list_of(job)
         if listed is not None and not self._is_usable(listed, session, now):
             listed = None
         if listed is not None and listed.is_fresh(job, now):
@@ -203,34 +194,29 @@ class Scheduler(ListServing):
         elif listed is not None and listed.reading:
             self._wait_for(listed, job)
             return None
+        return self._request(job, listed, session, now)
+
+    def _request(
+        self, job: WatchedJob, listed: ListCache | None, session: VendorSession, now: float
+    ) -> float | None:
+        """Poll a job, or read its list if that may be used; or return until when everything waits."""
         key, refusals = session.key, session.refusals
         if (until := key.stopped_until(now)) > now:
             if not key.is_spent and not job.last:
                 return until
-            if (refusal := key.refusal(now, self._conn_id)) is not None:
-                self._deliver(job, refusal, now)
-            return None
-        if (held := refusals.hold(job.job_id, now, self._conn_id)) is not None:
-            self._deliver(job, held, now)
-            return None
-        if (wait_until := self._room_at(session, job, now)) is not None:
+            error: VendorError | None = key.refusal(now, self._conn_id)
+        else:
+            error = refusals.hold(job.job_id, now, self._conn_id)
+        if error is not None:
+            self._deliver(job, error, now)
+        elif (wait_until := self._room_at(session, job, now)) is not None:
             return wait_until
-        if listed is None or refusals.active or key.job_first:
+        elif listed is None or refusals.active or key.job_first:
             self._poll(job, session, now)
         else:
             self._wait_for(listed, job)
             self._read(listed, session, now)
         return None
-
-    def _read_first(self, job: WatchedJob, now: float) -> float | None:
-        """Read the connection again before a job is polled: it may lead to the account of a wait by now."""
-        if self._policy.lookups > max(self._waits[each].lookups for each in job.pollers.values()):
-            self._deliver(job, unreadable(self._conn_id, "was changed, and is read again"), now)
-            return None
-        self._policy.expire()
-        if (attempt := self._policy.begin(now)) is not None:
-            self._out.append(LoadConnection(attempt))
-        return self._policy.next_at
 
     def _list_turn(self, listed: ListCache, session: VendorSession, now: float) -> float | None:
         """Read a list whose turn has come; or return until when everything waits."""
@@ -258,7 +244,7 @@ class Scheduler(ListServing):
             return now + ROOM_CHECK
         delay = key.throttle.delay(now)
         if now < self._paced_until and not (isinstance(item, WatchedJob) and item.last):
-            delay = max(delay, self._progress_rate.delay(now))
+            delay = max(delay, self._pace.delay(now))
         if delay <= 0.0:
             return None
         if queued > item.interval / 2 and isinstance(item, WatchedJob):
@@ -268,36 +254,11 @@ class Scheduler(ListServing):
         return now + delay
 
     def _poll(self, job: WatchedJob, session: VendorSession, now: float) -> None:
-        number = session.key.concurrency.start(now, sick=job.sick)
-        session.key.throttle.take(now)
-        self._progress_rate.take(now)
+        self._launch(job, session, now)
+        self._pace.take(now)
         session.refusals.asks(job.job_id)
         for poller in job.pollers:
             if poller.outage_began_at is not None and now > poller.next_poll_at:
                 # A poll that was not sent is no poll without an answer.
                 poller.outage_began_at += now - poller.next_poll_at
-        self._queue.drop(job)
-        job.flight = Flight(number, now, session)
-        self._out.append(Poll(job.job_id, job.question, session))
-
-    def _do_without_connection(
-        self, item: WatchedJob | ListCache, error: VendorError | SettingsError, now: float
-    ) -> None:
-        if isinstance(item, WatchedJob):
-            self._deliver(item, error, now)
-        else:
-            self._do(len(item.served), self._do_without(item, now))
-
-    def _land(self, job: WatchedJob, response: Response | None, now: float) -> Flight:
-        """Take note that a poll is in flight no more."""
-        flight, job.flight = job.flight, None
-        if flight is None:
-            raise ValueError(f"no poll of {job.job_id} is in flight")
-        key = flight.session.key
-        key.concurrency.end(flight.number)
-        if not isinstance(response, SettingsError) and response is not None:
-            key.observe(response if isinstance(response, VendorError) else None, flight.sent_at, now)
-        flight.session.refusals.observe(job.job_id, response, now)
-        job.polled_at = flight.sent_at
-        self.room()
-        return flight
+        self._out.append(Poll(job.job_id, cast(Operation[JobStatus], job.operation), session))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Any
 
+from airflow_provider_jobstatus.fleet.actions import JobEnded, Log, WaitEnded, Warn
 from airflow_provider_jobstatus.fleet.progress_writer import ProgressWriter
-from airflow_provider_jobstatus.waiting.outcome import LogEntry, WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.progress import summary
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
@@ -58,21 +58,21 @@ class Subscription:
         self._status_lines = StatusLines(spec.started_at, now)
         self._context = copy_context()
 
-    def log(self, entry: LogEntry, now: float, *, is_status: bool) -> None:
-        """Write an entry into the trigger's log."""
-        self._context.run(self._wait_log.tell, entry)
-        if is_status and self.progress_writer is not None:
-            self.progress_writer.changed(now)
-
-    def warn(self, text: str) -> None:
-        """Write a line about the connection into the trigger's log."""
-        self._context.run(self._wait_log.warn, text)
-
-    def job_ended(self, event: WaitOutcome, now: float) -> None:
-        """Write that the wait for one job has ended."""
-        self._context.run(self._wait_log.ended, event)
-        self._open -= 1
-        if self.progress_writer is not None and self._open:
+    def take_in(self, action: Log | Warn | JobEnded | WaitEnded, now: float) -> None:
+        """Write what has happened into the trigger's log, and show it."""
+        shows = False
+        match action:
+            case Log(_, entry, shows):
+                self._context.run(self._wait_log.tell, entry)
+            case Warn(_, text):
+                self._context.run(self._wait_log.warn, text)
+            case JobEnded(_, event):
+                self._context.run(self._wait_log.ended, event)
+                self._open -= 1
+                shows = self._open > 0
+            case WaitEnded(_, fault):
+                self.end(fault)
+        if shows and self.progress_writer is not None:
             self.progress_writer.changed(now)
 
     def end(self, fault: BaseException | None = None) -> None:

@@ -52,23 +52,25 @@ class Timer:
 
     :param clock: by which it calls.
     :param callback: called in an empty context: what is logged there belongs to no wait.
+    :param background: whether nothing waits for the call.
     """
 
-    def __init__(self, clock: LoopClock, callback: Callable[[], None]) -> None:
+    def __init__(self, clock: LoopClock, callback: Callable[[], None], *, background: bool = False) -> None:
         self._clock = clock
         self._callback = callback
+        self._background = background
         self._context = Context()
         self._handle: asyncio.TimerHandle | None = None
         self._at = math.inf
 
     def set(self, at: float) -> None:
         """Call at a point in time, whatever was set before; at infinity for never."""
-        if self._handle is not None:
-            self._handle.cancel()
-        self._handle, self._at = None, at
+        self.hold()
+        self._at = at
         if at < math.inf:
-            seconds = max(at - self._clock.now(), 0.0)
-            self._handle = self._clock.call_later(seconds, self._callback, self._context)
+            self._handle = self._clock.call_later(
+                max(at - self._clock.now(), 0.0), self._callback, self._context, background=self._background
+            )
 
     def no_later_than(self, at: float) -> None:
         """Call at a point in time, unless that is later than what is set."""

@@ -6,20 +6,20 @@ import math
 from typing import NamedTuple
 from zlib import crc32
 
+from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.fleet.wait_record import Wait
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
 
 class Flight(NamedTuple):
     """
-    A poll in flight.
+    A request in flight.
 
-    :param number: of the request among those of its key.
-    :param sent_at: when it was sent.
-    :param session: by which it was sent.
+    :param number: among the requests of its key.
     """
 
     number: int
@@ -35,21 +35,20 @@ class WatchedJob:
 
     :param job_id: as its waits name it.
 
-    :ivar pollers: with the number of the wait of each.
+    :ivar pollers: with the wait of each.
     :ivar interval: seconds in which to poll it once.
-    :ivar deadline_at: when to look for waits that must end.
-    :ivar due: when its turn comes.
-    :ivar entry: number of its place in the queue; 0 for none.
+    :ivar deadline_at: when to look for waits that must end; infinity for never.
+    :ivar due: when its turn comes; infinity if it has no place in the queue.
     :ivar list_name: of the vendor's list that shows it, if there is one.
     :ivar session: by which that list was found, and its id parsed.
-    :ivar question: asks for its status; None while its id is malformed.
+    :ivar operation: requests its status; instead, what is wrong with its id if that is malformed.
     :ivar flight: its poll that is in flight, or None.
-    :ivar busy: whether a response is being handed to its waits.
+    :ivar busy: whether a response is being delivered to its waits.
     :ivar polled_at: when its last own poll was sent; before the first, the past, in an order of its own.
     :ivar waits_for_list: whether it waits for a list that is being read.
     :ivar own: whether its next poll must be of its own, whatever a list says.
     :ivar last: whether its next poll is the last one of a wait.
-    :ivar sick: whether its last own poll brought no usable answer.
+    :ivar sick: whether its last own poll brought no usable response.
     :ivar changed: whether waits have left since its place in the queue was found.
     """
 
@@ -61,16 +60,15 @@ class WatchedJob:
         "changed",
         "deadline_at",
         "due",
-        "entry",
         "flight",
         "interval",
         "job_id",
         "last",
         "list_name",
+        "operation",
         "own",
         "polled_at",
         "pollers",
-        "question",
         "session",
         "sick",
         "waits_for_list",
@@ -78,13 +76,11 @@ class WatchedJob:
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
-        self.pollers: dict[JobPoller, int] = {}
-        self.interval = self.deadline_at = math.inf
-        self.due = 0.0
-        self.entry = 0
+        self.pollers: dict[JobPoller, Wait] = {}
+        self.interval = self.deadline_at = self.due = math.inf
         self.list_name: str | None = None
         self.session: VendorSession | None = None
-        self.question: Operation[JobStatus] | None = None
+        self.operation: Operation[JobStatus] | SettingsError | None = None
         self.flight: Flight | None = None
         # So that the jobs of a list are polled in an order that has nothing to do with when they were made.
         self.polled_at = -1e12 - crc32(job_id.encode("utf-8", "surrogatepass"))
@@ -92,13 +88,12 @@ class WatchedJob:
         self._all_awaited = False
         self._backing_off = self._watching = 0
 
-    def add(self, poller: JobPoller, wait_id: int, now: float) -> None:
+    def add(self, poller: JobPoller, wait: Wait, now: float) -> None:
         """Take in one more poller. Those with the same interval poll together."""
-        for first in self.pollers:
-            if first.spec.poll_interval == poller.spec.poll_interval:
-                poller.align(first.first_poll_at, now)
-            break
-        self.pollers[poller] = wait_id
+        first = next(iter(self.pollers), None)
+        if first is not None and first.spec.poll_interval == poller.spec.poll_interval:
+            poller.align(first.first_poll_at, now)
+        self.pollers[poller] = wait
         self.interval = min(self.interval, poller.spec.poll_interval)
         self._count(poller, 1)
         self._all_awaited = False
@@ -125,7 +120,7 @@ class WatchedJob:
 
     @property
     def is_watched(self) -> bool:
-        """Whether a wait needs what a list does not tell: row counts, or what is true this very moment."""
+        """Whether a wait needs what a list does not show: row counts, or what is true this very moment."""
         return self._watching > 0
 
     @property
@@ -134,7 +129,7 @@ class WatchedJob:
         return self.flight is not None or self.busy or self.waits_for_list
 
     def next_poll(self) -> float:
-        """Return when to poll it next."""
+        """Return when to poll it next; infinity for never."""
         due = math.inf
         # A generator would cost more than the rest of a job's turn.
         for poller in self.pollers:

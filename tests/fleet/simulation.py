@@ -7,9 +7,9 @@ import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.errors import RateLimited, SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
 from airflow_provider_jobstatus.core.operation import Operation
@@ -21,7 +21,6 @@ from airflow_provider_jobstatus.fleet.actions import (
     Poll,
     ReadList,
     WaitEnded,
-    WaitFailed,
     Warn,
 )
 from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
@@ -214,9 +213,9 @@ class Simulation:
                     of.warnings.append((self.now, text))
                 case JobEnded(wait_id, event):
                     of.job_ends[wait_id, event.job_id] = (self.now, event)
-                case WaitEnded(wait_id):
+                case WaitEnded(wait_id, None):
                     of.wait_ends[wait_id] = self.now
-                case WaitFailed(wait_id, fault):
+                case WaitEnded(wait_id, fault):
                     of.faults[wait_id] = fault
 
     def _load(self, of: Triggerer, attempt: int) -> None:
@@ -231,6 +230,39 @@ class Simulation:
     def _later(self, delay: float, do: Callable[[], object]) -> None:
         if delay < math.inf:
             self.at(self.now + delay, do)
+
+
+def wait_for(
+    answer: Callable[[str, float], Reply],
+    job_ids: Iterable[str],
+    specs: WaitSpec | Iterable[WaitSpec],
+    until: float = math.inf,
+    listing: Callable[[str, float], tuple[float, Listing | VendorError]] | None = None,
+    **connection: Any,
+) -> Triggerer:
+    """Wait for each of some jobs by a wait of its own, numbered from 0, and return what became of it."""
+    simulation = Simulation(answer, listing)
+    triggerer = simulation.triggerer(**connection)
+    each = itertools.repeat(specs) if isinstance(specs, WaitSpec) else specs
+    for job_id, spec in zip(job_ids, each, strict=False):
+        simulation.wait(triggerer, [job_id], spec)
+    simulation.run(until)
+    return triggerer
+
+
+def names(count: int, prefix: str = "job-") -> list[str]:
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+def ends_at(moment: float, word: str = "done", delay: float = LATENCY) -> Callable[[str, float], Reply]:
+    """Answer that a job runs, and from a moment on that it has ended."""
+    return lambda job_id, now: (delay, status(job_id, word if now >= moment else "running"))
+
+
+def rate_limited(retry_after: float | None = None) -> RateLimited:
+    error = RateLimited("wants no calls", vendor="toy", status=429)
+    error.retry_after = retry_after
+    return error
 
 
 def spread_plans(

@@ -168,3 +168,31 @@ def test_no_poll_at_a_deadline_comes_before_the_vendor_wants_it() -> None:
 
     assert len(triggerer.polls) == 1
     assert 600 <= triggerer.wait_ends[0] <= 601
+
+
+@pytest.mark.parametrize("more", [0, 200])
+def test_a_large_wait_that_is_cancelled_at_its_deadline_ends_no_other(more: int) -> None:
+    simulation = Simulation(
+        lambda job_id, now: (LATENCY, status(job_id, "done" if now > 1000 else "running"))
+    )
+    triggerer = simulation.triggerer()
+    large = simulation.wait(triggerer, [f"job-{n}" for n in range(200)], plan(deadline=600.0))
+    for number in range(more):
+        simulation.wait(triggerer, [f"job-{number}"], plan())
+    simulation.at(600.0, lambda: triggerer.scheduler.leave(large))
+    simulation.run()
+
+    assert len(triggerer.wait_ends) == more
+    assert triggerer.outcomes() <= {OutcomeKind.FINISHED}
+
+
+def test_a_wait_that_one_of_two_pollers_of_a_job_ends_at_its_deadline_ends_once() -> None:
+    def answer(job_id: str, now: float) -> Reply:
+        return LATENCY, replace(status(job_id), retry_after=1000.0)
+
+    simulation = Simulation(answer)
+    triggerer = simulation.triggerer()
+    wait = simulation.wait(triggerer, ["job", "job"], plan(deadline=600.0, fail_fast=True))
+    simulation.run()
+
+    assert list(triggerer.wait_ends) == [wait]

@@ -185,9 +185,9 @@ def test_a_list_is_stale_that_has_not_caught_up_with_a_status_two_intervals_late
     listed.interval = INTERVAL
     listed.polled(jobs[0], status("l/j0", word, int(progress) if progress else None), 1001.0)
 
-    listed.began_at = 1001.0 + intervals * INTERVAL
     entry = {} if list_says is None else {"j0": list_says}
-    assert listed.is_stale(Listing({**entry, **others}), vendor) is (stale and intervals >= 2)
+    sent_at = 1001.0 + intervals * INTERVAL
+    assert listed.is_stale(Listing({**entry, **others}), vendor, sent_at) is (stale and intervals >= 2)
 
 
 def test_those_that_were_not_polled_for_longest_are_the_sample() -> None:

@@ -13,9 +13,10 @@ import pytest
 from airflow_provider_jobstatus.core.errors import TransportError
 from airflow_provider_jobstatus.core.jobs import Listed, Listing
 from airflow_provider_jobstatus.fleet.actions import LoadConnection, Poll
-from airflow_provider_jobstatus.fleet.due_queue import ROOM, DueQueue
+from airflow_provider_jobstatus.fleet.due_heap import ROOM
+from airflow_provider_jobstatus.fleet.due_queue import DueQueue
+from airflow_provider_jobstatus.fleet.job_places import SLICE
 from airflow_provider_jobstatus.fleet.scheduler import TURNS, Scheduler
-from airflow_provider_jobstatus.fleet.waits import SLICE
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from airflow_provider_jobstatus.waiting.poller import JobPoller
