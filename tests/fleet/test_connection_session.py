@@ -25,7 +25,6 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
-from airflow_provider_jobstatus.waiting.session_policy import MAX_AGE, RETRY_AFTER
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL
 from tests.support.modes import first_event
 from tests.support.raw_server import RawServer, Received, reply
@@ -139,43 +138,17 @@ async def session(conn_id: str = CONN_ID) -> AsyncIterator[ConnectionSession]:
         await opened.close()
 
 
+async def read() -> object:
+    async with session() as shared:
+        return await shared.read()
+
+
 async def ask(shared: ConnectionSession, job_id: str) -> object:
     """Read the connection, and return a job's status, or why there is none."""
     found = await shared.read()
     if not isinstance(found, BatchJobHook):
         return found
     return await shared.run(found, found.status_operation(found.parse_job_id(job_id)))
-
-
-IDS = [f"site/job-{number}" for number in range(50)]
-
-
-def test_many_triggers_look_the_connection_up_once_log_in_once_and_share_a_session(
-    sandbox: Sandbox,
-    fake_time: FakeTime,
-    without_lists: None,
-    airflow: Airflow,
-    sessions: list[aiohttp.ClientSession],
-) -> None:
-    for job_id in IDS:
-        sandbox.put_job("ruler", job_id, script=["processing", "complete"])
-    now = fake_time.now
-    triggers = [
-        BatchJobTrigger(
-            CONN_ID, [job_id], poll_interval=10.0, started_at=now, first_poll_at=now, deadline_at=now + 600
-        )
-        for job_id in IDS
-    ]
-
-    async def together() -> list[Any]:
-        return await asyncio.gather(*map(first_event, triggers))
-
-    events = asyncio.run(together())
-
-    assert [event.payload["jobs"][0]["status"]["state"] for event in events] == ["succeeded"] * len(IDS)
-    assert airflow.lookups == [CONN_ID]
-    assert sum(request["origin"] == "auth" for request in sandbox.requests) == 1
-    assert [session.closed for session in sessions] == [True]
 
 
 def waiting(now: float, job_id: str, conn_id: str = CONN_ID, **arguments: Any) -> BatchJobTrigger:
@@ -189,20 +162,23 @@ async def ends(*triggers: BatchJobTrigger) -> list[str]:
     return [event.payload["jobs"][0]["outcome"] for event in events]
 
 
-def test_polls_one_after_the_other_use_the_same_connection_to_the_vendor(
-    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+def test_many_triggers_look_the_connection_up_once_log_in_once_and_share_a_session(
+    sandbox: Sandbox,
+    fake_time: FakeTime,
+    without_lists: None,
+    airflow: Airflow,
+    sessions: list[aiohttp.ClientSession],
 ) -> None:
-    with RawServer(vendor := Vendor()) as server:
-        connect(monkeypatch, server, vendor.password)
+    ids = [f"site/job-{number}" for number in range(50)]
+    for job_id in ids:
+        sandbox.put_job("ruler", job_id, script=["processing", "complete"])
 
-        async def both() -> None:
-            async with session() as shared:
-                await ask(shared, "site/a")
-                await ask(shared, "site/b")
+    found = asyncio.run(ends(*(waiting(fake_time.now, job_id) for job_id in ids)))
 
-        asyncio.run(both())
-
-        assert (server.connections, vendor.asked) == (1, ["status", "status"])
+    assert found == [OutcomeKind.FINISHED] * len(ids)
+    assert airflow.lookups == [CONN_ID]
+    assert sum(request["origin"] == "auth" for request in sandbox.requests) == 1
+    assert [session.closed for session in sessions] == [True]
 
 
 def test_different_connections_share_nothing(
@@ -250,19 +226,23 @@ def test_the_session_stays_until_the_last_wait_leaves(
     assert [each.closed for each in sessions] == [True, True]
 
 
-@pytest.mark.parametrize("held", ["lookup", "login", "status"])
+@pytest.mark.parametrize(("held", "others"), [("lookup", 1), ("login", 1), ("status", 1), ("lookup", 0)])
 def test_a_wait_that_is_cancelled_midway_takes_nothing_from_the_others(
-    held: str, airflow: Airflow, sessions: list[aiohttp.ClientSession], monkeypatch: pytest.MonkeyPatch
+    held: str,
+    others: int,
+    airflow: Airflow,
+    sessions: list[aiohttp.ClientSession],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with RawServer(vendor := Vendor(held)) as server:
         connect(monkeypatch, server, vendor.password, login=True)
 
-        async def both() -> list[str]:
+        async def all_of_them() -> list[str]:
             if held == "lookup":
                 airflow.may_answer.clear()
-            now = time.time()
-            first = asyncio.create_task(first_event(waiting(now, "site/a", first_poll_at=now + 0.01)))
-            second = asyncio.create_task(ends(waiting(now, "site/b", first_poll_at=now + 0.01)))
+            at = time.time() + 0.01
+            first = asyncio.create_task(first_event(waiting(at, "site/a")))
+            rest = asyncio.create_task(ends(*[waiting(at, "site/b")] * others))
             if held == "lookup":
                 await until(lambda: airflow.lookups)
             else:
@@ -272,45 +252,21 @@ def test_a_wait_that_is_cancelled_midway_takes_nothing_from_the_others(
                 await first
             airflow.may_answer.set()
             vendor.may_answer.set()
-            return await second
+            # Airflow 3.1 would hand the rest of a conversation that was cut off to the next one.
+            await until(lambda: airflow.ended)
+            return await rest
 
-        assert asyncio.run(both()) == [OutcomeKind.FINISHED]
+        assert asyncio.run(all_of_them()) == [OutcomeKind.FINISHED] * others
 
     assert airflow.lookups == [CONN_ID]
-    assert vendor.asked.count("login") == 1
-    assert [each.closed for each in sessions] == [True]
-
-
-def test_a_wait_that_is_cancelled_alone_in_the_middle_of_a_lookup_lets_it_end(
-    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with RawServer(vendor := Vendor()) as server:
-        connect(monkeypatch, server, vendor.password)
-
-        async def cancelled() -> None:
-            airflow.may_answer.clear()
-            now = time.time()
-            wait = asyncio.create_task(first_event(waiting(now, "site/a", first_poll_at=now + 0.01)))
-            await until(lambda: airflow.lookups)
-            wait.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await wait
-            airflow.may_answer.set()
-            await until(lambda: airflow.ended)
-
-        # Airflow 3.1 would hand the rest of a conversation that was cut off to whoever asks next.
-        asyncio.run(cancelled())
+    assert vendor.asked.count("login") == others
+    assert [each.closed for each in sessions] == [True] * others
 
 
 @pytest.mark.parametrize("trouble", [RuntimeError("away"), OSError("away"), SettingsError("not defined")])
 def test_a_lookup_that_fails_is_an_outage(trouble: Exception, airflow: Airflow) -> None:
     airflow.trouble = trouble
-
-    async def failing() -> object:
-        async with session() as shared:
-            return await shared.read()
-
-    assert isinstance(asyncio.run(failing()), TransportError)
+    assert isinstance(asyncio.run(read()), TransportError)
 
 
 @pytest.mark.parametrize("work", ["hook_for", "_ca_file", "tls_context"])
@@ -329,39 +285,10 @@ def test_work_for_which_no_thread_can_be_started_is_an_outage_and_is_tried_again
         asyncio.run(refused_once())
 
 
-def test_waits_outlive_a_thread_that_is_refused_when_their_connection_is_read_again(
-    sandbox: Sandbox, fake_time: FakeTime, without_lists: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for job_id in IDS[:5]:
-        sandbox.put_job("ruler", job_id, script=["processing"] * 40 + ["complete"])
-    now = fake_time.now
-    triggers = [
-        BatchJobTrigger(
-            CONN_ID, [job_id], poll_interval=30.0, started_at=now, first_poll_at=now, deadline_at=now + 7200
-        )
-        for job_id in IDS[:5]
-    ]
-    refused = refuse_work(monkeypatch, "hook_for", range(1, 2))
-
-    async def together() -> list[Any]:
-        return await asyncio.gather(*map(first_event, triggers))
-
-    events = asyncio.run(together())
-
-    assert [event.payload["jobs"][0]["status"]["state"] for event in events] == ["succeeded"] * 5
-    assert refused == ["hook_for"]
-    assert fake_time.now - now > MAX_AGE + RETRY_AFTER
-
-
 def test_a_connection_that_cannot_be_used_says_so(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(vendor := Vendor()) as server:
         connect(monkeypatch, server, vendor.password, verify=False)
-
-        async def unusable() -> object:
-            async with session() as shared:
-                return await shared.read()
-
-        assert isinstance(asyncio.run(unusable()), SettingsError)
+        assert isinstance(asyncio.run(read()), SettingsError)
     assert vendor.asked == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -11,19 +10,20 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.fleet import runtime
-from airflow_provider_jobstatus.fleet.list_cache import WORTH_FROM
+from airflow_provider_jobstatus.fleet.list_cache import WORTH_FROM, ListCache
+from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
+from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.faults.of_lists import LIST_FAULTS
 from airflow_provider_jobstatus.triggers import batch_job
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.codec import decode
-from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
-from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL
 from tests.support.modes import first_event, stored_and_loaded
-from tests.support.times import FakeTime, even_first_polls
+from tests.support.times import FakeTime
 
 INTERVAL = 60.0
 FIRST_POLLS = batch_job.first_polls
@@ -39,12 +39,6 @@ MANY = 40
 def spread(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
     """First polls are spread as they truly are."""
     monkeypatch.setattr(batch_job, "first_polls", FIRST_POLLS)
-
-
-@pytest.fixture
-def at_their_points(spread: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """First polls come exactly when the trigger's arguments say."""
-    monkeypatch.setattr(batch_job, "first_polls", even_first_polls)
 
 
 def waiting(time: FakeTime, conn_id: str, *job_ids: str, **arguments: Any) -> BatchJobTrigger:
@@ -122,36 +116,54 @@ def gaps(sandbox: Sandbox, job_id: str, began: float) -> float:
     return max(later - earlier for earlier, later in pairwise([INTERVAL, *asked]))
 
 
-#: What is wrong with one job of a list is no trouble for the others.
-USABLE = ("jobs-gap", "jobs-twice", "jobs-two-words")
-LIST_TROUBLE = [
-    *(name for name in LIST_FAULTS if name not in (*USABLE, "jobs-endless", "jobs-same-page")),
-    *("status:401", "status:403", "status:404", "status:500", "truncate", "gzip-bomb"),
-    *("reset", "deep", "redirect-elsewhere", "null", "mystery"),
-]
+#: Faults of a list that leave it of use, where it has no pages.
+USABLE = ("jobs-gap", "jobs-twice", "jobs-two-words", "jobs-endless", "jobs-same-page")
 
 
-@pytest.mark.parametrize("fault", LIST_TROUBLE)
-def test_without_a_usable_list_no_look_is_lost(fault: str, sandbox: Sandbox, fake_time: FakeTime) -> None:
-    ids = started(sandbox, "ruler", "site/", MANY)
-    sandbox.put_answers("/v1/site/batch/jobs", f"{fault}*200")
-    sandbox.clear_requests()
-    began = fake_time.now
+@pytest.mark.parametrize(
+    ("vendor", "fault", "served"),
+    [
+        *(("ruler", fault, MANY - 1) for fault in USABLE[:3]),
+        *(("ruler", fault, 0) for fault in LIST_FAULTS if fault not in USABLE),
+        *(("ruler", f"status:{status}", 0) for status in (401, 403, 404, 500)),
+        *(("ruler", each, 0) for each in ("truncate", "gzip-bomb", "reset", "deep", "null", "mystery")),
+        ("ruler", "redirect-elsewhere", 0),
+        *(("talkdesk", fault, 0) for fault in ("jobs-endless", "jobs-no-objects", "status:500")),
+        # After the same page again there are no more.
+        ("talkdesk", "jobs-same-page", MANY),
+    ],
+)
+def test_a_list_serves_those_alone_that_it_plainly_shows_running(
+    vendor: str, fault: str, served: int, sandbox: Sandbox
+) -> None:
+    prefix, path, hook = {
+        "ruler": ("site/", "/v1/site/batch/jobs", RulerHook("ruler_default")),
+        "talkdesk": ("calls/", "/data/reports/calls/jobs", TalkdeskHook("talkdesk_default")),
+    }[vendor]
+    ids = started(sandbox, vendor, prefix, MANY)
+    places = [hook.list_place(hook.parse_job_id(job_id)) for job_id in ids]
+    [(name, _), *_] = places
+    listed, jobs = ListCache(name), [WatchedJob(job_id) for job_id in ids]
+    for job, (_, key) in zip(jobs, places, strict=True):
+        listed.add(job, key)
+    sandbox.put_answers(path, f"{fault}*200")
+    try:
+        list(listed.update(hook.call(hook.list_operation(name)), hook, 0.0))
+    except VendorError:
+        listed.give_up(0.0, INTERVAL)
 
-    events = ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
-
-    assert [event.status and event.status.vendor_status for event in events] == ["complete"] * MANY
-    lists = moments(sandbox, "/batch/jobs", began)
-    # It is tried at 60, 120 and 240 s; some refusals are asked about twice, and broken connections.
-    assert len(lists) <= 10
-    assert max(gaps(sandbox, job_id, began) for job_id in ids[10:]) <= INTERVAL + 5
+    running = [job for job in jobs if listed.is_usable(0.0) and listed.running(job) is not None]
+    assert running == jobs[MANY - served :]
+    assert len(sandbox.requests) <= 31 + 2
 
 
-@pytest.mark.parametrize("fault", USABLE)
-def test_what_is_wrong_with_one_job_of_a_list_is_no_trouble_for_the_others(
+@pytest.mark.parametrize("fault", ["status:500", "jobs-strangers", "jobs-gap"])
+def test_whatever_is_wrong_with_a_list_no_poll_is_lost(
     fault: str, sandbox: Sandbox, fake_time: FakeTime
 ) -> None:
-    ids = started(sandbox, "ruler", "site/", MANY, processing_seconds=290)
+    ids = started(
+        sandbox, "ruler", "site/", MANY, **({"processing_seconds": 290} if fault == "jobs-gap" else {})
+    )
     sandbox.put_answers("/v1/site/batch/jobs", f"{fault}*200")
     sandbox.clear_requests()
     began = fake_time.now
@@ -159,48 +171,11 @@ def test_what_is_wrong_with_one_job_of_a_list_is_no_trouble_for_the_others(
     events = ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
 
     assert [event.status and event.status.vendor_status for event in events] == ["complete"] * MANY
-    assert gaps(sandbox, ids[0], began) <= INTERVAL + 1
-    asked = Counter(request["target"] for request in sandbox.requests if "/job-" in request["target"])
-    # To confirm its end, and now and then as a sample.
-    assert sorted(asked.values())[-2] <= 3
-
-
-@pytest.mark.parametrize("fault", ["jobs-endless", "jobs-same-page", "jobs-no-objects", "status:500"])
-def test_pages_without_end_are_given_up(fault: str, sandbox: Sandbox, fake_time: FakeTime) -> None:
-    ids = started(sandbox, "talkdesk", "calls/", MANY)
-    sandbox.put_answers("/data/reports/calls/jobs", f"{fault}*200")
-    sandbox.clear_requests()
-    began = fake_time.now
-
-    events = ends(waiting(fake_time, "talkdesk_default", job_id) for job_id in ids)
-
-    assert [event.status and event.status.vendor_status for event in events] == ["done"] * MANY
-    assert len(moments(sandbox, "/calls/jobs", began)) <= 31
-
-
-def test_jobs_that_new_settings_take_out_of_their_list_are_asked_about_by_themselves(
-    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ids = started(sandbox, "ruler", "site/", MANY, processing_seconds=1500)
-    began = fake_time.now
-    connection = json.loads(sandbox.environment()["AIRFLOW_CONN_RULER_DEFAULT"])
-
-    def change(seconds: float) -> None:
-        if fake_time.now > began + 300:
-            connection["extra"] = {**connection["extra"], "lists": False}
-            monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(connection))
-
-    monkeypatch.setattr(fake_time, "on_pause", change)
-
-    ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
-
-    # Settings are read again after ten minutes.
-    last = max(moments(sandbox, "/batch/jobs", began))
-    assert 300 < last <= 720
-    for job_id in ids:
-        asked = [each for each in moments(sandbox, f"/{job_id[5:]}/status", began) if each > last]
-        assert asked[-1] <= 1500 + INTERVAL + 2
-        assert max(later - earlier for earlier, later in pairwise([last, *asked])) <= 1.5 * INTERVAL + 5
+    alone = ids[:1] if fault == "jobs-gap" else ids[10:]
+    assert max(gaps(sandbox, job_id, began) for job_id in alone) <= INTERVAL + 5
+    if fault != "jobs-gap":
+        # It is tried at 60, 120 and 240 s; some refusals are asked about twice.
+        assert len(moments(sandbox, "/batch/jobs", began)) <= 10
 
 
 def test_a_list_that_stands_still_hides_no_end(
@@ -229,20 +204,6 @@ def test_a_list_that_is_throttled_delays_no_end(refusal: str, sandbox: Sandbox, 
     assert fake_time.now - began <= 300 + 2 * INTERVAL
 
 
-def test_a_connection_whose_lists_are_off_reads_none(
-    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ids = started(sandbox, "ruler", "site/", MANY)
-    connection = sandbox.connection("ruler")
-    connection["extra"] = {**connection["extra"], "lists": False}
-    monkeypatch.setenv("AIRFLOW_CONN_RULER_DEFAULT", json.dumps(connection))
-    began = fake_time.now
-
-    ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
-
-    assert moments(sandbox, "/batch/jobs", began) == []
-
-
 def test_nothing_is_left_when_the_last_wait_has_ended(sandbox: Sandbox, fake_time: FakeTime) -> None:
     ids = started(sandbox, "ruler", "site/", MANY)
 
@@ -255,58 +216,18 @@ def test_nothing_is_left_when_the_last_wait_has_ended(sandbox: Sandbox, fake_tim
     assert asyncio.run(all_of_them()) == set()
 
 
-@pytest.mark.parametrize("vendor", ["aftercare", "questionpro", "ruler", "talkdesk"])
-def test_all_who_wait_for_a_job_share_its_questions(
-    vendor: str, sandbox: Sandbox, fake_time: FakeTime
-) -> None:
-    job_id = {"questionpro": "77", "talkdesk": "calls/j77", "ruler": "site/j77"}.get(vendor, "j77")
-    words = {"aftercare": ["processing"] * 5 + ["completed"], "talkdesk": ["processing"] * 5 + ["done"]}
-    other = {"questionpro": ["Sending"] * 5 + ["Delivery Successful"]}
-    script = (words | other).get(vendor, ["processing"] * 5 + ["complete"])
-    sandbox.put_job(vendor, job_id, script=script)
+def test_all_waits_for_a_job_share_its_polls(sandbox: Sandbox, fake_time: FakeTime) -> None:
+    script = ["processing"] * 5 + ["completed"]
+    sandbox.put_job("aftercare", "job", script=script)
     sandbox.clear_requests()
     # Deferred at different times: their grids would not meet.
     late = [
-        waiting(fake_time, f"{vendor}_default", job_id, first_poll_at=fake_time.now + INTERVAL + 1.7 * number)
+        waiting(fake_time, "aftercare_default", "job", first_poll_at=fake_time.now + INTERVAL + 1.7 * number)
         for number in range(20)
     ]
 
-    events = ends(late)
-
-    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
-    asked = [request for request in sandbox.requests if "77" in request["target"]]
-    assert len(asked) == len(script)
-
-
-def test_a_wait_that_is_cancelled_midway_leaves_its_question_to_the_others(
-    sandbox: Sandbox, fake_time: FakeTime
-) -> None:
-    sandbox.put_job("aftercare", "job", script=[{"status": "completed", "delay_seconds": 0.5}])
-    sandbox.clear_requests()
-    first, second = (
-        waiting(
-            fake_time,
-            "aftercare_default",
-            "job",
-            started_at=fake_time.now - MIN_DEFERRAL,
-            first_poll_at=fake_time.now,
-        )
-        for _ in range(2)
-    )
-
-    async def both() -> Any:
-        waits = [asyncio.create_task(first_event(trigger)) for trigger in (first, second)]
-        while not sandbox.requests:  # noqa: ASYNC110 - another thread
-            await asyncio.sleep(0.001)
-        waits[0].cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waits[0]
-        return await waits[1]
-
-    event = asyncio.run(both())
-
-    assert event.payload["jobs"][0]["outcome"] == OutcomeKind.FINISHED
-    assert len(sandbox.requests) == 1
+    assert {event.outcome for event in ends(late)} == {OutcomeKind.FINISHED}
+    assert len(sandbox.requests) == len(script)
 
 
 def test_retry_after_stops_the_whole_key(sandbox: Sandbox, fake_time: FakeTime) -> None:
@@ -327,46 +248,6 @@ def test_retry_after_stops_the_whole_key(sandbox: Sandbox, fake_time: FakeTime) 
     told, *others = [request["at"] - began for request in sandbox.requests]
     # 90 s, by the page of faults.
     assert min(others) - told >= 89.9
-
-
-def test_connections_with_the_same_key_share_its_budget(
-    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connection = sandbox.connection("questionpro") | {"extra": {"requests_per_second": 1, "burst": 1}}
-    for name in ("QUESTIONPRO_DEFAULT", "THE_SAME"):
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(connection))
-    for job_id in range(100, 140):
-        sandbox.put_job("questionpro", str(job_id), script=["Delivery Successful"])
-    sandbox.clear_requests()
-    triggers = [
-        waiting(fake_time, conn_id, str(job_id), first_poll_at=fake_time.now)
-        for number, conn_id in enumerate(("questionpro_default", "the_same"))
-        for job_id in range(100 + 20 * number, 120 + 20 * number)
-    ]
-
-    ends(triggers)
-
-    asked = sorted(request["at"] for request in sandbox.requests)
-    assert len(asked) == 40
-    assert min(later - earlier for earlier, later in pairwise(asked)) > 0.9
-
-
-def test_after_an_outage_the_first_finds_out_for_all(
-    sandbox: Sandbox, fake_time: FakeTime, at_their_points: None
-) -> None:
-    ids = [f"job-{number}" for number in range(200)]
-    for job_id in ids:
-        sandbox.put_job("aftercare", job_id, script="status:500*2,status:200:done")
-    sandbox.clear_requests()
-    now = fake_time.now
-    triggers = [waiting(fake_time, "aftercare_default", job_id, first_poll_at=now) for job_id in ids]
-
-    events = ends(triggers)
-
-    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
-    # From the eighth failure on they are sent one at a time, and not all at once.
-    at_once = sum(request["at"] < now + 1 for request in sandbox.requests)
-    assert at_once <= FIRST_CALLS + 10
 
 
 def test_a_fault_in_one_job_ends_its_waits_and_no_other(

@@ -9,12 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_jobstatus.core.errors import (
-    AccessDenied,
-    RateLimited,
-    SettingsError,
-    TransportError,
-)
+from airflow_provider_jobstatus.core.errors import AccessDenied, RateLimited, SettingsError, TransportError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS
 from airflow_provider_jobstatus.waiting.key_state import KeyState
@@ -26,78 +21,59 @@ from tests.fleet.simulation import (
     FakeVendor,
     Reply,
     Simulation,
-    Triggerer,
+    ends_at,
+    names,
     plan,
+    rate_limited,
     spread_plans,
     status,
+    wait_for,
 )
 
 INTERVAL = 60.0
-
-
-def ends_at(moment: float, word: str = "done", delay: float = LATENCY):  # type: ignore[no-untyped-def]
-    """Answer that a job runs, and from a moment on that it has ended."""
-    return lambda job_id, now: (delay, status(job_id, word if now >= moment else "running"))
+AWAY = TransportError("cannot be read", vendor="Airflow")
+DENIED = AccessDenied("no", vendor="toy", status=401)
 
 
 def test_all_waits_for_a_job_share_its_polls_and_are_told_by_the_same_answer() -> None:
-    simulation = Simulation(ends_at(330.0))
-    triggerer = simulation.triggerer()
-    for number in range(20):
-        # Deferred at different times: their grids would not meet.
-        simulation.wait(triggerer, ["job"], plan(INTERVAL, INTERVAL + 1.7 * number))
-    simulation.run()
+    # Deferred at different times: their grids would not meet.
+    found = wait_for(ends_at(330.0), ["job"] * 20, (plan(first=INTERVAL + 1.7 * n) for n in range(20)))
 
-    assert len(triggerer.polls) == 6
-    assert len(set(triggerer.wait_ends.values())) == 1
-    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
+    assert len(found.polls) == 6
+    assert len(set(found.wait_ends.values())) == 1
+    assert found.outcomes() == {OutcomeKind.FINISHED}
 
 
 def test_no_wait_ends_in_its_first_seconds() -> None:
-    simulation = Simulation(ends_at(0.0))
-    triggerer = simulation.triggerer()
-    old = simulation.wait(triggerer, ["job"], plan(INTERVAL, 1.0))
-    young = simulation.wait(triggerer, ["job"], plan(10.0, MIN_DEFERRAL))
-    simulation.run()
+    found = wait_for(ends_at(0.0), ["job"] * 2, [plan(first=1.0), plan(10.0, MIN_DEFERRAL)])
 
-    assert triggerer.wait_ends[old] == pytest.approx(1.0, abs=0.5)
-    assert triggerer.wait_ends[young] >= MIN_DEFERRAL
+    assert found.wait_ends[0] == pytest.approx(1.0, abs=0.5)
+    assert found.wait_ends[1] >= MIN_DEFERRAL
 
 
-def test_a_cancelled_wait_leaves_its_poll_to_the_others() -> None:
+@pytest.mark.parametrize("joins", ["before", "after"])
+def test_a_cancelled_wait_leaves_its_poll_to_the_others(joins: str) -> None:
     simulation = Simulation(ends_at(0.0, delay=5.0))
     triggerer = simulation.triggerer()
-    first, second = (simulation.wait(triggerer, ["job"], plan(INTERVAL, 10.0)) for _ in range(2))
-    simulation.at(12.0, lambda: triggerer.scheduler.leave(first))
-    simulation.run()
-
-    assert len(triggerer.polls) == 1
-    assert set(triggerer.wait_ends) == {second}
-
-
-def test_a_job_that_is_left_in_flight_and_joined_again_is_not_polled_twice_at_once() -> None:
-    simulation = Simulation(ends_at(0.0, delay=5.0))
-    triggerer = simulation.triggerer()
-    first = simulation.wait(triggerer, ["job"], plan(INTERVAL, 10.0))
+    first = simulation.wait(triggerer, ["job"], plan(first=10.0))
+    if joins == "before":
+        simulation.wait(triggerer, ["job"], plan(first=10.0))
     simulation.at(11.0, lambda: triggerer.scheduler.leave(first))
-    simulation.at(12.0, lambda: simulation.wait(triggerer, ["job"], plan(INTERVAL, 12.0)))
+    if joins == "after":
+        simulation.at(12.0, lambda: simulation.wait(triggerer, ["job"], plan(first=12.0)))
     simulation.run()
 
     assert len(triggerer.polls) == 1
     assert len(triggerer.wait_ends) == 1
+    assert first not in triggerer.wait_ends
 
 
 def test_nothing_is_kept_when_the_last_wait_has_gone() -> None:
-    simulation = Simulation(ends_at(100.0))
-    triggerer = simulation.triggerer()
-    for number in range(100):
-        simulation.wait(triggerer, [f"job-{number}"], plan())
-    simulation.run()
+    found = wait_for(ends_at(100.0), names(100), plan())
 
-    scheduler = triggerer.scheduler
-    assert len(scheduler) == 0
-    assert scheduler.wake_at == inf
-    assert triggerer.session.key.concurrency.in_flight == 0
+    assert len(found.scheduler) == 0
+    assert found.scheduler.wake_at == inf
+    assert found.session.key.concurrency.in_flight == 0
 
 
 @pytest.mark.parametrize(
@@ -122,30 +98,24 @@ def test_one_job_may_decide_the_wait_for_all(goal: dict[str, Any], ended: set[st
     wait_id = simulation.wait(triggerer, moments, plan(**goal))
     simulation.run()
 
-    outcomes = {each.job_id: each.event.outcome for each in triggerer.pollers[wait_id] if each.event}
-    assert {job for job, outcome in outcomes.items() if outcome is OutcomeKind.FINISHED} == ended
-    assert {job for job, outcome in outcomes.items() if outcome is OutcomeKind.LEFT} == left
+    outcomes = {each.job_id: each.event and each.event.outcome for each in triggerer.pollers[wait_id]}
+    assert outcomes == dict.fromkeys(ended, OutcomeKind.FINISHED) | dict.fromkeys(left, OutcomeKind.LEFT)
     assert list(triggerer.wait_ends) == [wait_id]
 
 
-def test_an_empty_wait_is_over_at_once() -> None:
+@pytest.mark.parametrize("job_ids", [[], ["job", "job"]])
+def test_a_wait_for_no_job_is_over_at_once_and_one_for_the_same_job_twice_polls_it_once(
+    job_ids: list[str],
+) -> None:
     simulation = Simulation(ends_at(0.0))
     triggerer = simulation.triggerer()
-    wait_id = simulation.wait(triggerer, [], plan())
+    wait_id = simulation.wait(triggerer, job_ids, plan())
     simulation.run()
 
-    assert triggerer.wait_ends == {wait_id: 0.0}
-    assert triggerer.lookups == []
-
-
-def test_a_job_that_stands_twice_in_a_wait_is_polled_once_and_ends_twice() -> None:
-    simulation = Simulation(ends_at(0.0))
-    triggerer = simulation.triggerer()
-    wait_id = simulation.wait(triggerer, ["job", "job"], plan())
-    simulation.run()
-
-    assert len(triggerer.polls) == 1
-    assert [each.event is not None for each in triggerer.pollers[wait_id]] == [True, True]
+    polled = len(set(job_ids))
+    assert [wait_id] == list(triggerer.wait_ends)
+    assert (len(triggerer.polls), len(triggerer.lookups)) == (polled, polled)
+    assert all(each.event is not None for each in triggerer.pollers[wait_id])
 
 
 # -- limits of a key
@@ -154,21 +124,15 @@ def test_a_job_that_stands_twice_in_a_wait_is_polled_once_and_ends_twice() -> No
 def test_retry_after_stops_the_whole_key_and_no_wait_counts_it_as_an_outage() -> None:
     def answer(job_id: str, now: float) -> Reply:
         if job_id == "limited" and now < 100:
-            error = RateLimited("wants no calls", vendor="toy", status=429)
-            error.retry_after = 4000.0
-            return LATENCY, error
+            return LATENCY, rate_limited(4000.0)
         return LATENCY, status(job_id, "done" if now > 3000 else "running")
 
-    simulation = Simulation(answer)
-    triggerer = simulation.triggerer()
-    for job_id in ["limited", *map(str, range(20))]:
-        simulation.wait(triggerer, [job_id], plan(INTERVAL, 60.0, 7200.0, max_outage=600.0))
-    simulation.run()
+    found = wait_for(answer, ["limited", *names(20)], plan(max_outage=600.0))
 
-    [first, *others] = sorted(at for at, job_id in triggerer.polls if at > 61)
+    [first, *others] = sorted(at for at, job_id in found.polls if at > 61)
     assert first >= 60 + 4000
     assert len(others) == 20
-    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
+    assert found.outcomes() == {OutcomeKind.FINISHED}
 
 
 def test_a_fleet_too_large_for_its_rate_is_served_evenly_and_says_so_once() -> None:
@@ -192,58 +156,41 @@ def test_a_fleet_too_large_for_its_rate_is_served_evenly_and_says_so_once() -> N
     ]
 
 
-def test_connections_with_the_same_key_share_its_rate() -> None:
-    simulation = Simulation(ends_at(0.0))
-    key = KeyState(Rate(1.0, burst=1))
+@pytest.mark.parametrize(("rate", "jobs"), [(Rate(1.0, burst=1), 20), (Rate(), FIRST_CALLS)])
+def test_connections_with_the_same_key_share_its_rate_and_see_the_room_that_others_make(
+    rate: Rate, jobs: int
+) -> None:
+    simulation, key = Simulation(ends_at(0.0)), KeyState(rate)
     triggerers = [simulation.triggerer(key=key, conn_id=name) for name in ("one", "two")]
     for triggerer in triggerers:
-        for number in range(20):
-            simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0))
+        for job_id in names(jobs):
+            simulation.wait(triggerer, [job_id], plan(first=10.0))
     simulation.run()
 
     polls = sorted(at for triggerer in triggerers for at, _ in triggerer.polls)
-    assert len(polls) == 40
-    assert min(later - earlier for earlier, later in pairwise(polls)) > 0.9
-
-
-def test_room_that_others_with_the_same_key_make_is_seen() -> None:
-    simulation = Simulation(ends_at(0.0))
-    key = KeyState(Rate())
-    triggerers = [simulation.triggerer(key=key, conn_id=name) for name in ("one", "two")]
-    for triggerer in triggerers:
-        for number in range(FIRST_CALLS):
-            simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0))
-    simulation.run()
-
-    assert max(at for triggerer in triggerers for at in triggerer.wait_ends.values()) < 11
+    assert len(polls) == 2 * jobs
+    if rate.per_second is None:
+        assert max(at for triggerer in triggerers for at in triggerer.wait_ends.values()) < 11
+    else:
+        assert min(later - earlier for earlier, later in pairwise(polls)) > 0.9
 
 
 def test_a_connection_that_is_closed_gives_its_room_back() -> None:
-    simulation = Simulation(ends_at(0.0, delay=inf))
-    triggerer = simulation.triggerer()
-    for number in range(5):
-        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0))
-    simulation.run(20)
-    assert triggerer.session.key.concurrency.in_flight == 5
+    found = wait_for(ends_at(0.0, delay=inf), names(5), plan(first=10.0), until=20)
+    assert found.session.key.concurrency.in_flight == 5
 
-    triggerer.scheduler.close()
-    assert triggerer.session.key.concurrency.in_flight == 0
+    found.scheduler.close()
+    assert found.session.key.concurrency.in_flight == 0
 
 
 def test_a_spent_licence_is_told_to_every_wait_and_asked_twice_in_all() -> None:
-    def answer(job_id: str, now: float) -> Reply:
-        error = RateLimited("has no calls left", vendor="toy", status=429)
-        error.spent = True
-        return LATENCY, error
+    spent = RateLimited("has no calls left", vendor="toy", status=429)
+    spent.spent = True
+    specs = (plan(first=10.0 + number / 10) for number in range(100))
+    found = wait_for(lambda job_id, now: (LATENCY, spent), names(100), specs)
 
-    simulation = Simulation(answer)
-    triggerer = simulation.triggerer()
-    for number in range(100):
-        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0 + number / 10))
-    simulation.run()
-
-    assert triggerer.outcomes() == {OutcomeKind.REFUSED}
-    assert len(triggerer.polls) <= 4
+    assert found.outcomes() == {OutcomeKind.REFUSED}
+    assert len(found.polls) <= 4
 
 
 # -- refusals
@@ -251,48 +198,39 @@ def test_a_spent_licence_is_told_to_every_wait_and_asked_twice_in_all() -> None:
 
 def test_a_refused_key_is_tried_by_one_job_for_all() -> None:
     def answer(job_id: str, now: float) -> Reply:
-        refused = 100 <= now < 500
-        return LATENCY, AccessDenied("no", vendor="toy", status=401) if refused else status(
-            job_id, "done" if now > 900 else "running"
-        )
+        return LATENCY, DENIED if 100 <= now < 500 else status(job_id, "done" if now > 900 else "running")
 
-    simulation = Simulation(answer)
-    triggerer = simulation.triggerer(loads=lambda attempt: 0.0)
-    for number, each in enumerate(spread_plans(40)):
-        simulation.wait(triggerer, [f"job-{number}"], each)
-    simulation.run()
+    found = wait_for(answer, names(40), spread_plans(40), loads=lambda attempt: 0.0)
 
-    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
-    refused = [at for at, _ in triggerer.polls if 105 <= at < 500]
+    assert found.outcomes() == {OutcomeKind.FINISHED}
+    refused = [at for at, _ in found.polls if 105 <= at < 500]
     assert len(refused) <= 7
     assert all(later - earlier >= 59.9 for earlier, later in pairwise(refused))
     # And the connection is read again meanwhile, every half minute.
-    assert 10 <= sum(100 < at < 500 for at in triggerer.lookups) <= 15
+    assert 10 <= sum(100 < at < 500 for at in found.lookups) <= 15
 
 
 def test_a_key_that_stays_refused_ends_every_wait_when_the_grace_is_over() -> None:
-    denied = AccessDenied("no", vendor="toy", status=401)
-    simulation = Simulation(lambda job_id, now: (LATENCY, denied if now >= 100 else status(job_id)))
-    triggerer = simulation.triggerer(loads=lambda attempt: 0.0)
-    for number, each in enumerate(spread_plans(40)):
-        simulation.wait(triggerer, [f"job-{number}"], each)
-    simulation.run()
+    found = wait_for(
+        lambda job_id, now: (LATENCY, DENIED if now >= 100 else status(job_id)),
+        names(40),
+        spread_plans(40),
+        loads=lambda attempt: 0.0,
+    )
 
-    assert triggerer.outcomes() == {OutcomeKind.REFUSED}
-    assert 699 <= min(triggerer.wait_ends.values()) <= max(triggerer.wait_ends.values()) <= 800
-    assert sum(at > 105 for at, _ in triggerer.polls) <= 15
+    assert found.outcomes() == {OutcomeKind.REFUSED}
+    assert 699 <= min(found.wait_ends.values()) <= max(found.wait_ends.values()) <= 800
+    assert sum(at > 105 for at, _ in found.polls) <= 15
 
 
 # -- the connection
 
 
 def test_a_connection_that_leads_to_another_account_ends_its_waits_and_no_other() -> None:
-    simulation = Simulation(ends_at(1000.0))
+    simulation, sessions = Simulation(ends_at(1000.0)), list[Any]()
     triggerer = simulation.triggerer(loads=lambda attempt: sessions[min(attempt, 2) - 1])
-    sessions = [
-        triggerer.session,
-        simulation.triggerer(vendor=FakeVendor(account_digest="another")).session,
-    ]
+    another = simulation.triggerer(vendor=FakeVendor(account_digest="another"))
+    sessions += [triggerer.session, another.session]
     bound = simulation.wait(triggerer, ["a", "b"], plan(account="account"))
     free = simulation.wait(triggerer, ["a"], plan())
     simulation.run()
@@ -301,52 +239,46 @@ def test_a_connection_that_leads_to_another_account_ends_its_waits_and_no_other(
     assert outcomes == {bound: OutcomeKind.BAD_SETTINGS, free: OutcomeKind.FINISHED}
 
 
-@pytest.mark.parametrize("error", [TransportError("cannot be read", vendor="Airflow"), None])
-def test_a_connection_that_stays_away_ends_the_wait_as_an_outage(error: TransportError | None) -> None:
-    simulation = Simulation(ends_at(0.0))
-    triggerer = simulation.triggerer(loads=lambda attempt: inf if error is None else error)
-    simulation.wait(triggerer, ["job"], plan(max_outage=600.0))
-    simulation.run()
+@pytest.mark.parametrize(
+    ("found", "outcome", "text", "ends"),
+    [
+        (AWAY, OutcomeKind.GAVE_UP, "cannot be read", (600, 900)),
+        (inf, OutcomeKind.GAVE_UP, "cannot be read", (600, 900)),
+        (SettingsError("bad"), OutcomeKind.BAD_SETTINGS, "bad", (60, 61)),
+    ],
+)
+def test_a_connection_that_stays_away_ends_the_wait_as_an_outage_and_an_unusable_one_at_once(
+    found: Any, outcome: OutcomeKind, text: str, ends: tuple[float, float]
+) -> None:
+    triggerer = wait_for(ends_at(0.0), ["job"], plan(max_outage=600.0), loads=lambda attempt: found)
 
     assert triggerer.polls == []
     [(at, event)] = triggerer.job_ends.values()
-    assert event.outcome is OutcomeKind.GAVE_UP
-    assert "cannot be read" in event.message
-    assert 600 <= at <= 900
-
-
-def test_a_connection_that_cannot_be_used_ends_the_wait() -> None:
-    simulation = Simulation(ends_at(0.0))
-    triggerer = simulation.triggerer(loads=lambda attempt: SettingsError("bad"))
-    simulation.wait(triggerer, ["job"], plan())
-    simulation.run()
-
-    assert triggerer.outcomes() == {OutcomeKind.BAD_SETTINGS}
+    assert event.outcome is outcome
+    assert text in event.message
+    assert ends[0] <= at <= ends[1]
 
 
 def test_a_lookup_that_is_lost_is_abandoned_and_started_anew() -> None:
-    simulation = Simulation(ends_at(0.0))
-    triggerer = simulation.triggerer(loads=lambda attempt: inf if attempt == 1 else LATENCY)
-    simulation.wait(triggerer, ["job"], plan())
-    simulation.run()
+    found = wait_for(ends_at(0.0), ["job"], plan(), loads=lambda attempt: inf if attempt == 1 else LATENCY)
 
-    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
-    assert len(triggerer.lookups) == 2
-    assert triggerer.wait_ends[0] <= 60 + 60 + 60 + 1
+    assert found.outcomes() == {OutcomeKind.FINISHED}
+    assert len(found.lookups) == 2
+    assert found.wait_ends[0] <= 60 + 60 + 60 + 1
 
 
-def test_settings_that_work_are_used_while_a_later_lookup_is_lost() -> None:
-    simulation = Simulation(ends_at(inf))
-    triggerer = simulation.triggerer(loads=lambda attempt: inf if attempt > 1 else LATENCY)
-    simulation.wait(triggerer, ["job"], plan(10.0))
-    simulation.run(3600)
+@pytest.mark.parametrize("later", [inf, AWAY])
+def test_settings_that_work_are_used_while_a_later_lookup_is_lost_or_fails(later: Any) -> None:
+    found = wait_for(
+        ends_at(inf), ["job"], plan(10.0), 3600, loads=lambda attempt: later if attempt > 1 else LATENCY
+    )
 
-    polls = [at for at, _ in triggerer.polls]
+    polls = [at for at, _ in found.polls]
     assert max(later - earlier for earlier, later in pairwise(polls)) <= 20
-    # Abandoned after a minute each, and begun anew a minute later.
-    lookups = triggerer.lookups[1:]
-    assert 18 <= len(lookups) <= 27
-    assert all(later - earlier >= 110 for earlier, later in pairwise(lookups))
+    # A lost one is abandoned after a minute, and the next begins a minute later.
+    lookups = found.lookups[1:]
+    assert 18 <= len(lookups) <= (27 if later is inf else 55)
+    assert all(each - before >= (110 if later is inf else 59) for before, each in pairwise(lookups))
 
 
 # -- faults
@@ -367,24 +299,21 @@ def test_a_fault_in_one_poll_ends_the_waits_for_that_job_and_no_other() -> None:
 
 @pytest.mark.parametrize("trouble", ["vendor", "connection"])
 def test_a_wait_that_fails_whenever_it_is_told_something_does_not_hold_up_the_others(trouble: str) -> None:
-    away = TransportError("away", vendor="toy")
-
     def answer(job_id: str, now: float) -> Reply:
-        return LATENCY, away if now < 300 else status(job_id, "done")
+        return LATENCY, AWAY if now < 300 else status(job_id, "done")
 
     simulation = Simulation(answer)
-    lookup: Triggerer
-    lookup = simulation.triggerer(
-        loads=(lambda attempt: away if simulation.now < 300 else LATENCY) if trouble == "connection" else None
+    triggerer = simulation.triggerer(
+        loads=(lambda attempt: AWAY if simulation.now < 300 else LATENCY) if trouble == "connection" else None
     )
-    odd = [simulation.wait(lookup, ["odd"], plan(max_outage="long")) for _ in range(2)]
+    odd = [simulation.wait(triggerer, ["odd"], plan(max_outage="long")) for _ in range(2)]
     for number in range(150):
-        simulation.wait(lookup, [f"job-{number}"], plan(INTERVAL, 10.0))
+        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0))
     simulation.run()
 
-    assert set(lookup.faults) == set(odd)
-    assert len(lookup.wait_ends) == 150
-    assert lookup.outcomes() == {OutcomeKind.FINISHED}
+    assert set(triggerer.faults) == set(odd)
+    assert len(triggerer.wait_ends) == 150
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
 
 
 def test_a_fault_of_the_scheduler_ends_every_wait() -> None:
@@ -412,10 +341,8 @@ def test_a_poller_that_joins_polls_at_the_points_of_the_others() -> None:
 def test_a_wait_that_began_after_the_connection_was_changed_is_not_held_to_what_was_read_before() -> None:
     simulation = Simulation(ends_at(inf))
     triggerer = simulation.triggerer(loads=lambda attempt: sessions[min(attempt, 2) - 1])
-    sessions: list[Any] = [
-        triggerer.session,
-        simulation.triggerer(vendor=FakeVendor(account_digest="another")).session,
-    ]
+    another = simulation.triggerer(vendor=FakeVendor(account_digest="another"))
+    sessions: list[Any] = [triggerer.session, another.session]
     simulation.wait(triggerer, ["job"], plan())
     simulation.run(120)
     simulation.wait(triggerer, ["new"], plan(first=130.0, account="another"))
@@ -427,9 +354,8 @@ def test_a_wait_that_began_after_the_connection_was_changed_is_not_held_to_what_
 
 
 def test_until_a_changed_connection_can_be_read_such_a_wait_bears_an_outage() -> None:
-    away = TransportError("cannot be read", vendor="Airflow")
     simulation = Simulation(ends_at(inf))
-    triggerer = simulation.triggerer(loads=lambda attempt: away if attempt > 1 else LATENCY)
+    triggerer = simulation.triggerer(loads=lambda attempt: AWAY if attempt > 1 else LATENCY)
     simulation.wait(triggerer, ["job"], plan(deadline=10_000.0))
     simulation.run(120)
     new = simulation.wait(triggerer, ["new"], plan(first=130.0, account="another", max_outage=600.0))
