@@ -1,5 +1,5 @@
 """
-What can be known of a task's arguments when its DAG is parsed fails there, and not at three in the morning.
+Checks of a task's arguments: what is known when the DAG is parsed fails then, not when the task runs.
 
 A template and the output of another task are known only when the task runs. Then the same rules hold.
 """
@@ -108,8 +108,7 @@ def jobs(value: Any) -> Any:
 
 def job(value: Any) -> Any:
     """
-    Check that ``value`` can name one job of the vendors whose operators these are, unless it is yet to be
-    rendered.
+    Check that ``value`` can name one job of a vendor of this provider, unless it is yet to be rendered.
 
     :return: the same, as :func:`jobs` does.
     :raises BadSettings: it cannot.

@@ -70,14 +70,14 @@ class BlockingWait:
         return self.events()
 
     def poll_each(self) -> list[JobPoller]:
-        """Poll every job once that may be polled, and return those to go on with."""
-        # A refused key is tried with one job after the other: first with what was not asked about of late.
+        """Poll every job once that may be polled, and return the pollers of those to go on with."""
+        # A refused key is tried with one job after the other: first with the one polled longest ago.
         for poller in sorted(self._waiting(), key=lambda poller: poller.polled_at or 0.0):
             if self._poll_first(poller):
                 return []
         waiting = self._waiting()
         if waiting and len(self.pollers) > MAX_DETAILED and not self._later:
-            # Of a few, there is a line for each.
+            # Of a few jobs, there is a line for each.
             self._wait_log.sign(sign(self.pollers, self._now()))
         return waiting
 
@@ -91,7 +91,7 @@ class BlockingWait:
         return None
 
     def events(self) -> list[WaitOutcome]:
-        """Return how the wait ended for each job. Those that are waited for are waited for no longer."""
+        """Return how the wait ended for each job. Jobs that have not ended are waited for no longer."""
         for poller in self._waiting():
             poller.leave()
         return [poller.event for poller in self.pollers if poller.event is not None]
@@ -101,7 +101,7 @@ class BlockingWait:
         return [poller.event.status if poller.event else poller.known_status for poller in self.pollers]
 
     def give_sign(self) -> float:
-        """Write that the wait goes on, if that is due; return up to when that has been done."""
+        """Write that the wait goes on, if that is due; return until when that has been done."""
         if self._status_lines.due(self.pollers, self._now()):
             self._wait_log.sign(sign(self.pollers, self._now()))
         return self._status_lines.told_at
@@ -110,7 +110,7 @@ class BlockingWait:
         return [poller for poller in self.pollers if poller.event is None]
 
     def _told_at(self, state: TaskState | None) -> float:
-        """Return up to when signs of life have been given."""
+        """Return until when signs of life have been given."""
         started_at = self.spec.started_at
         if state is None or not state.later:
             return started_at
@@ -150,7 +150,7 @@ class BlockingWait:
             poller.reconnect = False
             self._session.forget_settings()
             if poller.not_before > self._now() + RECONNECT_DELAY:
-                # The refusal says when to come again.
+                # The refusal says when to try again.
                 return
             self._session.pause(max(poller.next_poll_at - self._now(), 0.0))
 

@@ -25,7 +25,7 @@ def show(task: Any, value: dict[str, Any], log: Logger) -> None:
     from airflow.providers.common.compat.sdk import XCom
     from airflow.sdk.bases.xcom import BaseXCom
 
-    # A backend of somebody's own may raise anything, and no task is to fail by this.
+    # A custom backend may raise anything, and no task must fail because of this.
     if task is None or XCom is not BaseXCom or not trigger_can_write():
         return
     try:

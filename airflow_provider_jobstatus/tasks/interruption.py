@@ -1,4 +1,4 @@
-"""A task that is told to stop leaves nothing half done."""
+"""A task that Airflow stops leaves nothing half done."""
 
 from __future__ import annotations
 

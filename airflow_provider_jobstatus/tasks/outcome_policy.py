@@ -59,7 +59,7 @@ _ERRORS: dict[OutcomeKind, type[JobStatusError]] = {
 @dataclass(frozen=True)
 class OutcomePolicy:
     """
-    What the DAG's author wants of each end.
+    What the task becomes at each end of a wait, as the DAG's author chose.
 
     :param allowed_states: terminal states that count as success.
     :param skipped_states: terminal states that skip the task.
@@ -80,8 +80,8 @@ class OutcomePolicy:
         """
         Return the result of each job, or raise what the task ends with.
 
-        Of several jobs, one that fails outweighs one that timed out, and that one that skips. If any of them
-        was waited for, one that ended well outweighs all.
+        Of several jobs, a failure outweighs a time-out, and a time-out a skip. With ``wait_for="any"``, one
+        job that ended well outweighs all.
 
         :param causes: by job id, the exception behind an event that this very process has made.
         """
@@ -106,7 +106,7 @@ class OutcomePolicy:
                     continue
                 if event.status.state is not JobState.SUCCEEDED:
                     log.warning("%s; %r is allowed", line, event.status.state.value)
-                elif len(events) == 1:  # of several, each end was told when it was seen
+                elif len(events) == 1:  # of several, each end was logged when it was seen
                     log.info(line)
         results = [job_result(event.job_id, event.status) for event in events]
         if errors and not won:
@@ -124,7 +124,7 @@ class OutcomePolicy:
         return results
 
     def fail(self, error: JobStatusError, cause: BaseException | None = None) -> NoReturn:
-        """Raise ``error``, or the skip that the author wants instead."""
+        """Raise ``error``, or the skip that the author chose instead."""
         if self.never_fail:
             raise AirflowSkipException(f"never_fail: {error}") from error
         if self.soft_fail and isinstance(error, JobTimedOut):
@@ -155,7 +155,7 @@ def in_sum(first: JobStatusError, errors: Sequence[tuple[JobStatusError, WaitOut
 
 def read_event(event: object, job_ids: list[str]) -> list[WaitOutcome]:
     """
-    Return what came back from the triggerer, after a look at every part of it.
+    Return what came back from the triggerer, after a check of every part of it.
 
     :param event: of the trigger.
     :param job_ids: that the task waits for.

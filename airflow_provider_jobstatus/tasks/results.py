@@ -39,7 +39,7 @@ class Results:
     :param task: that waits for the jobs.
 
     :ivar ids: of the jobs, each once; empty until they have been read.
-    :ivar seen: returns what the vendor said last of each of these, or nothing if it was not asked.
+    :ivar seen: returns what the vendor said last of each of these, or nothing if none was polled.
     """
 
     def __init__(self, task: JobTask) -> None:
@@ -72,7 +72,7 @@ class Results:
         return [job_result(job_id, seen[job_id]) for job_id in self._places]
 
     def leave(self, context: Context) -> None:
-        """Write them where Airflow keeps what a task returns. A trouble in that is only logged."""
+        """Write them where Airflow keeps what a task returns. An error in that is only logged."""
         instance = context.get("ti")
         if instance is None or self._many is None or not self._task.do_xcom_push:
             return

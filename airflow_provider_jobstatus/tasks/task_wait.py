@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from airflow_provider_jobstatus.tasks.blocking_wait import BlockingWait
 from airflow_provider_jobstatus.tasks.deferral import prepare
-from airflow_provider_jobstatus.tasks.rescheduling import reschedule
+from airflow_provider_jobstatus.tasks.rescheduling import reschedule, reschedule_warning
 from airflow_provider_jobstatus.tasks.results import Results
 from airflow_provider_jobstatus.tasks.task_state import TaskState
-from airflow_provider_jobstatus.tasks.wait_warnings import wait_warnings
 from airflow_provider_jobstatus.tasks.worker import WorkerSession
+from airflow_provider_jobstatus.waiting.adaptive import FLOOR_SHARE
 from airflow_provider_jobstatus.waiting.outcome import WaitOutcome
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
 
@@ -72,3 +72,11 @@ def wait_in_task(
         elif waiting := wait.poll_each():
             reschedule(wait, waiting, session, state)
         return wait.events(), wait.causes
+
+
+def wait_warnings(hook: BatchJobHook, spec: WaitSpec, jobs: int, reschedule: bool) -> list[str]:
+    """Return the lines for the log of a wait for so many jobs."""
+    calls = spec.most_polls() * jobs
+    cost = hook.cost_warning(calls * round(1 / FLOOR_SHARE) if spec.adaptive else calls)
+    race = reschedule_warning(spec.poll_interval) if reschedule else None
+    return list(filter(None, (*hook.connection_warnings(), cost, race)))

@@ -1,4 +1,4 @@
-"""Whether anybody is there to take a deferred wait over."""
+"""Whether a triggerer runs that can take over a deferred wait."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from http.client import HTTPException
 
 from airflow.providers.common.compat.sdk import conf
 
-#: Longest time that the question may take, in seconds.
-ASKING_TIMEOUT = 2.0
-_LONGEST_ANSWER = 65_536
+#: Longest time that the request may take, in seconds.
+REQUEST_TIMEOUT = 2.0
+_LONGEST_RESPONSE = 65_536
 _SERVER = "/execution"
 _HEALTH = "/api/v2/monitor/health"
 
@@ -18,7 +18,7 @@ def triggerer_trouble() -> str | None:
     """
     Return a sentence if Airflow itself says that no triggerer runs.
 
-    :return: None if one runs, and if Airflow does not tell: its page of health may be served elsewhere.
+    :return: None if one runs, and if that cannot be found out: the page of health may be served elsewhere.
     """
     # At a deferral only.
     from urllib.request import ProxyHandler, build_opener
@@ -28,15 +28,15 @@ def triggerer_trouble() -> str | None:
         return None
     url = server.rstrip("/").removesuffix(_SERVER) + _HEALTH
     try:
-        with build_opener(ProxyHandler({})).open(url, timeout=ASKING_TIMEOUT) as answer:
-            status = json.loads(answer.read(_LONGEST_ANSWER))["triggerer"]["status"]
+        with build_opener(ProxyHandler({})).open(url, timeout=REQUEST_TIMEOUT) as response:
+            status = json.loads(response.read(_LONGEST_RESPONSE))["triggerer"]["status"]
     except (OSError, HTTPException, ValueError, LookupError, TypeError, RecursionError):
         return None
     if status == "healthy":
         return None
     return (
-        f"no triggerer runs (Airflow's health says {status!r}), so nobody asks: start 'airflow triggerer' "
-        "or set deferrable=False"
+        f"no triggerer runs (Airflow's health says {status!r}), so nothing is polled: start 'airflow "
+        "triggerer' or set deferrable=False"
     )
 
 

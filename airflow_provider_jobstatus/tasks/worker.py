@@ -38,7 +38,7 @@ class WorkerSession:
 
     :param conn_id: of the connection.
     :param memory: what :meth:`memory` of an earlier session of the same wait returned; None for the first
-        one. Later, a connection that cannot be read is away.
+        one. In a later one, a connection that cannot be read is an outage.
     :param now: clock of the wait, in epoch seconds; one that the wall clock does not move by default.
     :param pause: sleeps for some seconds.
     """
@@ -63,8 +63,8 @@ class WorkerSession:
         self._policy: SessionPolicy[Session[BatchJobHook]] = SessionPolicy(lost, failed_age=REFUSED_AGE)
         self._session: Session[BatchJobHook] | None = None
         self._stack = ExitStack()
-        self._asked_by: BatchJobHook | None = None
-        self._questions: dict[str, Operation[JobStatus]] = {}
+        self._operations_of: BatchJobHook | None = None
+        self._operations: dict[str, Operation[JobStatus]] = {}
         self._client: BlockingClient | None = None
         self._client_kind: tuple[str | None, float] | None = None
 
@@ -87,7 +87,7 @@ class WorkerSession:
         try:
             for job_id in ids:
                 # The first step on the way to a job's status.
-                flow = self._question(self.hook, job_id).flow()
+                flow = self._operation(self.hook, job_id).flow()
                 next(flow)
                 flow.close()
             return self.hook
@@ -122,7 +122,7 @@ class WorkerSession:
 
     def ask(self, job_id: str, deadline_at: float = math.inf) -> JobStatus | VendorError | SettingsError:
         """
-        Return the job's status, or why there is none; an Airflow that is away is an outage, too.
+        Return the job's status, or why there is none; if Airflow cannot be reached, that is an outage, too.
 
         Waits for its turn in the rate of the key.
 
@@ -148,7 +148,7 @@ class WorkerSession:
         sent_at = self.now()
         try:
             hook = session.hook
-            answer = hook.call(self._question(hook, job_id), self._client_of(hook))
+            answer = hook.call(self._operation(hook, job_id), self._client_of(hook))
         except (VendorError, SettingsError) as error:
             answer = error
         finally:
@@ -157,13 +157,13 @@ class WorkerSession:
             key.observe(answer if isinstance(answer, VendorError) else None, sent_at, self.now())
         return answer
 
-    def _question(self, hook: BatchJobHook, job_id: str) -> Operation[JobStatus]:
-        """Return the question for a job's status; its id is parsed once. :raises SettingsError: unusable."""
-        if self._asked_by is not hook:
-            self._asked_by, self._questions = hook, {}
-        if job_id not in self._questions:
-            self._questions[job_id] = hook.status_operation(hook.parse_job_id(job_id))
-        return self._questions[job_id]
+    def _operation(self, hook: BatchJobHook, job_id: str) -> Operation[JobStatus]:
+        """Return the operation for a job's status; its id is parsed once. :raises SettingsError: unusable."""
+        if self._operations_of is not hook:
+            self._operations_of, self._operations = hook, {}
+        if job_id not in self._operations:
+            self._operations[job_id] = hook.status_operation(hook.parse_job_id(job_id))
+        return self._operations[job_id]
 
     def _has_turn(self, throttle: Throttle, deadline_at: float) -> bool:
         """Wait until the rate allows a request, and return whether it does before it is too late."""

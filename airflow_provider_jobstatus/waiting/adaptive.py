@@ -1,16 +1,16 @@
 """
-When to look next at a running job, by when it may end. `now` is passed in.
+When to poll a running job next, by when it may end. `now` is passed in.
 
 What is known of it, the best first:
 
-1. **Its progress**: the pace of its rows or percent so far.
+1. **Its progress**: the rate of its rows or percent so far.
 2. **Its age**, and how long others of its kind took.
 3. **Its age alone**: what has run for long is likely to run for long, so the pause is a part of its age.
 
 The first two give a chance (``waiting/completion.py``), and one rule, :func:`pause`, makes a pause of it:
-look when ``seconds since the last look x chance that the job has ended since`` reaches a fixed number. Half
-of that is about how late the look comes on average, so each request buys as much as any other. No pause is
-longer than the poll interval, or shorter than the floor. The figures below are those with which
+poll when ``seconds since the last poll x chance that the job has ended since`` reaches a fixed number. Half
+of that is about how late the poll comes on average, so that each request is worth as much as any other. No
+pause is longer than the poll interval, or shorter than the floor. The figures below are those with which
 ``dev/adaptive.py`` did well.
 """
 
@@ -26,8 +26,8 @@ from airflow_provider_jobstatus.waiting.spec import WaitSpec
 
 #: The floor as a part of the poll interval, or of the job's age if that is less, and in seconds.
 FLOOR_SHARE, FLOOR_SHARE_OF_AGE, MIN_FLOOR = 1 / 25, 1 / 20, 1.0
-#: Seconds within which a job that ends at a constant rate is expected to end, if a look every poll interval
-#: is right for it. The pauses of any other are shorter as the root of its own rate is greater.
+#: Seconds within which a job that ends at a constant rate is expected to end, if one poll every poll interval
+#: is right for it. The pauses of any other job are shorter by the root of its own rate.
 CALM = 1_000_000.0
 #: Of age alone: the pause, as a part of the age.
 PAUSE_BY_AGE = 1 / 16
@@ -44,11 +44,11 @@ def next_poll(
     first_poll_at: float | None = None,
 ) -> float:
     """
-    Return when to look next at a job that runs, epoch seconds: at the next point of the grid, or before.
+    Return when to poll a running job next, epoch seconds: at the next point of the grid, or before.
 
-    :param pace: of this job; it takes this look in.
+    :param pace: of this job; the status is added to it.
     :param durations: of jobs of its kind, if there are any.
-    :param status: of this look.
+    :param status: of this poll.
     :param first_poll_at: start of the job's grid, if it is not the spec's.
     """
     age = now - began_at(status, spec.started_at)
@@ -64,7 +64,7 @@ def next_poll(
 
 def pause(chance: Chance | None, poll_interval: float, age: float) -> float:
     """
-    Return for how many seconds to leave a job alone: from twice the floor to ``poll_interval``.
+    Return the seconds until the next poll of a job: from twice the floor to ``poll_interval``.
 
     :param chance: that it ends within so many seconds; None if nothing but its age is known.
     :param age: of the job, in seconds.
@@ -104,7 +104,7 @@ def seconds_taken(status: JobStatus, started_at: float, now: float, *, seen_runn
 
     :param status: its last.
     :param started_at: of the wait for it.
-    :param seen_running: whether it ran at an earlier look: if not, it may have ended long before this one.
+    :param seen_running: whether it ran at an earlier poll: if not, it may have ended long before this one.
     """
     created_at, completed_at = _epoch(status.created_at), _epoch(status.completed_at)
     if created_at is not None and completed_at is not None and created_at <= completed_at:
@@ -120,5 +120,5 @@ def _epoch(text: str | None) -> float | None:
         at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-    # Where it does not know, a machine says the year 1 or 1970.
+    # Systems that do not know a time give the year 1 or 1970.
     return at if at > _DAY else None

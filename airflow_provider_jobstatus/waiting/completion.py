@@ -2,7 +2,7 @@
 The chance that a running job ends soon, by what is known of it. `now` is passed in.
 
 :class:`ProgressRate` has it from the job's progress, :class:`DurationHistory` from its age and how long
-others of its kind took. Both return None where they do not know. ``waiting/adaptive.py`` makes a pause of it.
+others of its kind took. Both return None where nothing is known. ``waiting/adaptive.py`` makes a pause of it.
 The figures below are those with which ``dev/adaptive.py`` did well.
 """
 
@@ -28,17 +28,17 @@ REMEMBERED = 64
 USUAL_SPREAD, USUAL_COUNT = 0.35, 2
 #: A job that is so many times as old as the longest of its kind took is unlike them.
 OUTLIVED = 2
-#: As how many durations it counts that a job may be unlike all before.
+#: Weight of the chance that a job is unlike all before it, in durations.
 UNLIKE = 0.2
 
-#: Looks that found progress, of those that are remembered of a job.
+#: Polls of a job that are remembered, of those that found progress.
 LOOKS = 6
 #: Error of a predicted end: of the part still to come; and as a share of the job's age, for what comes after
-#: the last row, and for progress that is told in steps.
+#: the last row, and for progress that comes in steps.
 PACE_ERROR, END_ERROR = 0.25, 0.02
-#: Chance that a pace means nothing.
+#: Chance that a rate of progress means nothing.
 NO_PACE = 0.003
-#: Longest that a pace predicts, in seconds, and latest point in time that it takes in.
+#: Longest time that a rate predicts, in seconds, and latest point in time that counts.
 _LONGEST, _LATEST = 1e9, 1e12
 
 # Of the distribution below: how far its mean is off its scale, and a deviation of one in its own measure.
@@ -71,7 +71,7 @@ class DurationHistory:
             self._spread = None
 
     def chance(self, age: float) -> Chance | None:
-        """Return the chance to end at this age, in seconds, or None if they do not tell."""
+        """Return the chance to end at this age, in seconds, or None if the durations say nothing of it."""
         age = max(age, MIN_AGE)
         if not self._logs or math.log(age / OUTLIVED) > max(self._logs):
             return None
@@ -120,7 +120,7 @@ def durations_of_kind(conn_id: str, kind: str) -> DurationHistory:
 
 class ProgressRate:
     """
-    How fast one job gets on, by the looks that found it further than the one before.
+    How fast one job gets on, by the polls that found it further than the one before.
 
     :param memory: what :meth:`memory` of an earlier one returned. What is no such thing is not used.
     """
@@ -135,14 +135,14 @@ class ProgressRate:
                     self.see(share, at)
 
     def memory(self) -> list[list[float]]:
-        """Return plain JSON by which a later pace goes on; empty if the job has told of no progress."""
+        """Return plain JSON by which a later one goes on; empty if the job has shown no progress."""
         return [[at, share] for at, share in self._looks]
 
     def see(self, share: float | None, now: float) -> None:
         """
-        Take in a look.
+        Take in a poll.
 
-        :param share: that is done, 0 to 1, or None if the job does not tell.
+        :param share: that is done, 0 to 1, or None if that is not known.
         """
         if share is None or not 0 <= share <= 1 or not 0 <= now <= _LATEST:
             return
@@ -153,7 +153,7 @@ class ProgressRate:
                 self._looks.clear()
             elif share == before:
                 if len(self._looks) == 1:
-                    # The time before it began to move is no part of its pace.
+                    # The time before it began to move is no part of its rate.
                     self._looks[0] = (now, share)
                 return
         self._looks.append((now, share))
@@ -164,8 +164,8 @@ class ProgressRate:
         if len(self._looks) < 2:
             return None
         moved_at, done = self._looks[-1]
-        # The faster of two: of all that is remembered, and of the last step. A look too early costs a
-        # request, one too late is late.
+        # The faster of two: of all that is remembered, and of the last step. A poll that is too early costs
+        # one request; one that is too late finds the end late.
         paces = [(moved_at - at) / (done - share) for at, share in (self._looks[0], self._looks[-2])]
         still = max(now - moved_at, 0.0)
         # What has not moved for long is not about to end in a moment.

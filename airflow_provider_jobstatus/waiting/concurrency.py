@@ -2,13 +2,13 @@
 How many requests of a key may be in flight at once.
 
 The theory. A window bounds the requests in flight. It shrinks to one after a 429 and in an outage, and grows
-with each answer while requests are long in the queue. One sick job must not take the place of healthy ones,
+with each response while requests are long in the queue. One sick job must not take the place of healthy ones,
 so three more rules hold:
 
-- A request that is not answered within some seconds leaves the window: its place is free for others.
+- A request without a response after some seconds leaves the window: its place is free for others.
 - Few requests are in flight for jobs whose last poll failed.
 - The circuit opens, and requests are sent one at a time, when so many polls in a row have failed that were
-  all sent after the last answer. A poll that hangs beside others that are answered proves nothing.
+  all sent after the last response. A poll that hangs while others get responses proves nothing.
 
 No I/O and no clock: points in time are passed in.
 """
@@ -26,11 +26,11 @@ FIRST_CALLS = 20
 LONG_QUEUED = 0.25
 #: Seconds for each request by which the window grows beyond the first.
 GROWTH_PAUSE = 0.1
-#: Failed polls in a row, without one answer, after which the circuit is open.
+#: Failed polls in a row, without one response, after which the circuit is open.
 OPEN_AFTER = 8
-#: Seconds between two requests while the circuit is open: a vendor that comes back needs its strength.
+#: Seconds between two requests while the circuit is open: a vendor that recovers must not be overloaded.
 PROBE_PAUSE = 0.2
-#: Seconds after which a request without an answer leaves the window.
+#: Seconds after which a request without a response leaves the window.
 SLOW = 2.0
 #: Requests in flight at most for jobs whose last poll failed.
 SICK_CALLS = 10
@@ -71,14 +71,14 @@ class Concurrency:
 
     @property
     def is_open(self) -> bool:
-        """Whether the circuit is open: the vendor seems to be away."""
+        """Whether the circuit is open: the vendor seems to be down."""
         return self._failures >= OPEN_AFTER
 
     def is_full(self, now: float, queued: float) -> bool:
         """
-        Return whether a request must wait for another one to be answered.
+        Return whether a request must wait for the response to another one.
 
-        :param queued: seconds for which it has been in the queue; if long, answers make room for more.
+        :param queued: seconds for which it has been in the queue; if long, responses make room for more.
         """
         if len(self._young) >= self._window:
             self._let_slow_ones_go(now)
@@ -90,7 +90,7 @@ class Concurrency:
 
     @property
     def is_full_for_sick(self) -> bool:
-        """Whether a poll of a job whose last poll failed must wait for another such poll to be answered."""
+        """Whether a poll of a job whose last poll failed must wait for another such poll to end."""
         return len(self._sick) >= SICK_CALLS
 
     def start(self, now: float, *, sick: bool = False) -> int:
@@ -109,16 +109,16 @@ class Concurrency:
             self._sick.discard(number)
 
     def answered(self, now: float) -> None:
-        """Take note of an answer, whatever it said."""
+        """Take note of a response, whatever it says."""
         self._failures, self._answered_at = 0, now
         if self._too_small and (self._window < FIRST_CALLS or now >= self._grown_at + GROWTH_PAUSE):
             self._window, self._grown_at = min(self._window + 1, MAX_CALLS), now
 
     def failed(self, sent_at: float) -> None:
         """
-        Take note of a poll without an answer.
+        Take note of a poll without a response.
 
-        :param sent_at: when it was sent. An answer that has come since proves that the vendor is not away.
+        :param sent_at: when it was sent. A response that has come since proves that the vendor is not down.
         """
         if sent_at >= self._answered_at:
             self._failures += 1
@@ -126,7 +126,7 @@ class Concurrency:
                 self.slow_down()
 
     def slow_down(self) -> None:
-        """Send one request at a time from now on, until answers come."""
+        """Send one request at a time from now on, until responses come."""
         self._window = 1
 
     def _let_slow_ones_go(self, now: float) -> None:

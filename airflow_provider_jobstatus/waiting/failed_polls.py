@@ -38,8 +38,8 @@ class FailedPolls(PollSchedule):
     :ivar event: how the wait ended, or None while it goes on.
     :ivar known_status: what the vendor said last, also to an earlier poller.
     :ivar last_error: why the last poll brought nothing about the job; None if it did.
-    :ivar outage_began_at: since when there was no usable answer of any kind, or None.
-    :ivar reconnect: whether to read the connection again before asking; the driver sets it back.
+    :ivar outage_began_at: since when there was no usable response of any kind, or None.
+    :ivar reconnect: whether to read the connection again before the next poll; the driver sets it back.
     """
 
     __slots__ = (
@@ -75,18 +75,18 @@ class FailedPolls(PollSchedule):
 
     @property
     def refused(self) -> bool:
-        """Whether the credentials are refused, since the last good answer."""
+        """Whether the credentials have been refused since the last usable response."""
         return self._confirmations.refused_since is not None
 
     def leave(self) -> None:
-        """End the wait for this job, because others have decided it."""
+        """End the wait for this job, because other jobs have decided it."""
         self._end(OutcomeKind.LEFT, "was not waited for any longer")
 
     def may_ask(self, now: float) -> bool:
         """
-        Return whether to ask at ``now``.
+        Return whether to poll at ``now``.
 
-        Ends the wait if the deadline comes while the vendor still wants to be left alone.
+        Ends the wait if the deadline comes while the vendor still allows no request.
         """
         if self.spec.deadline_at - SAME_POINT <= now < self.not_before:
             self._time_out()
@@ -130,14 +130,14 @@ class FailedPolls(PollSchedule):
                 until = self._outage(error, now)
         self._confirmations.looked |= not isinstance(error, AccessDenied)
         new = known is None or (error.asked and known.asked and str(error) != str(known))
-        # A second try that comes at once says all by its end.
+        # A second try that comes at once is reported by its end alone.
         if self.event is not None or not new or (isinstance(error, AccessDenied) and until == now):
             return None
         kind = f"{type(error).__name__} {error.status}"
-        return self._news(kind, messages.borne(error, until, self.next_poll_at))
+        return self._entry(kind, messages.borne(error, until, self.next_poll_at))
 
     def _was_refused(self, error: AccessDenied) -> bool:
-        """Whether this very job was refused, not only left out because of others, or until a time."""
+        """Whether this very job was refused, not only held back with others, or until a time."""
         last = self.last_error
         return isinstance(last, AccessDenied) and last.asked and not error.retry_after
 
@@ -151,13 +151,13 @@ class FailedPolls(PollSchedule):
         elif now >= ends_at - SAME_POINT:
             self._end(OutcomeKind.REFUSED, messages.refused(error, self._confirmations.refused_for(now)))
         else:
-            # A time that the vendor names puts off the end as well: to ask at that end might be for ever.
+            # A time that the vendor names puts off the end as well: polls at that end might go on for ever.
             soonest = now + REFUSED_PAUSE
             self._ask_again_at(soonest if error.retry_after else min(soonest, ends_at))
         return min(ends_at, self.spec.deadline_at)
 
     def _outage(self, error: VendorError, now: float) -> float | None:
-        """Take in that there was no answer, and return until when that is borne; None for ever."""
+        """Take in that there was no response, and return until when that is borne; None for ever."""
         if self.outage_began_at is None:
             self.outage_began_at = now
         if self.spec.max_outage is None:
@@ -174,12 +174,12 @@ class FailedPolls(PollSchedule):
         waited = self.spec.deadline_at - self.spec.started_at
         self._end(OutcomeKind.TIMED_OUT, messages.timed_out(waited, self.known_status, self.last_error))
 
-    def _news(self, kind: str, text: str, *, warning: bool = True) -> LogEntry:
+    def _entry(self, kind: str, text: str, *, warning: bool = True) -> LogEntry:
         return LogEntry(self.job_id, kind, f"{self.job_id}: {text}", warning)
 
     def _end(self, outcome: OutcomeKind, message: str) -> None:
         status, text = self.known_status, clean(f"{self.job_id}: {message}", STORED_TEXT_LIMIT)
         if status is not None and status.state.terminal and outcome is not OutcomeKind.BAD_SETTINGS:
-            # An earlier poller saw its end, which no trouble since then undoes.
+            # An earlier poller saw its end, which no later error undoes.
             outcome, text = OutcomeKind.FINISHED, ""
         self.event = WaitOutcome(self.job_id, outcome, status, text)

@@ -23,7 +23,7 @@ from airflow_provider_jobstatus.waiting.throttle import Throttle
 
 #: First and longest pause of a key after a 429 that names none, in seconds.
 PAUSES = (1.0, 60.0)
-#: After a 429 that says that the licence is spent: it is to be seen again by then, each call counting.
+#: Pause after a 429 that says that the licence is spent. It is polled again by then, as each call counts.
 SPENT_PAUSE = 180.0
 
 
@@ -38,7 +38,7 @@ class KeyState:
 
     :ivar throttle: the rate of the key.
     :ivar concurrency: the requests of the key that are in flight.
-    :ivar job_first: whether a poll of a job must be answered before a list is read: the key was stopped.
+    :ivar job_first: whether a poll of a job must succeed before a list is read: the key was stopped.
     """
 
     def __init__(self, rate: Rate) -> None:
@@ -57,12 +57,12 @@ class KeyState:
 
     @property
     def is_spent(self) -> bool:
-        """Whether a spent licence has stopped the key, which each wait must know."""
+        """Whether a spent licence has stopped the key: each wait must learn that."""
         return isinstance(self._stopped_by, RateLimited) and self._stopped_by.spent
 
     def refusal(self, now: float, conn_id: str) -> ApiError | None:
         """
-        Return what a wait is told while the key must not be used; None if it may be.
+        Return the error for a wait while the key must not be used; None if it may be.
 
         :param conn_id: of the connection of the wait: others may hold the same key.
         """
@@ -93,9 +93,11 @@ class KeyState:
                 self._answered(now)
             case RateLimited():
                 self.concurrency.slow_down()
+                pause = SPENT_PAUSE
                 if not error.spent:
                     self.throttle.refused(sent_at, now)
-                pause = SPENT_PAUSE if error.spent else self._next_pause()
+                    pause = min(PAUSES[0] * 2.0 ** min(self._pauses, 16), PAUSES[1])
+                    self._pauses += 1
                 self._stop(error, now, error.retry_after or pause)
             case AccessDenied() if error.retry_after:
                 self.concurrency.slow_down()
@@ -103,7 +105,7 @@ class KeyState:
             case ServerError() | TransportError():
                 self.concurrency.failed(sent_at)
             case _:
-                # Also a refusal is an answer.
+                # A refusal is a response, too.
                 self._answered(now)
 
     def _answered(self, now: float) -> None:
@@ -120,11 +122,11 @@ class KeyState:
                 self.throttle.take(now)
 
     def silence_list(self, name: str, until: float) -> None:
-        """Leave a list alone."""
+        """Read a list no more until a point in time."""
         self._silenced[name] = max(until, self._silenced.get(name, until))
 
     def list_silenced(self, name: str, now: float) -> bool:
-        """Return whether a list must be left alone."""
+        """Return whether a list must not be read now."""
         return self._silenced.get(name, -math.inf) > now
 
     def saturation(self, jobs: int, interval: float, now: float) -> str | None:
@@ -139,8 +141,8 @@ class KeyState:
             return None
         self._saturated_by = jobs
         return (
-            f"{jobs} jobs are waited for, and the budget is {rate:g} requests a second: each "
-            f"is looked at every {jobs / rate:.0f} s instead of every {interval:g} s"
+            f"{jobs} jobs are waited for, and the rate limit is {rate:g} requests a second: each "
+            f"is polled every {jobs / rate:.0f} s instead of every {interval:g} s"
         )
 
     def holds(self, now: float) -> bool:
@@ -152,11 +154,6 @@ class KeyState:
             or self.concurrency.in_flight > 0
             or any(until > now for until in self._silenced.values())
         )
-
-    def _next_pause(self) -> float:
-        self._pauses += 1
-        shortest, longest = PAUSES
-        return min(shortest * 2.0 ** min(self._pauses - 1, 16), longest)
 
     def _stop(self, error: ApiError, now: float, seconds: float) -> None:
         self.job_first = True

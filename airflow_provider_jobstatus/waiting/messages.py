@@ -1,4 +1,4 @@
-"""What is said of polls that bring nothing about a job: until when they are borne, and what to look at."""
+"""Messages about failed polls: until when they are borne, and what to check."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def borne(error: VendorError, until: float | None, next_poll_at: float) -> str:
         )
     if isinstance(error, NotFound) and until is not None:
         return (
-            f"{error}; asked on until {_time(until)}, in case it was just submitted: check the job id, and "
+            f"{error}; polled on until {_time(until)}, in case it was just submitted: check the job id, and "
             f"that {_where(error)} is of its account"
         )
     if until is not None:
@@ -56,7 +56,7 @@ def refused(error: AccessDenied, seconds: float | None) -> str:
 
 
 def rejected(error: VendorError) -> str:
-    """Return why a wait ends at an answer that asking again cannot better."""
+    """Return why a wait ends at a response that another poll cannot change."""
     if isinstance(error, RateLimited):
         return f"{error}; asking again cannot help before there are calls again. {MAY_STILL_RUN}"
     return (
@@ -79,7 +79,7 @@ def unknown_job(error: VendorError, seconds: float) -> str:
 
 def gave_up(error: VendorError, seconds: float) -> str:
     """
-    Return why a wait ends without an answer.
+    Return why a wait ends without a usable response.
 
     :param seconds: for which there was none.
     """

@@ -34,7 +34,7 @@ class WaitOutcome:
     """
     How the wait for one job ended: what travels from the triggerer to the worker.
 
-    :param job_id: as it was asked for.
+    :param job_id: as the task gives it.
     :param outcome: how it ended.
     :param status: the last status seen, if any; always there if the job finished.
     :param message: for a person, if the job did not finish.
@@ -77,15 +77,15 @@ class WaitOutcome:
 @dataclass(frozen=True, slots=True)
 class LogEntry:
     """
-    Something about one job that a person would want to read.
+    Something about one job that a person should know.
 
     :param job_id: of the job.
-    :param kind: what is alike for all jobs that have the same news.
+    :param kind: the same for all jobs with entries of this kind.
     :param text: the line.
     :param warning: whether it is more than progress.
     """
 
-    #: Kind of the news that a job is seen again after failed polls.
+    #: Kind of the entry that a job is seen again after failed polls.
     ANSWERS_AGAIN: ClassVar = "answers again"
 
     job_id: str
@@ -96,9 +96,9 @@ class LogEntry:
 
 def digest(job_id: str, status: JobStatus | None) -> int:
     """
-    Return a number by which what was told of a job is known again; 0 for nothing.
+    Return a number that identifies what was logged of a job; 0 for nothing.
 
-    Where the vendor tells a job's progress, it is of no more than that: its list tells no counts of rows.
+    Where the vendor shows a job's progress, only that counts: its list has no counts of rows.
     """
     if status is None:
         return 0

@@ -1,4 +1,4 @@
-"""When to ask about a job next, whatever it was that the last poll brought."""
+"""When to poll a job next, whatever the last poll brought."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_BACKOFF = 300.0
 class PollSchedule:
     """
     The next poll of one job: at the points of its grid or after a growing pause, never before the vendor
-    wants it, and at the deadline at the latest.
+    allows it, and at the deadline at the latest.
 
     :param spec: of the wait.
     :param now: epoch seconds. The first poll is due at the next point of the grid.
@@ -26,10 +26,10 @@ class PollSchedule:
         waits for one job.
 
     :ivar first_poll_at: as given, else the spec's.
-    :ivar next_poll_at: when to ask next, epoch seconds.
-    :ivar not_before: the vendor asked not to be called before, epoch seconds.
-    :ivar polled_at: when the vendor was last asked, as far as is known, or None.
-    :ivar errors: how many polls in a row brought no answer about the job.
+    :ivar next_poll_at: when to poll next, epoch seconds.
+    :ivar not_before: epoch seconds before which the vendor allows no request.
+    :ivar polled_at: when the job was last polled, as far as is known, or None.
+    :ivar errors: how many polls in a row have failed.
     """
 
     __slots__ = (
@@ -92,7 +92,7 @@ class PollSchedule:
 
     def _heed(self, wish: float | None, now: float) -> None:
         """
-        Ask no sooner than the vendor wants it.
+        Poll no sooner than the vendor allows it.
 
         :param wish: its ``Retry-After``, in seconds.
         """
@@ -105,8 +105,8 @@ class PollSchedule:
         self._failures += 1
         longest = max(MAX_BACKOFF, self.spec.poll_interval)
         pause = min(self.spec.poll_interval * 2.0 ** min(self._failures - 1, 32), longest)
-        # Between half of it and all of it: spread out, and never nothing. After a failed first look at the
-        # first point of the grid, as in a triggerer, which knows nothing of that look.
+        # Between half of it and all of it: spread out, and never nothing. After a failed first poll at the
+        # first point of the grid, as in a triggerer, which knows nothing of that poll.
         at = max(now + pause * (0.5 + 0.5 * self._jitter()), self.first_poll_at)
         at = min(at, no_later_than)
         if error.retry_after:
@@ -114,5 +114,5 @@ class PollSchedule:
         self._ask_again_at(at)
 
     def _ask_again_at(self, at: float) -> None:
-        # One last look at the deadline itself.
+        # One last poll at the deadline itself.
         self.next_poll_at = min(max(at, self.not_before), self.spec.deadline_at)

@@ -1,11 +1,12 @@
 """
 Every decision of a wait, for one job, without I/O: `now` is passed in.
 
-The worker and the triggerer drive the same :class:`JobPoller`: ask when :attr:`JobPoller.next_poll_at` has
-come, tell it what came back, stop when it has an :attr:`JobPoller.event`. What each answer does:
+The worker and the triggerer drive the same :class:`JobPoller`: they poll when
+:attr:`JobPoller.next_poll_at` has come, pass the response to :meth:`JobPoller.observe`, and stop when there
+is a :attr:`JobPoller.event`. What each response does:
 
 ==============================  ==============================================  =====================
-answer                          before the deadline                             after it
+response                        before the deadline                             after it
 ==============================  ==============================================  =====================
 terminal state                  finished                                        finished
 running                         next point of the grid, or when it may end      timed out
@@ -13,16 +14,16 @@ running, unchanged for          stalled, or next point of the grid              
 ``stalled_after``               with a warning
 401, 403, first time            new settings and token, again after 1 s         refused
 401, 403 with fresh settings    every 30 s, until ``refusal_grace`` has         refused
-                                passed; at the first look refused
+                                passed; at the first poll refused
 our request is wrong            refused                                         refused
-404                             keep asking for 120 s, then unknown job         timed out
+404                             keep polling for 120 s, then unknown job        timed out
 a 4xx that is not the           once more; seen twice it is as the rows above   timed out
 vendor's own
 429                             as the vendor says, else backoff; no outage     timed out
 429, licence spent              refused if seen again 3 min later, or at the    timed out
-                                first look
-anything else that is no        backoff, until ``max_outage`` has passed        timed out, naming it
-answer                          without one answer, then gave up
+                                first poll
+anything else that is not       backoff, until ``max_outage`` has passed        timed out, naming it
+usable                          without one usable response, then gave up
 ==============================  ==============================================  =====================
 
 No poll is sent before a ``Retry-After`` is over. A refusal that names one does not count until then.
@@ -43,22 +44,23 @@ from airflow_provider_jobstatus.waiting.failed_polls import FailedPolls
 from airflow_provider_jobstatus.waiting.outcome import LogEntry, OutcomeKind, WaitOutcome, digest
 from airflow_provider_jobstatus.waiting.progress_tracker import ProgressTracker
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT, WaitSpec
-from airflow_provider_jobstatus.waiting.unknown_words import UnknownWords
+from airflow_provider_jobstatus.waiting.unknown_words import is_new
 
 
 class JobPoller(FailedPolls):
     """
-    Decides, for one job, when to ask next and when the wait has ended.
+    Decides, for one job, when to poll next and when the wait has ended.
 
     :param job_id: of the job.
     :param spec: of the wait. This job's grid begins at ``first_poll_at``, if that is given.
     :param now: epoch seconds. The first poll is due at the next point of the grid.
     :param memory: what :meth:`memory` of an earlier poller of the same wait returned; and ``"seen"``, what
         that one saw last, as a plain dict, if that is to be known; ``"told"``, the :func:`digest` of what
-        the log was told already; and ``"looked"``, whether the wait's first look lies behind.
+        is in the log already; and ``"looked"``, whether the first poll of the wait is over.
     :param jitter: returns a random number from 0 to 1.
-    :param durations: of jobs of this kind; it is told how long this one took, and an adaptive wait uses it.
+    :param durations: of jobs of this kind; that of this one is added, and an adaptive wait uses them.
 
+    :ivar unknown_words: shapes of the unknown status words that were logged.
     :ivar last_status: what the vendor said last to this poller, if it ever said something usable.
     """
 
@@ -68,9 +70,9 @@ class JobPoller(FailedPolls):
         "_progress_rate",
         "_told",
         "_tracker",
-        "_words",
         "durations",
         "last_status",
+        "unknown_words",
     )
 
     def __init__(
@@ -87,23 +89,18 @@ class JobPoller(FailedPolls):
         super().__init__(job_id, spec, now, memory, jitter, first_poll_at)
         self.durations = durations
         self.last_status: JobStatus | None = None
-        self._words = UnknownWords(memory.get("words"))
+        self.unknown_words = list(memory.get("words", ()))
         self._tracker = ProgressTracker(memory.get("progress"))
         self._progress_rate = ProgressRate(memory.get("progress_rate")) if spec.adaptive else None
         self._told: int | None = memory.get("told")
-
-    @property
-    def unknown_words(self) -> list[str]:
-        """Shapes of the unknown words that the log was told of."""
-        return self._words.shapes
 
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""
         known = self.timing() | self._confirmations.memory()
         if self.outage_began_at is not None:
             known["outage_began_at"] = self.outage_began_at
-        if self._words.shapes:
-            known["words"] = self._words.shapes
+        if self.unknown_words:
+            known["words"] = self.unknown_words
         if self.spec.stalled_after is not None:
             known["progress"] = self._tracker.memory()
         if self._progress_rate is not None and (looks := self._progress_rate.memory()):
@@ -115,8 +112,8 @@ class JobPoller(FailedPolls):
         Take in what a poll brought.
 
         :param answer: the status, or why there is none.
-        :param now: epoch seconds after the answer.
-        :return: for the log, if something changed that a person would want to know.
+        :param now: epoch seconds after the response.
+        :return: for the log, if something changed that a person should know.
         """
         if isinstance(answer, JobStatus):
             self.polled_at, self.errors = now, 0
@@ -150,18 +147,18 @@ class JobPoller(FailedPolls):
         else:
             first, pace = self.first_poll_at, self._progress_rate
             self._ask_again_at(next_poll(self.spec, pace, self.durations, status, now, first))
-        if not status.known and self._words.is_new(status.vendor_status):
+        if not status.known and is_new(status.vendor_status, self.unknown_words):
             text = f"{status.vendor_status!r} is no word that we know, so it counts as running"
-            return self._news("unknown word", text)
+            return self._entry("unknown word", text)
         if recovered:
             after = "" if troubled_at is None else f" after {now - troubled_at:.0f} s"
             text = f"answers again{after}: {status.describe()}"
-            return self._news(LogEntry.ANSWERS_AGAIN, text, warning=False)
+            return self._entry(LogEntry.ANSWERS_AGAIN, text, warning=False)
         if self.event is None and not changed:
             return self._stall(now)
         told, self._told = self._told, None
         if self.event is None and digest(self.job_id, status) != told:
-            return self._news("changed", f"{status.describe()}{self._tracker.estimate(now)}", warning=False)
+            return self._entry("changed", f"{status.describe()}{self._tracker.estimate(now)}", warning=False)
         return None
 
     def _stall(self, now: float) -> LogEntry | None:
@@ -174,4 +171,4 @@ class JobPoller(FailedPolls):
         if self.spec.if_stalled == "fail":
             self._end(OutcomeKind.STALLED, f"{text}. {messages.MAY_STILL_RUN}")
             return None
-        return self._news("stalled", text) if self._tracker.first_stall() else None
+        return self._entry("stalled", text) if self._tracker.first_stall() else None

@@ -25,7 +25,7 @@ def summary(pollers: Sequence[JobPoller], now: float, polls: Polls = own_polls) 
     :param now: epoch seconds.
     :param polls: when each job was polled last, and is polled next.
     :return: ``{"ended", "jobs", "in_trouble", "as_of", "next_poll_at", "deadline_at"}``, and for a few jobs
-        ``"status"``: by job id what is known of each. In trouble are those whose last poll brought nothing.
+        ``"status"``: by job id what is known of each. In trouble are those whose last poll failed.
         Times are ISO 8601 in UTC.
     """
     waiting = [poller for poller in pollers if poller.event is None]

@@ -1,4 +1,4 @@
-"""The course of a running job: whether it moves, and when it may arrive."""
+"""The progress of a running job: whether it changes, and when it may end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_jobstatus.core.jobs import JobStatus
 
 class ProgressTracker:
     """
-    What the looks at one job showed, one after the other.
+    What the polls of one job showed, one after the other.
 
     :param memory: what :meth:`memory` of an earlier one returned. What is no such thing is not used.
     """
@@ -22,19 +22,19 @@ class ProgressTracker:
         self._seen: list[Any] | None = seen if isinstance(seen, list) and len(seen) == 3 else None
         self._changed_at: float = known.get("changed_at", 0.0)
         self._warned: bool = known.get("warned", False)
-        #: Point in time and share done of the first look that told a share.
+        #: Point in time and share done of the first poll that showed a share.
         self._first: tuple[float, float] | None = None
         self._now_at: float | None = None
 
     def memory(self) -> dict[str, Any]:
-        """Return plain JSON by which a later course goes on."""
+        """Return plain JSON by which a later one goes on."""
         return {"seen": self._seen, "changed_at": self._changed_at, "warned": self._warned}
 
     def see(self, status: JobStatus, now: float) -> bool:
         """
-        Take in a look, and return whether the status, progress or counts are others than before.
+        Take in a poll, and return whether the status, progress or counts have changed.
 
-        Counts that are not told are not others: a list tells none.
+        Counts that are missing are no change: a list has none.
         """
         seen = [status.vendor_status, status.progress, status.counts and [*status.counts.values()]]
         self._now_at = share_done(status)
@@ -56,12 +56,12 @@ class ProgressTracker:
         return now - self._changed_at
 
     def first_stall(self) -> bool:
-        """Return whether nobody was warned yet since the last change."""
+        """Return whether there was no warning yet since the last change."""
         first, self._warned = not self._warned, True
         return first
 
     def estimate(self, now: float) -> str:
-        """Return how long it may still take, as text for a line, or nothing if that cannot be told."""
+        """Return how long it may still take, as text for a line, or nothing if that is not known."""
         if self._first is None or self._now_at is None:
             return ""
         began_at, then = self._first

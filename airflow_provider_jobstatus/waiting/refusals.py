@@ -1,10 +1,10 @@
 """
-Refusals of a key, for all who ask with it: one finds out for all whether it works again.
+Refusals of a key, for all jobs that are polled with it: one poll finds out for all whether it works again.
 
 A key that is made anew at the vendor works before anybody can put it into the connection, so waits bear a
-refusal for a while. Meanwhile the vendor is asked once a minute with the same key, about one job after the
-other; and a refused login, which too many tries may lock, is tried three times in all. Other settings have
-another :class:`Refusals`.
+refusal for a while. Meanwhile one poll a minute is sent with the same key, for one job after the other; and a
+refused login, which too many tries may lock, is tried three times in all. Other settings have another
+:class:`Refusals`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from airflow_provider_jobstatus.waiting.failed_polls import REFUSED_PAUSE
 
 #: Seconds after which a connection is read again while its key is refused.
 REFUSED_AGE = 30.0
-#: Seconds between two questions with a refused key; the second comes sooner, as one may be a mistake.
+#: Seconds between two polls with a refused key; the second comes sooner, as one refusal may be a mistake.
 SECOND_TRY, ASK_PAUSE = 1.0, 60.0
 #: Seconds between two logins that are refused, and how many there are.
 LOGIN_PAUSE, MAX_LOGINS = 240.0, 3
-#: Jobs that are refused with 403, and no other answered meanwhile, until that counts as said of the key: one
-#: may be somebody else's. So many if the key was never seen to work, and so many if it was.
+#: Jobs that are refused with 403, with no usable response meanwhile, until the key itself counts as refused:
+#: one job may be of another account. The first number holds if the key was never seen to work.
 FORBIDDEN_ALIKE, FORBIDDEN_ALIKE_LATER = 3, 2
-#: Seconds for which a question is kept for a job whose turn it is: a job that was held comes again sooner.
+#: Seconds for which a poll is reserved for a job whose turn it is: a job that was held is due again sooner.
 TURN_KEPT = REFUSED_PAUSE + 1.0
 # A point in time may be reached a hair too early.
 _SAME = 0.001
@@ -42,9 +42,9 @@ class _Refused:
 
 class _Turns:
     """
-    Whose turn it is to find out whether a refused key works again.
+    Which job is polled next, to find out whether a refused key works again.
 
-    :param had: jobs that were asked about already, in vain.
+    :param had: jobs that were polled already, in vain.
     """
 
     __slots__ = ("_had", "_waiting")
@@ -62,30 +62,33 @@ class _Turns:
             self._waiting.add(job_id)
 
     def take(self, job_id: str) -> None:
-        """Take note that a job is asked about. With the last one that waits, a round is over."""
+        """Take note that a job is polled. With the last one that waits, a round is over."""
         self._waiting.discard(job_id)
         if not self._waiting:
             self._had.clear()
         self._had.add(job_id)
 
     def expire(self) -> None:
-        """Wait no longer for those that did not come."""
+        """Wait no longer for jobs that are not due again."""
         self._waiting.clear()
 
     def forget(self, job_id: str) -> None:
-        """Forget a job for which nobody waits any more."""
+        """Forget a job that is not waited for any more."""
         self._waiting.discard(job_id)
         self._had.discard(job_id)
 
 
 class Refusals:
     """
-    Says whether a job may be asked about although its key was refused.
+    Says whether a job may be polled although its key was refused.
 
     A 403 may be of one job alone, until others are refused as well; a 401 and a refused login are of the
-    key. What is refused while others are answered is no sign against the key, until it is answered itself.
+    key. A job that is refused while others get usable responses is no sign against the key, until it gets one
+    itself.
 
     :param memory: what :meth:`memory` of an earlier one returned, by the same clock.
+
+    :ivar last_at: when something was refused last.
     """
 
     def __init__(self, memory: Mapping[str, Any] | None = None) -> None:
@@ -93,32 +96,27 @@ class Refusals:
         self._jobs: dict[str, _Refused] = {}
         self._turns = _Turns(frozenset())
         self._prober: str | None = None
-        # Jobs that were refused since the last good answer, and those that were refused beside one.
+        # Jobs that were refused since the last usable response, and those that were refused beside one.
         self._alike: set[str] = set()
         self._apart: set[str] = set()
         self._logins = 0
         self._worked = False
         self._since: float | None = None
-        self._last_at = -math.inf
+        self.last_at = -math.inf
         if memory is not None:
             self._since = memory["since"]
             if "error" in memory:
-                self._logins, self._last_at = memory["logins"], memory["at"]
+                self._logins, self.last_at = memory["logins"], memory["at"]
                 facts = dict(memory["error"])
                 credential = facts.pop("credential")
                 error = AccessDenied(**facts)
                 error.login, error.credential, error.refused_since = True, credential, self._since
-                self._key = _Refused(error, self._next_login(self._last_at), self._logins)
+                self._key = _Refused(error, self._next_login(self.last_at), self._logins)
 
     @property
     def active(self) -> bool:
         """Whether something is refused."""
         return self._key is not None or bool(self._jobs)
-
-    @property
-    def last_at(self) -> float:
-        """When something was refused last."""
-        return self._last_at
 
     @property
     def of_key(self) -> bool:
@@ -141,12 +139,12 @@ class Refusals:
         if self._key is not None and self._logins:
             names = ("reason", "vendor", "method", "path", "status", "host", "credential")
             error = {name: getattr(self._key.error, name) for name in names}
-            known |= {"logins": self._logins, "at": self._last_at, "error": error}
+            known |= {"logins": self._logins, "at": self.last_at, "error": error}
         return known
 
     def hold(self, job_id: str, at: float, conn_id: str) -> AccessDenied | None:
         """
-        Return what to tell of a job instead of asking, or None if it may be asked about.
+        Return the error for a job that must not be polled now, or None if it may be.
 
         :param conn_id: of the connection that is waited on: others may hold the same key.
         """
@@ -173,7 +171,7 @@ class Refusals:
         return False
 
     def asks(self, job_id: str) -> None:
-        """Take note that a job is asked about: until the answer has come, the key is not tried again."""
+        """Take note that a job is polled: until the response has come, the key is not tried again."""
         if self._key is not None:
             self._prober = job_id
             if self._key.times > 1:
@@ -181,7 +179,7 @@ class Refusals:
 
     def observe(self, job_id: str, answer: JobStatus | VendorError | SettingsError | None, at: float) -> None:
         """
-        Take in what became of a question.
+        Take in how a poll has ended.
 
         :param answer: None if a fault of ours ended it.
         """
@@ -197,7 +195,7 @@ class Refusals:
             self._prober = None
 
     def forget(self, job_id: str) -> None:
-        """Forget a job for which nobody waits any more."""
+        """Forget a job that is not waited for any more."""
         self._jobs.pop(job_id, None)
         self._apart.discard(job_id)
         self._turns.forget(job_id)
@@ -205,8 +203,8 @@ class Refusals:
             self._prober = None
 
     def renew(self, began_at: float) -> None:
-        """Forget what is older than a wait that began, as it must, with a look that was not refused."""
-        if began_at > self._last_at:
+        """Forget what is older than a wait that began, as it must, with a poll that was not refused."""
+        if began_at > self.last_at:
             self._clear()
 
     def _clear(self) -> None:
@@ -215,7 +213,7 @@ class Refusals:
         self._logins = 0
 
     def _refuse(self, job_id: str, error: AccessDenied, at: float) -> None:
-        self._last_at = at
+        self.last_at = at
         self._since = error.refused_since = at if self._since is None else self._since
         if job_id not in self._apart:
             self._alike.add(job_id)

@@ -14,8 +14,8 @@ a poll is refused                      the settings are read anew before the nex
 other settings were read               a session of their own: hook, token, refusals, and a client if CA or
                                        time-out changed; what is known of the key is shared
 nothing was read, or nothing of use    settings that work are used for another minute; without any, all
-                                       polls that are due learn why
-a lookup does not answer               it is abandoned after a minute: nothing was read
+                                       polls that are due fail for this reason
+a lookup does not end                  it is abandoned after a minute: nothing was read
 =====================================  =====================================================================
 """
 
@@ -47,7 +47,7 @@ REFUSAL_KEPT = 3600.0
 
 
 class Account(Protocol):
-    """A hook, as far as it says whose session it needs."""
+    """What of a hook decides which session it needs."""
 
     @property
     def settings(self) -> object:
@@ -145,7 +145,7 @@ class SessionPolicy(Generic[T]):
     """
     Keeps the settings of one connection.
 
-    :param lost: what polls are told of a lookup that does not answer.
+    :param lost: the error of a lookup that does not end.
     :param failed_age: seconds for which a failed lookup stands for all polls that need it.
 
     :ivar current: the settings to use, as they were read last; None if they must be read first.
@@ -190,13 +190,13 @@ class SessionPolicy(Generic[T]):
 
     @property
     def next_at(self) -> float:
-        """When polls go on although nothing is reported of the lookup under way; infinity if none is."""
+        """When polls go on although the lookup under way has not ended; infinity if none is under way."""
         if self._began_at is None:
             return math.inf
         return self._began_at + (READ_TIMEOUT if self.current is None else PATIENCE)
 
     def loaded(self, settings: T, attempt: int, now: float) -> bool:
-        """Take in the settings of a lookup. Returns whether they are others than before."""
+        """Take in the settings of a lookup. Returns whether they have changed."""
         if attempt != self.lookups or self._began_at is None:
             return False
         changed, self.current = settings is not self.current, settings

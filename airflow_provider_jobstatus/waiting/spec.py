@@ -36,8 +36,8 @@ class WaitSpec:
     A wait: how often to poll, until when, how patiently, when it is over, and what an earlier poll learned.
 
     Points in time are epoch seconds, durations are seconds. The sensor makes it, and the trigger stores it as
-    plain arguments: no field holds a secret, and the defaults are part of the format. Whatever waits reads
-    it. An option of a wait is one field here, of the name of its argument.
+    plain arguments: no field holds a secret, and the defaults are part of the format. Everything that waits
+    reads it. An option of a wait is one field here, of the name of its argument.
 
     Polls lie on a grid that starts at ``first_poll_at``, so that a triggerer that takes over, however often,
     polls at the very points at which the one before would have polled.
@@ -46,7 +46,7 @@ class WaitSpec:
     :param started_at: of the first poll, on the worker.
     :param first_poll_at: of the first poll after that one.
     :param deadline_at: of the last poll.
-    :param max_outage: how long the vendor may give no usable answer; None for ever.
+    :param max_outage: how long the vendor may give no usable response; None for ever.
     :param exponential_backoff: double the interval after each poll of a running job.
     :param max_wait: longest interval that doubling leads to, or None.
     :param stalled_after: how long a running job may show the same word, progress and counts; None for ever.
@@ -57,10 +57,10 @@ class WaitSpec:
     :param good_states: terminal states that are well.
     :param refusal_grace: how long credentials may be refused, once the vendor has been seen to answer.
     :param account: digest of origin and account that the connection led to at the first poll; empty for any.
-    :param not_before: the vendor asked at the first poll not to be called before.
-    :param told: digest of what the first poll has written into the task's log: it is not written again.
+    :param not_before: the vendor named this time at the first poll: no request is sent before.
+    :param told: digest of what the first poll wrote into the task's log: it is not written again.
     :param words: shapes of unknown status words that the task's log was warned of.
-    :param seen: what the vendor said at the first poll, of the last few jobs that it was asked about then.
+    :param seen: what the vendor said at the first poll, of the last few jobs that were polled then.
     """
 
     poll_interval: float
@@ -120,7 +120,7 @@ class WaitSpec:
         return cls(**known)
 
     def learned(self, job_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what the pollers of these jobs in the triggerer know of the first poll, which is done."""
+        """Return the memory of the first poll for the pollers of these jobs in the triggerer."""
         known = {
             "looked": True,
             "polled_at": self.started_at,

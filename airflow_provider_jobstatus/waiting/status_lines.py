@@ -1,6 +1,6 @@
 """
-When a wait gives a sign of life, and what it says: a line in the task's log at growing distances, and while
-the vendor gives no usable answer more often.
+When a wait gives a sign of life, and what that says: a line in the task's log at growing distances, more
+often while the vendor gives no usable response.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 FIRST, LATER = 600.0, 3600.0
 #: Seconds between two signs of a wait during an outage; none come at shorter distances.
 OUTAGE = 600.0
-#: Seconds between two looks at a wait's jobs, of which there may be many.
+#: Seconds between two checks of a wait's jobs, of which there may be many.
 PAUSE = 30.0
 
 #: Returns when a job was polled last, if it was, and when it is polled next: a list may do that for it.
@@ -33,7 +33,7 @@ class StatusLines:
     Says when a sign of one wait is due. Points in time are epoch seconds.
 
     :param started_at: of the wait.
-    :param told_at: up to when whatever was due has been said.
+    :param told_at: until when all signs that were due have been given.
 
     :ivar told_at: as given; when the last sign was due.
     """
@@ -65,7 +65,7 @@ def points(started_at: float, now: float) -> int:
 
 def told_until(started_at: float, now: float, interval: float) -> float:
     """
-    Return up to when signs have been given, as far as a poke can know that keeps no memory.
+    Return until when signs have been given, as far as a poke without memory can know.
 
     :param interval: between two pokes, in seconds; one that comes late may leave a sign out.
     """
@@ -73,7 +73,7 @@ def told_until(started_at: float, now: float, interval: float) -> float:
 
 
 def outage_since(pollers: Sequence[JobPoller]) -> float | None:
-    """Return since when there has been no usable answer about some job that is waited for, or None."""
+    """Return since when there has been no usable response about some job that is waited for, or None."""
     return min(
         (
             poller.outage_began_at
@@ -95,7 +95,7 @@ def last_and_next(pollers: Sequence[JobPoller], polls: Polls) -> tuple[float | N
 
 def sign(pollers: Sequence[JobPoller], now: float, polls: Polls = own_polls) -> str:
     """
-    Return the line by which a wait says that it goes on: one, however many the jobs.
+    Return the line that says that a wait goes on: one, however many the jobs.
 
     :param pollers: of the jobs, some of which are waited for.
     """
@@ -122,7 +122,7 @@ def sign(pollers: Sequence[JobPoller], now: float, polls: Polls = own_polls) -> 
 
 
 def _trouble(troubled: Sequence[JobPoller], many: bool) -> list[str]:
-    """Return what is to be said of polls that brought nothing."""
+    """Return what the line says of failed polls."""
     if not troubled:
         return ["no errors"]
     errors = max(poller.errors for poller in troubled)

@@ -1,12 +1,12 @@
 """
-How often a key may be used, as far as the vendor lets.
+How often a key may be used.
 
 The theory. A vendor grants a key a rate. One triggerer spreads its requests evenly over that rate, after a
-burst. Several triggerers, and other programs, may use the same key and know nothing of each other. So a 429
-says that all of them together send too much. The rate then falls to a little less than what the vendor has
+burst. Several triggerers, and other programs, may use the same key without knowledge of each other. A 429
+means that all of them together send too much. The rate then falls to a little less than what the vendor has
 accepted from this triggerer in the last minute (multiplicative decrease), and from then on grows by the same
 small step in each second (additive increase), up to the rate that is set. Of two triggerers the faster one
-gives up more at each 429, and both win the same between two of them, so that their rates meet.
+loses more at each 429, and both gain the same between two of them, so that their rates meet.
 
 No I/O and no clock: points in time are passed in.
 """
@@ -47,7 +47,7 @@ class Throttle:
         # The rate after the last 429, and when that was; None while the whole rate may be used.
         self._shrunk: float | None = None
         self._shrunk_at = 0.0
-        # Accepted requests by the second in which they were answered.
+        # Accepted requests by the second of their responses.
         self._accepted: deque[tuple[int, int]] = deque()
 
     def per_second(self, now: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What a wait writes into its log: each change of a few jobs, and the sum of what happens to many."""
+"""What a wait writes into its log: each change of a few jobs, and a summary of what happens to many."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.waiting.outcome import LogEntry, OutcomeKind, WaitOutcome
 
-#: More jobs than these are told of in sum: a line each would be ten thousand lines.
+#: More jobs than these are summed up: a line each would be ten thousand lines.
 MAX_DETAILED = 16
 
 
@@ -23,8 +23,8 @@ class WaitLog:
     """
     Writes one log.
 
-    :param owner: of the ``log``, such as a task; asked for it when there is a line to write. A trigger makes
-        its own only then, and many have nothing to tell.
+    :param owner: of the ``log``, such as a task. Its ``log`` is read when there is a line to write: a trigger
+        makes its own only then, and many never need one.
     :param jobs: how many there are.
     """
 
@@ -34,21 +34,21 @@ class WaitLog:
         self._kinds: dict[str, int] = {}
         self._ended = 0
 
-    def tell(self, news: LogEntry | None) -> None:
+    def tell(self, entry: LogEntry | None) -> None:
         """
         Write what happened to one job; of many jobs only warnings and their ends, and of those alike ever
         fewer.
         """
-        if news is None:
+        if entry is None:
             return
-        write = self._owner.log.warning if news.warning else self._owner.log.info
+        write = self._owner.log.warning if entry.warning else self._owner.log.info
         if self._jobs <= MAX_DETAILED:
-            write(news.text)
-        elif news.warning or news.kind == LogEntry.ANSWERS_AGAIN:
-            times = self._kinds[news.kind] = self._kinds.get(news.kind, 0) + 1
+            write(entry.text)
+        elif entry.warning or entry.kind == LogEntry.ANSWERS_AGAIN:
+            times = self._kinds[entry.kind] = self._kinds.get(entry.kind, 0) + 1
             # The first, second, fourth, eighth of a kind.
             if times & (times - 1) == 0:
-                write("%s (the like %d times so far, of %d jobs)", news.text, times, self._jobs)
+                write("%s (the like %d times so far, of %d jobs)", entry.text, times, self._jobs)
 
     def warn(self, text: str) -> None:
         """Write what concerns no single job."""

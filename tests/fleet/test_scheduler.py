@@ -151,8 +151,8 @@ def test_a_fleet_too_large_for_its_rate_is_served_evenly_and_says_so_once() -> N
     turns = Counter(job_id for at, job_id in triggerer.polls if at < 1799)
     assert 13 <= min(turns.values()) <= max(turns.values()) <= 16
     assert [text for _, text in triggerer.warnings] == [
-        "connection 'toy_default': 60 jobs are waited for, and the budget is 0.5 requests a second: each is "
-        "looked at every 120 s instead of every 10 s"
+        "connection 'toy_default': 60 jobs are waited for, and the rate limit is 0.5 requests a second: each "
+        "is polled every 120 s instead of every 10 s"
     ]
 
 

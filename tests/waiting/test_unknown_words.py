@@ -7,7 +7,7 @@ import json
 import pytest
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.waiting.unknown_words import MAX_SHAPES, UnknownWords, shape
+from airflow_provider_jobstatus.waiting.unknown_words import MAX_SHAPES, is_new, shape
 from tests.waiting.test_poller import EARLY, poller
 
 
@@ -47,6 +47,6 @@ def test_a_long_wait_warns_of_a_counting_word_once_and_remembers_little() -> Non
 
 
 def test_words_without_end_are_told_of_a_few_times() -> None:
-    words = UnknownWords()
+    shapes: list[str] = []
     letters = [chr(ord("a") + n % 26) * (n // 26 + 1) for n in range(1000)]
-    assert sum(map(words.is_new, letters)) == len(words.shapes) == MAX_SHAPES
+    assert sum(is_new(word, shapes) for word in letters) == len(shapes) == MAX_SHAPES
