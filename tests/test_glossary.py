@@ -145,10 +145,10 @@ def former_names(sources: dict[str, str]) -> list[str]:
 
 
 def code_words(page: str) -> set[str]:
-    """Return the words that a page prints as code, in a line or a block."""
+    """Return the words of a page's blocks of code, and of what else it prints as code without a space."""
     code = re.findall(r"^```.*?^```$", page, re.MULTILINE | re.DOTALL)
     prose = re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
-    return set(re.findall(r"\w+", " ".join(code + re.findall(r"`([^`\n]+)`", prose))))
+    return set(re.findall(r"\w+", " ".join(code + re.findall(r"`([^`\s]+)`", prose))))
 
 
 def unknown_words(page: str, sources: dict[str, str]) -> set[str]:
