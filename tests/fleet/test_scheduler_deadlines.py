@@ -7,12 +7,24 @@ from math import inf
 
 import pytest
 
-from airflow_provider_jobstatus.core.errors import RateLimited, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import TransportError, VendorError
 from airflow_provider_jobstatus.core.jobs import Listing
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from airflow_provider_jobstatus.waiting.spec import LAST_POLL_PATIENCE as PATIENCE
-from tests.fleet.simulation import LATENCY, Reply, Simulation, plan, spread_plans, status
+from tests.fleet.simulation import (
+    LATENCY,
+    Reply,
+    Simulation,
+    ends_at,
+    names,
+    plan,
+    rate_limited,
+    spread_plans,
+    status,
+    wait_for,
+)
+from tests.fleet.test_scheduler_lists import Vendor, waits_for
 
 INTERVAL = 60.0
 
@@ -40,11 +52,7 @@ def test_a_deadline_comes_before_a_long_queue_and_its_last_poll_counts(waits: in
 def test_a_wait_ends_at_most_a_minute_after_its_deadline_where_its_rate_allows_no_poll(
     per_second: float,
 ) -> None:
-    simulation = Simulation(running)
-    triggerer = simulation.triggerer(Rate(per_second, 2))
-    for number in range(6):
-        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 30.0, 120.0))
-    simulation.run()
+    triggerer = wait_for(running, names(6), plan(INTERVAL, 30.0, 120.0), rate=Rate(per_second, 2))
 
     assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
     assert all(120 <= at <= 120 + PATIENCE + 1 for at in triggerer.wait_ends.values())
@@ -53,11 +61,7 @@ def test_a_wait_ends_at_most_a_minute_after_its_deadline_where_its_rate_allows_n
 
 
 def test_many_waits_with_one_deadline_end_in_time() -> None:
-    simulation = Simulation(running)
-    triggerer = simulation.triggerer(Rate(4.5, 10))
-    for number in range(2000):
-        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 30.0, 600.0))
-    simulation.run()
+    triggerer = wait_for(running, names(2000), plan(INTERVAL, 30.0, 600.0), rate=Rate(4.5, 10))
 
     assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
     assert max(triggerer.wait_ends.values()) <= 600 + PATIENCE + 1
@@ -69,25 +73,16 @@ def test_many_waits_with_one_deadline_end_in_time() -> None:
     "reply", [(inf, Listing({})), (120.0, TransportError("took too long", vendor="toy"))]
 )
 def test_a_list_that_drips_delays_no_deadline(reply: tuple[float, Listing | VendorError]) -> None:
-    simulation = Simulation(lambda job_id, now: (LATENCY, status(job_id, "done")), lambda name, now: reply)
-    triggerer = simulation.triggerer()
-    for number, each in enumerate(spread_plans(12, 20.0, 50.0)):
-        simulation.wait(triggerer, [f"l/j{number}"], each)
-    simulation.run(1000)
+    specs = spread_plans(12, 20.0, 50.0)
+    triggerer = wait_for(ends_at(0.0), names(12, "l/j"), specs, 1000, lambda name, now: reply)
 
     assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     assert max(triggerer.wait_ends.values()) <= 51
 
 
 def test_a_job_that_a_list_serves_is_polled_itself_at_a_deadline() -> None:
-    from tests.fleet.test_scheduler_lists import Vendor
-
-    vendor = Vendor(40, dict.fromkeys(range(40), 100.0), lag=inf)
-    vendor.ends = dict.fromkeys(range(40), 890.0)
-    simulation = Simulation(vendor.answer, vendor.listing)
-    triggerer = simulation.triggerer()
-    for number, each in enumerate(spread_plans(40, INTERVAL, 900.0)):
-        simulation.wait(triggerer, [f"l/j{number}"], each)
+    vendor = Vendor(40, dict.fromkeys(range(40), 890.0), lag=inf)
+    simulation, triggerer = waits_for(vendor, INTERVAL, 900.0)
     simulation.run()
 
     assert triggerer.outcomes() == {OutcomeKind.FINISHED}
@@ -95,16 +90,8 @@ def test_a_job_that_a_list_serves_is_polled_itself_at_a_deadline() -> None:
 
 
 def test_a_stop_of_the_key_ends_a_wait_at_its_deadline_and_says_so() -> None:
-    def answer(job_id: str, now: float) -> Reply:
-        error = RateLimited("wants no calls", vendor="toy", status=429)
-        error.retry_after = 3000.0
-        return LATENCY, error
-
-    simulation = Simulation(answer)
-    triggerer = simulation.triggerer()
-    for number in range(10):
-        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0 + number, 600.0))
-    simulation.run()
+    limited, specs = rate_limited(3000.0), (plan(INTERVAL, 10.0 + number, 600.0) for number in range(10))
+    triggerer = wait_for(lambda job_id, now: (LATENCY, limited), names(10), specs)
 
     assert len(triggerer.polls) == 1
     assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
@@ -113,21 +100,14 @@ def test_a_stop_of_the_key_ends_a_wait_at_its_deadline_and_says_so() -> None:
 
 
 def test_deadlines_are_met_while_the_connection_cannot_be_read() -> None:
-    simulation = Simulation(running)
-    triggerer = simulation.triggerer(loads=lambda attempt: inf)
-    for number in range(10):
-        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 10.0, 300.0))
-    simulation.run()
+    triggerer = wait_for(running, names(10), plan(INTERVAL, 10.0, 300.0), loads=lambda attempt: inf)
 
     assert triggerer.outcomes() == {OutcomeKind.TIMED_OUT}
     assert max(triggerer.wait_ends.values()) <= 300 + PATIENCE + 1
 
 
 def test_a_poll_that_is_in_flight_at_the_deadline_counts() -> None:
-    simulation = Simulation(lambda job_id, now: (100.0, status(job_id, "done")))
-    triggerer = simulation.triggerer()
-    simulation.wait(triggerer, ["job"], plan(INTERVAL, 590.0, 600.0))
-    simulation.run()
+    triggerer = wait_for(ends_at(0.0, delay=100.0), ["job"], plan(INTERVAL, 590.0, 600.0))
 
     assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     assert triggerer.wait_ends[0] == pytest.approx(690, abs=1)
@@ -148,26 +128,9 @@ def test_a_wait_that_joins_after_its_deadline_has_one_last_poll() -> None:
 
 
 def test_each_of_several_waits_for_a_job_ends_at_its_own_deadline() -> None:
-    simulation = Simulation(running)
-    triggerer = simulation.triggerer()
-    waits = [simulation.wait(triggerer, ["job"], plan(INTERVAL, deadline=100.0 * n)) for n in range(3, 10)]
-    simulation.run()
+    triggerer = wait_for(running, ["job"] * 7, (plan(deadline=100.0 * n) for n in range(3, 10)))
 
-    ends = [round(triggerer.wait_ends[wait_id]) for wait_id in waits]
-    assert ends == [100 * number for number in range(3, 10)]
-
-
-def test_no_poll_at_a_deadline_comes_before_the_vendor_wants_it() -> None:
-    def answer(job_id: str, now: float) -> Reply:
-        return LATENCY, replace(status(job_id), retry_after=1000.0)
-
-    simulation = Simulation(answer)
-    triggerer = simulation.triggerer()
-    simulation.wait(triggerer, ["job"], plan(deadline=600.0))
-    simulation.run()
-
-    assert len(triggerer.polls) == 1
-    assert 600 <= triggerer.wait_ends[0] <= 601
+    assert [round(triggerer.wait_ends[n]) for n in range(7)] == [100 * n for n in range(3, 10)]
 
 
 @pytest.mark.parametrize("more", [0, 200])
@@ -186,13 +149,14 @@ def test_a_large_wait_that_is_cancelled_at_its_deadline_ends_no_other(more: int)
     assert triggerer.outcomes() <= {OutcomeKind.FINISHED}
 
 
-def test_a_wait_that_one_of_two_pollers_of_a_job_ends_at_its_deadline_ends_once() -> None:
-    def answer(job_id: str, now: float) -> Reply:
-        return LATENCY, replace(status(job_id), retry_after=1000.0)
-
-    simulation = Simulation(answer)
+@pytest.mark.parametrize("job_ids", [["job"], ["job", "job"]])
+def test_no_poll_at_a_deadline_comes_before_the_vendor_wants_it_and_the_wait_ends_once(
+    job_ids: list[str],
+) -> None:
+    simulation = Simulation(lambda job_id, now: (LATENCY, replace(status(job_id), retry_after=1000.0)))
     triggerer = simulation.triggerer()
-    wait = simulation.wait(triggerer, ["job", "job"], plan(deadline=600.0, fail_fast=True))
+    wait = simulation.wait(triggerer, job_ids, plan(deadline=600.0, fail_fast=True))
     simulation.run()
 
-    assert list(triggerer.wait_ends) == [wait]
+    assert len(triggerer.polls) == 1
+    assert 600 <= triggerer.wait_ends[wait] <= 601

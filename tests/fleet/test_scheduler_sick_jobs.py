@@ -11,7 +11,7 @@ from airflow_provider_jobstatus.core.errors import ServerError, TransportError, 
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS, OPEN_AFTER
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
-from tests.fleet.simulation import LATENCY, Reply, Simulation, Triggerer, plan, spread_plans, status
+from tests.fleet.simulation import LATENCY, Reply, Triggerer, names, plan, spread_plans, status, wait_for
 
 INTERVAL = 60.0
 AWAY = TransportError("nothing came for too long", vendor="toy")
@@ -34,17 +34,9 @@ def beside(kind: str, sick_jobs: int, healthy: int, done_at: float = 600.0) -> T
             return sick(kind)
         return LATENCY, status(job_id, "done" if now >= done_at else "running")
 
-    simulation = Simulation(answer)
-    triggerer = simulation.triggerer()
-    names = [f"sick-{number}" for number in range(sick_jobs)] + [
-        f"good-{number}" for number in range(healthy)
-    ]
     # Neither first nor last.
-    names.sort(key=lambda name: name[::-1])
-    for name, each in zip(names, spread_plans(len(names), INTERVAL, 3 * 3600.0), strict=True):
-        simulation.wait(triggerer, [name], each)
-    simulation.run(4 * 3600)
-    return triggerer
+    ids = sorted([*names(sick_jobs, "sick-"), *names(healthy, "good-")], key=lambda name: name[::-1])
+    return wait_for(answer, ids, spread_plans(len(ids), INTERVAL, 3 * 3600.0), 4 * 3600)
 
 
 @pytest.mark.parametrize("kind", ["503", "503 with Retry-After", "hangs", "breaks"])
@@ -69,13 +61,11 @@ def test_sick_jobs_neither_end_nor_delay_the_waits_for_healthy_ones(
 
 @pytest.mark.parametrize("kind", ["503", "hangs"])
 def test_a_vendor_that_is_away_is_polled_one_at_a_time(kind: str) -> None:
-    simulation = Simulation(
-        lambda job_id, now: sick(kind) if now < 1800 else (LATENCY, status(job_id, "done"))
+    triggerer = wait_for(
+        lambda job_id, now: sick(kind) if now < 1800 else (LATENCY, status(job_id, "done")),
+        names(200),
+        plan(INTERVAL, 60.0, 20000.0),
     )
-    triggerer = simulation.triggerer()
-    for number in range(200):
-        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 60.0, 20000.0))
-    simulation.run()
 
     assert triggerer.outcomes() == {OutcomeKind.FINISHED}
     assert max(triggerer.wait_ends.values()) <= 1800 + 300 + 60
@@ -86,13 +76,8 @@ def test_a_vendor_that_is_away_is_polled_one_at_a_time(kind: str) -> None:
     assert sum(at < 60.05 for at in polls) <= FIRST_CALLS + OPEN_AFTER
 
 
-@pytest.mark.parametrize("kind", ["503", "503 with Retry-After"])
-def test_an_outage_ends_a_wait_only_after_a_poll_of_its_own(kind: str) -> None:
-    simulation = Simulation(lambda job_id, now: sick("503"))
-    triggerer = simulation.triggerer()
-    for number, each in enumerate(spread_plans(100, INTERVAL, 4 * 3600.0)):
-        simulation.wait(triggerer, [f"job-{number}"], each)
-    simulation.run()
+def test_an_outage_ends_a_wait_only_after_a_poll_of_its_own() -> None:
+    triggerer = wait_for(lambda job_id, now: sick("503"), names(100), spread_plans(100, INTERVAL, 4 * 3600.0))
 
     assert triggerer.outcomes() == {OutcomeKind.GAVE_UP}
     for job_id, at in triggerer.ended_at().items():
@@ -103,17 +88,13 @@ def test_an_outage_ends_a_wait_only_after_a_poll_of_its_own(kind: str) -> None:
 
 def test_the_clock_of_an_outage_does_not_run_while_no_poll_is_sent() -> None:
     """One failed poll, then hours in the queue of a small rate, then a second one that fails as well."""
-    failing = {"job-0"}
-
-    def answer(job_id: str, now: float) -> Reply:
-        failed = job_id in failing and now < 20_000
-        return LATENCY, AWAY if failed else status(job_id)
-
-    simulation = Simulation(answer)
-    triggerer = simulation.triggerer(Rate(0.01, 1))
-    for number in range(50):
-        simulation.wait(triggerer, [f"job-{number}"], plan(INTERVAL, 60.0, 1e6, max_outage=3600.0))
-    simulation.run(40_000)
+    triggerer = wait_for(
+        lambda job_id, now: (LATENCY, AWAY if job_id == "job-0" and now < 20_000 else status(job_id)),
+        names(50),
+        plan(INTERVAL, 60.0, 1e6, max_outage=3600.0),
+        40_000,
+        rate=Rate(0.01, 1),
+    )
 
     polled = [at for at, job_id in triggerer.polls if job_id == "job-0"]
     assert sum(at < 20_000 for at in polled) >= 3
@@ -125,25 +106,19 @@ def test_a_job_that_is_well_again_is_polled_like_any_other() -> None:
     def answer(job_id: str, now: float) -> Reply:
         return sick("hangs") if job_id == "job-0" and now < 600 else (LATENCY, status(job_id))
 
-    simulation = Simulation(answer)
-    triggerer = simulation.triggerer()
-    for number in range(3):
-        simulation.wait(triggerer, [f"job-{number}"], plan(10.0, 10.0, 1e6))
-    simulation.run(3600)
+    triggerer = wait_for(answer, names(3), plan(10.0, 10.0, 1e6), 3600)
 
     polls = Counter(job_id for at, job_id in triggerer.polls if at > 1800)
     assert max(polls.values()) - min(polls.values()) <= 1
 
 
 def test_a_poll_that_hangs_for_ever_does_not_hold_up_others() -> None:
-    simulation = Simulation(
-        lambda job_id, now: (inf if job_id.startswith("lost") else LATENCY, status(job_id, "done"))
+    triggerer = wait_for(
+        lambda job_id, now: (inf if job_id.startswith("lost") else LATENCY, status(job_id, "done")),
+        [*names(60, "lost-"), *names(60, "good-")],
+        [plan(first=60.0)] * 60 + [plan(first=61.0)] * 60,
+        1000,
     )
-    triggerer = simulation.triggerer()
-    for number in range(60):
-        simulation.wait(triggerer, [f"lost-{number}"], plan(INTERVAL, 60.0))
-        simulation.wait(triggerer, [f"good-{number}"], plan(INTERVAL, 61.0))
-    simulation.run(1000)
 
     assert len(triggerer.wait_ends) == 60
     assert max(triggerer.wait_ends.values()) <= 61 + 2 * INTERVAL
