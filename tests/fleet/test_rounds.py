@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,29 +72,44 @@ def wait(name: str, told: list[tuple[str, str]], jobs: int = 1) -> Subscription:
         whose.reset(reset)
 
 
-def test_each_wait_gives_its_sign_in_its_own_log(clock: Clock, told: list[tuple[str, str]]) -> None:
-    async def go_round() -> None:
-        rounds = Rounds(clock)
-        waits = [wait(name, told) for name in "abc"]
-        for each in waits:
-            rounds.join(each)
+@contextmanager
+def rounds_of(clock: Clock, *waits: Subscription) -> Iterator[Rounds]:
+    """Rounds that some waits have joined."""
+    rounds = Rounds(clock)
+    for each in waits:
+        rounds.join(each)
+    yield rounds
+    for each in waits:
+        rounds.leave(each)
+    assert clock.timer is not None
+    assert clock.timer.cancelled
+
+
+def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    @wraps(test)
+    def run(**fixtures: Any) -> None:
+        asyncio.run(test(**fixtures))
+
+    return run
+
+
+Told = list[tuple[str, str]]
+
+
+@in_a_loop
+async def test_each_wait_gives_its_sign_in_its_own_log(clock: Clock, told: Told) -> None:
+    with rounds_of(clock, *(wait(name, told) for name in "abc")):
         while clock.time < 600.0:
             clock.ring()
-        for each in waits:
-            rounds.leave(each)
-
-    asyncio.run(go_round())
 
     assert told == [(name, f"Still waiting for {name}-0") for name in "abc"]
     assert set(clock.pauses) == {PAUSE}
 
 
-def test_nothing_is_left_after_the_last_wait(clock: Clock, told: list[tuple[str, str]]) -> None:
-    async def come_and_go() -> None:
-        rounds = Rounds(clock)
-        first, second = wait("a", told), wait("b", told)
-        rounds.join(first)
-        rounds.join(second)
+@in_a_loop
+async def test_nothing_is_left_after_the_last_wait(clock: Clock, told: Told) -> None:
+    first, second = wait("a", told), wait("b", told)
+    with rounds_of(clock, first, second) as rounds:
         rounds.leave(first)
         assert clock.timer is not None
         assert not clock.timer.cancelled
@@ -100,22 +118,12 @@ def test_nothing_is_left_after_the_last_wait(clock: Clock, told: list[tuple[str,
         # And others may come later.
         rounds.join(first)
         assert not clock.timer.cancelled
-        rounds.leave(first)
-
-    asyncio.run(come_and_go())
-
-    assert clock.timer is not None
-    assert clock.timer.cancelled
 
 
-def test_a_round_gives_the_loop_its_turn_and_visits_none_who_left(
-    clock: Clock, told: list[tuple[str, str]]
-) -> None:
-    async def go_round() -> None:
-        rounds = Rounds(clock)
-        waits = [wait(str(number), told) for number in range(2 * SLICE + 1)]
-        for each in waits:
-            rounds.join(each)
+@in_a_loop
+async def test_a_round_gives_the_loop_its_turn_and_visits_none_who_left(clock: Clock, told: Told) -> None:
+    waits = [wait(str(number), told) for number in range(2 * SLICE + 1)]
+    with rounds_of(clock, *waits) as rounds:
         clock.time = 600.0
         clock.ring()
         assert len(told) == SLICE
@@ -123,49 +131,30 @@ def test_a_round_gives_the_loop_its_turn_and_visits_none_who_left(
         clock.ring()
         assert len(told) == 2 * SLICE
         clock.ring()
-        for each in waits[:-1]:
-            rounds.leave(each)
-
-    asyncio.run(go_round())
 
     assert len(set(told)) == len(told) == 2 * SLICE
     assert clock.pauses == [PAUSE, 0.0, 0.0, PAUSE]
 
 
-def test_a_wait_for_many_jobs_is_a_slice_by_itself(clock: Clock, told: list[tuple[str, str]]) -> None:
-    async def go_round() -> None:
-        rounds = Rounds(clock)
-        waits = [wait("many", told, 10 * SLICE), wait("few", told)]
-        for each in waits:
-            rounds.join(each)
+@in_a_loop
+async def test_a_wait_for_many_jobs_is_a_slice_by_itself(clock: Clock, told: Told) -> None:
+    with rounds_of(clock, wait("many", told, 10 * SLICE), wait("few", told)):
         clock.time = 600.0
         clock.ring()
-        assert [whose for whose, _ in told] == ["many"]
-        for each in waits:
-            rounds.leave(each)
-
-    asyncio.run(go_round())
+        assert [name for name, _ in told] == ["many"]
 
 
-def test_a_wait_that_is_over_gives_no_sign_and_a_log_that_fails_ends_none(
-    clock: Clock, told: list[tuple[str, str]]
+@in_a_loop
+async def test_a_wait_that_is_over_gives_no_sign_and_a_log_that_fails_ends_none(
+    clock: Clock, told: Told
 ) -> None:
-    async def go_round() -> None:
-        rounds = Rounds(clock)
-        over, sound = wait("over", told), wait("sound", told)
-        pollers = [JobPoller("job", PLAN, 0.0)]
-        broken = Subscription(PLAN, pollers, WaitLog(SimpleNamespace(log=SimpleNamespace()), 1), 0.0)
-        waits = [over, broken, sound]
-        over.end()
-        for each in waits:
-            rounds.join(each)
+    over, sound = wait("over", told), wait("sound", told)
+    broken = Subscription(PLAN, sound.pollers, WaitLog(SimpleNamespace(log=SimpleNamespace()), 1), 0.0)
+    over.end()
+    with rounds_of(clock, over, broken, sound):
         clock.time = 600.0
         clock.ring()
-        assert not broken.over.done()
-        assert not sound.over.done()
-        for each in waits:
-            rounds.leave(each)
 
-    asyncio.run(go_round())
-
-    assert [whose for whose, _ in told] == ["sound"]
+    assert not broken.over.done()
+    assert not sound.over.done()
+    assert [name for name, _ in told] == ["sound"]

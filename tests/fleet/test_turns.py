@@ -20,7 +20,7 @@ from airflow_provider_jobstatus.fleet.scheduler import TURNS, Scheduler
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from tests.fleet.simulation import LATENCY, Simulation, Triggerer, plan, spread_plans, status
+from tests.fleet.simulation import LATENCY, Simulation, Triggerer, ends_at, names, plan, spread_plans, status
 
 #: Seconds of this thread that one call may take. A turn of the loop may take 0.05 s.
 LONGEST = 0.05
@@ -58,45 +58,33 @@ def watch(triggerer: Triggerer) -> list[float]:
     return spent
 
 
-def test_ten_thousand_waits_that_come_and_go_at_once() -> None:
-    simulation = Simulation(lambda job_id, now: (LATENCY, status(job_id)))
+@pytest.mark.parametrize("word", ["running", "done"])
+@pytest.mark.parametrize("job_ids", [names(10_000), ["job"] * 3000], ids=["a job each", "one job"])
+def test_thousands_of_waits_that_come_and_go_at_once(job_ids: list[str], word: str) -> None:
+    simulation = Simulation(ends_at(0.0, word))
     triggerer = simulation.triggerer()
     spent = watch(triggerer)
-    waits = [simulation.wait(triggerer, [f"job-{n}"], each) for n, each in enumerate(spread_plans(10_000))]
-    simulation.run(1)
+    waits = [simulation.wait(triggerer, [job_id], plan()) for job_id in job_ids]
+    alike = len(set(job_ids)) == 1
+    simulation.run(100 if alike else 1)
     for wait_id in waits:
         triggerer.scheduler.leave(wait_id)
-    simulation.run(100)
+    simulation.run(200)
 
+    assert simulation.most_actions <= MOST
+    assert len(triggerer.polls) == alike
+    assert len(triggerer.wait_ends) == (3000 if alike and word == "done" else 0)
+    assert len(triggerer.scheduler) == 0
     assert max(spent) < LONGEST
     # Twenty thousand calls, each of the same few microseconds.
     assert sum(spent) < 4.0
-    assert len(triggerer.scheduler) == 0
-
-
-@pytest.mark.parametrize("word", ["running", "done"])
-def test_three_thousand_waits_for_one_job(word: str) -> None:
-    simulation = Simulation(lambda job_id, now: (LATENCY, status(job_id, word)))
-    triggerer = simulation.triggerer()
-    spent = watch(triggerer)
-    waits = [simulation.wait(triggerer, ["job"], plan()) for _ in range(3000)]
-    simulation.run(100)
-
-    assert len(triggerer.polls) == 1
-    assert simulation.most_actions <= MOST
-    if word == "done":
-        assert len(triggerer.wait_ends) == 3000
-    for wait_id in waits:
-        triggerer.scheduler.leave(wait_id)
-    assert max(spent) < LONGEST
-    assert sum(spent) < 2.0
 
 
 def test_ten_thousand_jobs_of_one_wait_that_one_of_them_decides() -> None:
-    simulation = Simulation(lambda job_id, now: (LATENCY, status(job_id, "done" if now > 100 else "running")))
+    simulation = Simulation(ends_at(100.0))
     triggerer = simulation.triggerer()
     spent = watch(triggerer)
-    wait_id = simulation.wait(triggerer, [f"job-{number}" for number in range(10_000)], plan(wait_for="any"))
+    wait_id = simulation.wait(triggerer, names(10_000), plan(wait_for="any"))
     simulation.run()
 
     assert max(spent) < LONGEST
@@ -130,8 +118,8 @@ def test_ten_thousand_waits_that_cannot_be_polled_at_once() -> None:
     simulation = Simulation(lambda job_id, now: (LATENCY, status(job_id)))
     triggerer = simulation.triggerer(loads=lambda attempt: away)
     spent = watch(triggerer)
-    for number in range(10_000):
-        simulation.wait(triggerer, [f"job-{number}"], plan(first=10.0, deadline=600.0))
+    for job_id in names(10_000):
+        simulation.wait(triggerer, [job_id], plan(first=10.0, deadline=600.0))
     simulation.run()
 
     assert len(triggerer.wait_ends) == 10_000
