@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError, unreadable
 from airflow_provider_jobstatus.fleet.actions import LoadConnection
 from airflow_provider_jobstatus.fleet.job_places import NOW
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.fleet.waits import Waits
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.waiting.poller import JobPoller

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.operation import Operation
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.waiting.outcome import LogEntry, WaitOutcome
 
 

@@ -9,17 +9,17 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
 from itertools import count
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import Listing
 from airflow_provider_jobstatus.fleet.actions import Action, LoadConnection, Poll, ReadList
 from airflow_provider_jobstatus.fleet.connection_session import ConnectionSession
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
 from airflow_provider_jobstatus.fleet.request_pool import RequestPool
 from airflow_provider_jobstatus.fleet.scheduler import Scheduler
 from airflow_provider_jobstatus.fleet.subscription import Subscription
 from airflow_provider_jobstatus.fleet.timer import LoopClock, Timer
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.waiting.session_policy import Keys
 
@@ -104,7 +104,7 @@ class Driver:
         match action:
             case Poll(job_id, operation, session):
                 self._start(
-                    partial(self._session.run, cast(BatchJobHook, session.hook), operation),
+                    partial(self._session.run, session.hook, operation),
                     partial(self._scheduler.answered, job_id),
                     partial(self._scheduler.poll_failed, job_id),
                 )
@@ -148,8 +148,7 @@ class Driver:
         self._pool.start(run)
 
     async def _read_list(self, name: str, session: VendorSession) -> Listing | VendorError | SettingsError:
-        hook = cast(BatchJobHook, session.hook)
-        return await self._session.run(hook, hook.list_operation(name))
+        return await self._session.run(session.hook, session.hook.list_operation(name))
 
     def _list_failed(self, name: str, fault: Exception, now: float) -> None:
         log.error("The list %r cannot be read: each job is polled by itself", name, exc_info=fault)

@@ -25,10 +25,6 @@ class DueQueue:
         due = attrgetter("due")
         self._urgent, self._usual, self._sick = DueHeap[Item](due), DueHeap[Item](due), DueHeap[Item](due)
 
-    def __len__(self) -> int:
-        """Return how many places are kept, with those that do not hold any more."""
-        return len(self._urgent) + len(self._usual) + len(self._sick)
-
     def put(self, item: Item, due: float, *, urgent: bool = False) -> None:
         """Put a job or a list in its place from now on."""
         item.due = due

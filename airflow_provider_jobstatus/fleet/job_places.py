@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.core.errors import SettingsError, unreadable
 from airflow_provider_jobstatus.fleet.due_heap import DueHeap
 from airflow_provider_jobstatus.fleet.due_queue import DueQueue
 from airflow_provider_jobstatus.fleet.list_cache import ListCache
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 from airflow_provider_jobstatus.waiting.session_policy import SessionPolicy
 

@@ -16,12 +16,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from heapq import nsmallest
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from airflow_provider_jobstatus.core.jobs import JobStatus, Listed, Listing
-from airflow_provider_jobstatus.fleet.polled_vendor import PolledVendor
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
+
+if TYPE_CHECKING:
+    from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 #: From so many jobs on, a list costs less than a poll of each. docs/performance.md has the figures.
 WORTH_FROM = 8
@@ -140,7 +142,7 @@ class ListCache:
             else:
                 self._ahead.pop(key, None)
 
-    def update(self, listing: Listing, vendor: PolledVendor, now: float) -> Iterator[None]:
+    def update(self, listing: Listing, hook: BatchJobHook, now: float) -> Iterator[None]:
         """Take in what was read, in slices."""
         before, self._seen = self._seen, {}
         useful, self.ended = 0, []
@@ -152,10 +154,10 @@ class ListCache:
                 continue
             seen = before.get(job)
             if seen is None or seen[0] != entry:
-                if vendor.known_state(entry.word) is None:
+                if hook.known_state(entry.word) is None:
                     # A word that is not known counts for nothing here, and is nowhere shown.
                     continue
-                seen = entry, vendor.listed_status(job.job_id, entry)
+                seen = entry, hook.listed_status(job.job_id, entry)
                 yield
             if job in self._keys:
                 self._seen[job] = seen
@@ -170,7 +172,7 @@ class ListCache:
         else:
             self._failures = 0
 
-    def is_stale(self, listing: Listing, vendor: PolledVendor, sent_at: float) -> bool:
+    def is_stale(self, listing: Listing, hook: BatchJobHook, sent_at: float) -> bool:
         """
         Return whether the list has not caught up with a job's own status though it had the time.
 
@@ -180,10 +182,10 @@ class ListCache:
         stale = False
         for key, ahead in list(self._ahead.items()):
             entry = listing.jobs.get(key)
-            if entry is None or vendor.known_state(entry.word) is None:
+            if entry is None or hook.known_state(entry.word) is None:
                 del self._ahead[key]
                 continue
-            status = vendor.listed_status(ahead.status.job_id, entry)
+            status = hook.listed_status(ahead.status.job_id, entry)
             if not _is_ahead(ahead.status, entry, status) or (
                 # Another word is behind only if it has not changed since.
                 not _is_further(ahead.status, status) and entry.word != ahead.entry.word

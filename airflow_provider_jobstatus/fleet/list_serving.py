@@ -18,11 +18,15 @@ from airflow_provider_jobstatus.fleet.account_waits import AccountWaits
 from airflow_provider_jobstatus.fleet.actions import ReadList
 from airflow_provider_jobstatus.fleet.job_places import NOW
 from airflow_provider_jobstatus.fleet.list_cache import DISTRUST, MAX_PAUSE, ListCache
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 from airflow_provider_jobstatus.waiting.throttle import Throttle
 
+#: Seconds until it is seen that another connection with the same key, or a poll that hangs, has made room.
+ROOM_CHECK = 0.1
+#: Seconds until a list is tried again that waits for the poll of a job.
+LIST_CHECK = 1.0
 #: Jobs that a stale list has served are polled so many times an interval, and so many a second, at most.
 PACE_SLACK, MAX_PACE = 1.25, 100.0
 
@@ -81,6 +85,41 @@ class ListServing(AccountWaits):
         self._launch(listed, session, now)
         listed.reading = True
         self._out.append(ReadList(listed.name, session))
+
+    def _list_turn(self, listed: ListCache, session: VendorSession, now: float) -> float | None:
+        """Read a list whose turn has come; or return until when everything waits."""
+        if listed.reading or not listed.served:
+            self._queue.drop(listed)
+        elif not self._is_usable(listed, session, now) or session.refusals.of_key:
+            self._do(len(listed.served), self._do_without(listed, now))
+        elif (until := session.key.stopped_until(now)) > now:
+            self._queue.put(listed, until)
+        elif session.key.job_first:
+            self._poll_themselves(listed.sample()[:1], now)
+            self._queue.put(listed, now + LIST_CHECK)
+        elif (wait_until := self._room_at(session, listed, now)) is not None:
+            return wait_until
+        else:
+            self._poll_themselves(listed.sample(), now)
+            self._read(listed, session, now)
+        return None
+
+    def _room_at(self, session: VendorSession, item: WatchedJob | ListCache, now: float) -> float | None:
+        """Return when there is room for one more request; None if there is now."""
+        key, queued = session.key, now - item.due
+        if key.concurrency.is_full(now, queued):
+            self._blocked = True
+            return now + ROOM_CHECK
+        delay = key.throttle.delay(now)
+        if now < self._paced_until and not (isinstance(item, WatchedJob) and item.last):
+            delay = max(delay, self._pace.delay(now))
+        if delay <= 0.0:
+            return None
+        if queued > item.interval / 2 and isinstance(item, WatchedJob):
+            text = key.saturation(len(self._jobs), item.interval, now)
+            if text is not None:
+                self._warn([item], text)
+        return now + delay
 
     def _give_up(self, listed: ListCache, pause: float, now: float) -> None:
         """Leave a list alone for a while that could not be read."""

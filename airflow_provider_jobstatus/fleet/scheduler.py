@@ -56,16 +56,12 @@ from airflow_provider_jobstatus.fleet.actions import Action, Poll
 from airflow_provider_jobstatus.fleet.job_places import NOW, SLICE
 from airflow_provider_jobstatus.fleet.list_cache import ListCache
 from airflow_provider_jobstatus.fleet.list_serving import ListServing
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.fleet.waits import Response
 from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 
 #: Turns in one call of ``next``.
 TURNS = 10
-#: Seconds until it is seen that another connection with the same key, or a poll that hangs, has made room.
-ROOM_CHECK = 0.1
-#: Seconds until a list is tried again that waits for the poll of a job.
-LIST_CHECK = 1.0
 
 
 class Scheduler(ListServing):
@@ -217,41 +213,6 @@ class Scheduler(ListServing):
             self._wait_for(listed, job)
             self._read(listed, session, now)
         return None
-
-    def _list_turn(self, listed: ListCache, session: VendorSession, now: float) -> float | None:
-        """Read a list whose turn has come; or return until when everything waits."""
-        if listed.reading or not listed.served:
-            self._queue.drop(listed)
-        elif not self._is_usable(listed, session, now) or session.refusals.of_key:
-            self._do(len(listed.served), self._do_without(listed, now))
-        elif (until := session.key.stopped_until(now)) > now:
-            self._queue.put(listed, until)
-        elif session.key.job_first:
-            self._poll_themselves(listed.sample()[:1], now)
-            self._queue.put(listed, now + LIST_CHECK)
-        elif (wait_until := self._room_at(session, listed, now)) is not None:
-            return wait_until
-        else:
-            self._poll_themselves(listed.sample(), now)
-            self._read(listed, session, now)
-        return None
-
-    def _room_at(self, session: VendorSession, item: WatchedJob | ListCache, now: float) -> float | None:
-        """Return when there is room for one more request; None if there is now."""
-        key, queued = session.key, now - item.due
-        if key.concurrency.is_full(now, queued):
-            self._blocked = True
-            return now + ROOM_CHECK
-        delay = key.throttle.delay(now)
-        if now < self._paced_until and not (isinstance(item, WatchedJob) and item.last):
-            delay = max(delay, self._pace.delay(now))
-        if delay <= 0.0:
-            return None
-        if queued > item.interval / 2 and isinstance(item, WatchedJob):
-            text = key.saturation(len(self._jobs), item.interval, now)
-            if text is not None:
-                self._warn([item], text)
-        return now + delay
 
     def _poll(self, job: WatchedJob, session: VendorSession, now: float) -> None:
         self._launch(job, session, now)

@@ -15,7 +15,7 @@ from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.fleet.actions import Action, JobEnded, Log, WaitEnded, Warn
 from airflow_provider_jobstatus.fleet.job_places import NOW, SLICE, JobPlaces
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.fleet.wait_record import Wait
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.waiting.poller import JobPoller
@@ -36,10 +36,6 @@ class Waits(JobPlaces):
         self._waits: dict[int, Wait] = {}
         self._out: list[Action] = []
         self._last_start = NOW
-
-    def __len__(self) -> int:
-        """Return how many waits there are."""
-        return len(self._waits)
 
     def join(self, wait_id: int, spec: WaitSpec, pollers: Sequence[JobPoller], now: float) -> None:
         """

@@ -9,7 +9,7 @@ from zlib import crc32
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.core.operation import Operation
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.fleet.wait_record import Wait
 from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT

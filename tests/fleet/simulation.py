@@ -23,8 +23,8 @@ from airflow_provider_jobstatus.fleet.actions import (
     WaitEnded,
     Warn,
 )
-from airflow_provider_jobstatus.fleet.polled_vendor import VendorSession
 from airflow_provider_jobstatus.fleet.scheduler import Scheduler
+from airflow_provider_jobstatus.fleet.vendor_session import VendorSession
 from airflow_provider_jobstatus.waiting.key_state import KeyState
 from airflow_provider_jobstatus.waiting.outcome import WaitOutcome
 from airflow_provider_jobstatus.waiting.poller import JobPoller

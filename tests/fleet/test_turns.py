@@ -7,13 +7,14 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from math import inf
+from operator import attrgetter
 
 import pytest
 
 from airflow_provider_jobstatus.core.errors import TransportError
 from airflow_provider_jobstatus.core.jobs import Listed, Listing
 from airflow_provider_jobstatus.fleet.actions import LoadConnection, Poll
-from airflow_provider_jobstatus.fleet.due_heap import ROOM
+from airflow_provider_jobstatus.fleet.due_heap import ROOM, DueHeap
 from airflow_provider_jobstatus.fleet.due_queue import DueQueue
 from airflow_provider_jobstatus.fleet.job_places import SLICE
 from airflow_provider_jobstatus.fleet.scheduler import TURNS, Scheduler
@@ -74,7 +75,7 @@ def test_thousands_of_waits_that_come_and_go_at_once(job_ids: list[str], word: s
     assert simulation.most_actions <= MOST
     assert len(triggerer.polls) == alike
     assert len(triggerer.wait_ends) == (3000 if alike and word == "done" else 0)
-    assert len(triggerer.scheduler) == 0
+    assert triggerer.scheduler.wake_at == inf
     assert max(spent) < LONGEST
     # Twenty thousand calls, each of the same few microseconds.
     assert sum(spent) < 4.0
@@ -128,15 +129,16 @@ def test_ten_thousand_waits_that_cannot_be_polled_at_once() -> None:
 
 
 def test_places_that_hold_no_more_are_not_kept_until_their_time_has_come() -> None:
-    queue, jobs = DueQueue(), [WatchedJob(str(number)) for number in range(10)]
+    heap, jobs = DueHeap[WatchedJob](attrgetter("due")), [WatchedJob(str(number)) for number in range(10)]
     for number in range(20 * ROOM):
-        queue.put(jobs[number % 10], 1e9 - number)
-        assert len(queue) <= ROOM + 1
+        jobs[number % 10].due = 1e9 - number
+        heap.put(jobs[number % 10])
+        assert len(heap) <= ROOM + 1
 
     found = []
-    while (job := queue.first(2e9)) is not None:
+    while (job := heap.first(2e9)) is not None:
         found.append(job)
-        queue.drop(job)
+        job.due = inf
     assert found == jobs[::-1]
 
 
