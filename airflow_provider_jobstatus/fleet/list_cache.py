@@ -1,7 +1,7 @@
 """
 A vendor's list of jobs, as it was read last.
 
-The theory. A list is help, not truth. It tells which jobs run, so that one request serves many waits, but the
+The theory. A list is help, not truth. It shows which jobs run, so that one request serves many waits, but the
 job's own status counts. So in each round a few of the jobs that the list serves are polled themselves, those
 that were not polled for longest first: enough to notice soon that the list stands still, and few beside the
 requests that it saves. A status that is ahead of the list (an end, more progress, another word) is kept. If
@@ -37,14 +37,14 @@ DISTRUST = 3600.0
 MAX_LAG = 2
 #: Least number of jobs of a list that are polled themselves in each round.
 LEAST_SAMPLE = 2
-#: Seconds that a poll of such a job may be sent after the list's own request, and count as sent with it.
+#: Seconds after the request for the list within which a poll of such a job counts as sent with it.
 SAME_ROUND = 1.0
 #: Entries that are compared before other work has its turn.
 SLICE = 100
 
 
 class Ahead(NamedTuple):
-    """A job's own status that a list has not caught up with, when it was asked for, and the list's entry."""
+    """A job's own status that a list has not caught up with, when it was requested, and the list's entry."""
 
     status: JobStatus
     sent_at: float
@@ -133,7 +133,7 @@ class ListCache:
         """
         Compare a job's own status with the list.
 
-        :param sent_at: when the status was asked for.
+        :param sent_at: when the status was requested.
         """
         seen, key = self._seen.get(job), self._keys.get(job)
         if seen is not None and key is not None:
@@ -155,7 +155,7 @@ class ListCache:
             seen = before.get(job)
             if seen is None or seen[0] != entry:
                 if hook.known_state(entry.word) is None:
-                    # A word that is not known counts for nothing here, and is nowhere shown.
+                    # An unknown word counts for nothing here, and is shown nowhere.
                     continue
                 seen = entry, hook.listed_status(job.job_id, entry)
                 yield

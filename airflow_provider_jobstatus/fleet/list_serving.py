@@ -148,8 +148,8 @@ class ListServing(AccountWaits):
         listed.reading = False
         if stale:
             yield from self._distrust(listed, session, now)
-        for job, told in list(listed.served.items()):
-            if listed.served.get(job) is told and (status := listed.running(job)) is not told:
+        for job, known in list(listed.served.items()):
+            if listed.served.get(job) is known and (status := listed.running(job)) is not known:
                 if status is None:
                     del listed.served[job]
                     self._go_on(job, now)

@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 #: Least time between two writes of one wait, in seconds.
 MIN_PAUSE = 60.0
 #: Least time between two writes of all waits together, in seconds: each is a request to Airflow's API server,
-#: and costs the triggerer as much as some fifty questions.
+#: and costs the triggerer as much as some fifty polls.
 MIN_PAUSE_OF_ALL = 0.5
 #: Failed writes after which a wait writes no changes, until a write with a sign of life succeeds.
 MAX_FAILURES = 3
 
-# At most one thread of a triggerer writes, however slowly Airflow answers, also for waits that have ended
+# At most one thread of a triggerer writes, however slow Airflow is, also for waits that have ended
 # meanwhile: name lookups need the threads of the loop.
 _thread = ThreadPoolExecutor(1, "jobstatus-progress")
 
@@ -36,10 +36,10 @@ class ProgressWriter:
     Shows what is known while the ``with`` lasts. It never delays nor ends a wait.
 
     A wait of which nothing changes writes with its signs of life only: the worker has shown what it saw at
-    its first look.
+    its first poll.
 
     :param trigger: that waits. One without a task, as under ``dag.test()``, shows nothing.
-    :param progress: returns what to show; told the time.
+    :param progress: returns what to show at a point in time.
     :param queue: in which it waits for its turn to write.
 
     Points in time are of the queue's clock.
@@ -50,10 +50,10 @@ class ProgressWriter:
         "_context",
         "_due",
         "_failures",
-        "_looked_at",
         "_progress",
         "_queue",
         "_shown",
+        "_shown_at",
         "_write",
     )
 
@@ -65,7 +65,7 @@ class ProgressWriter:
         self._progress = progress
         self._context = copy_context()
         self._shown: dict[str, Any] | None = None
-        self._looked_at = -math.inf
+        self._shown_at = -math.inf
         self._failures = 0
         self._changed = self._due = False
 
@@ -76,10 +76,10 @@ class ProgressWriter:
         await self._queue.leave(self)
 
     def changed(self, at: float) -> None:
-        """Say that there is something new to be shown."""
+        """Take note that there is something new to show."""
         if self._write is not None and self._failures < MAX_FAILURES:
             self._changed = True
-            if at - self._looked_at >= MIN_PAUSE:
+            if at - self._shown_at >= MIN_PAUSE:
                 self._queue.put(self, is_new=True)
 
     def visit(self, at: float, due: bool) -> None:
@@ -98,7 +98,7 @@ class ProgressWriter:
 
     async def show(self) -> bool:
         """Write if there is something new, or if it is due; returns whether it tried."""
-        at = self._looked_at = self._queue.clock.now()
+        at = self._shown_at = self._queue.clock.now()
         due, self._changed, self._due = self._due, False, False
         value = self._progress(at)
         facts = without_times(value)
@@ -121,7 +121,7 @@ class ProgressWriter:
         if error is None:
             self._shown, self._failures = facts, 0
         else:
-            # Whatever it is: a backend may raise anything, and it is no matter of the wait.
+            # A backend may raise anything, and that does not concern the wait.
             self._failures += 1
             log.info("The progress of a wait cannot be shown now: %s", type(error).__name__)
         return True
@@ -129,7 +129,8 @@ class ProgressWriter:
 
 class WriteQueue:
     """
-    Lets one display of an event loop after the other write, for as long as there is one that wants to.
+    Lets the progress writers of an event loop write one after the other, for as long as one has something to
+    write.
 
     Those with something new and those with a sign of life have their turns alternately, so that neither waits
     for all of the other kind.
@@ -147,18 +148,18 @@ class WriteQueue:
 
     @property
     def is_writing(self) -> bool:
-        """Whether a display writes, or waits for its turn."""
+        """Whether one writes, or waits for its turn."""
         return self._task is not None
 
     def put(self, progress_writer: ProgressWriter, *, is_new: bool) -> None:
-        """Let a display write when its turn comes."""
+        """Let one write when its turn comes."""
         (self._new if is_new else self._status_lines)[progress_writer] = None
         if self._task is None or self._task.done():
-            # What is logged in a context of nobody's belongs to no wait.
+            # What is logged in an empty context belongs to no wait.
             self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
 
     async def leave(self, progress_writer: ProgressWriter) -> None:
-        """Take a display out. What is being written is left to its thread."""
+        """Take one out. What is being written is left to its thread."""
         self._new.pop(progress_writer, None)
         self._status_lines.pop(progress_writer, None)
         if self._writing is progress_writer:

@@ -12,7 +12,7 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 class RequestPool:
     """
-    Runs requests in tasks that belong to no wait: the end of one wait does not end what others wait for.
+    Runs requests in tasks that belong to no wait: the end of one wait ends no request that others need.
 
     A task whose request has ended takes the next: a new task for each would cost a tenth of the request.
     """

@@ -4,13 +4,13 @@ Every decision about when the jobs of a connection are polled, for all waits of 
 Theory of operation
 ===================
 
-The scheduler is told what happens, and when: a wait joins (``join``) or leaves (``leave``), the connection
-was read (``loaded``, ``not_loaded``), a poll has ended (``answered``, ``poll_failed``), a list was read
-(``list_read``, ``list_failed``), another connection with the same key has made room (``room``). The driver
-calls ``next`` when ``wake_at`` has come, and carries out the actions that it returns. All points in time are
-of one clock, also those of the pollers. Everything that changes the state of a job, a wait or a list stands
-here and in the four layers below: ``job_places`` puts jobs where they belong, ``waits`` delivers responses,
-``account_waits`` has the connection read, ``list_serving`` keeps the lists.
+The scheduler is notified of what happens, and when: a wait joins (``join``) or leaves (``leave``), the
+connection was read (``loaded``, ``not_loaded``), a poll has ended (``answered``, ``poll_failed``), a list
+was read (``list_read``, ``list_failed``), another connection with the same key has made room (``room``).
+The driver calls ``next`` when ``wake_at`` has come, and carries out the actions that it returns. All points
+in time are of one clock, also those of the pollers. Everything that changes the state of a job, a wait or a
+list stands here and in the four layers below: ``job_places`` puts jobs where they belong, ``waits``
+delivers responses, ``account_waits`` has the connection read, ``list_serving`` keeps the lists.
 
 A job is in exactly one of these places:
 
@@ -42,10 +42,12 @@ comes. What concerns many jobs or waits is done in slices: one call of ``next`` 
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 from airflow_provider_jobstatus.core.errors import (
     ApiError,
+    RateLimited,
     ServerError,
     SettingsError,
     VendorError,
@@ -95,9 +97,13 @@ class Scheduler(ListServing):
     def _landed(self, job: WatchedJob, response: Response | None, now: float) -> Flight:
         """Take note of how a poll has ended, for the key and for what follows."""
         flight = self._land(job)
-        if not isinstance(response, SettingsError) and response is not None:
-            error = response if isinstance(response, VendorError) else None
-            flight.session.key.observe(error, flight.sent_at, now)
+        key = flight.session.key
+        is_limited = isinstance(response, RateLimited) and not response.spent and bool(response.retry_after)
+        # A limit of the key would also have met the jobs that were polled well since this one's last 429.
+        is_alone = is_limited and job.limited_at < key.answered_at
+        if not (is_alone or response is None or isinstance(response, SettingsError)):
+            key.observe(response if isinstance(response, VendorError) else None, flight.sent_at, now)
+        job.limited_at = now if is_limited else math.inf
         flight.session.refusals.observe(job.job_id, response, now)
         job.polled_at = flight.sent_at
         return flight
@@ -220,6 +226,6 @@ class Scheduler(ListServing):
         session.refusals.asks(job.job_id)
         for poller in job.pollers:
             if poller.outage_began_at is not None and now > poller.next_poll_at:
-                # A poll that was not sent is no poll without an answer.
+                # A poll that was not sent is no poll without a response.
                 poller.outage_began_at += now - poller.next_poll_at
         self._out.append(Poll(job.job_id, cast(Operation[JobStatus], job.operation), session))

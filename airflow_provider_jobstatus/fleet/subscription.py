@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 class Subscription:
     """
-    Writes what becomes of a wait where its trigger would, and says when the wait is over.
+    Writes what becomes of a wait into its trigger's log, and knows when the wait is over.
 
     Airflow finds a trigger's log by the context that it runs in.
 

@@ -89,7 +89,7 @@ class Waits(JobPlaces):
         self, job: WatchedJob, response: Response, now: float, session: VendorSession | None = None
     ) -> None:
         """
-        Let all waits for a job know a response.
+        Deliver a response to all waits for a job.
 
         :param session: by which it was polled; None if it was not.
         """

@@ -49,6 +49,7 @@ class WatchedJob:
     :ivar own: whether its next poll must be of its own, whatever a list says.
     :ivar last: whether its next poll is the last one of a wait.
     :ivar sick: whether its last own poll brought no usable response.
+    :ivar limited_at: when its last own poll brought a 429 with ``Retry-After``; infinity if it did not.
     :ivar changed: whether waits have left since its place in the queue was found.
     """
 
@@ -64,6 +65,7 @@ class WatchedJob:
         "interval",
         "job_id",
         "last",
+        "limited_at",
         "list_name",
         "operation",
         "own",
@@ -77,7 +79,7 @@ class WatchedJob:
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         self.pollers: dict[JobPoller, Wait] = {}
-        self.interval = self.deadline_at = self.due = math.inf
+        self.interval = self.deadline_at = self.due = self.limited_at = math.inf
         self.list_name: str | None = None
         self.session: VendorSession | None = None
         self.operation: Operation[JobStatus] | SettingsError | None = None

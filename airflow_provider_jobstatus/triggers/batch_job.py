@@ -45,7 +45,7 @@ class WaitEvent(TriggerEvent):
 
 class BatchJobTrigger(BaseTrigger):
     """
-    Asks for the status of jobs until each has ended, then fires one event.
+    Polls jobs until each has ended, then fires one event.
 
     Airflow stores the arguments readable, so they name a connection and jobs, and hold no secret. The
     constructor only stores them, and takes ones that it does not know: an exception here would end the whole
@@ -124,7 +124,7 @@ class BatchJobTrigger(BaseTrigger):
 def pollers_for(job_ids: list[str], spec: WaitSpec, now: float) -> Iterator[JobPoller]:
     """Yield a poller for each job of a wait, in the triggerer."""
     time_before = max(spec.first_poll_at - spec.started_at - MIN_DEFERRAL, 0.0)
-    # Of an adaptive wait, the first poll after the worker's comes when that one told that it should.
+    # The first poll of an adaptive wait comes when the worker's poll has set it.
     width = min(spec.poll_interval, time_before) if spec.adaptive else spec.poll_interval
     first = first_polls(job_ids, spec.started_at, spec.first_poll_at, width)
     for job_id, first_poll_at, learned in zip(job_ids, first, spec.learned(job_ids), strict=True):
@@ -142,14 +142,14 @@ async def _event(events: list[WaitOutcome]) -> WaitEvent:
 
 def first_polls(job_ids: list[str], started_at: float, latest: float, interval: float) -> list[float]:
     """
-    Return when to ask about each job first: spread over one interval, so that neither now nor at any later
-    point of their grids all are asked about at once.
+    Return when to poll each job first: spread over one interval, so that neither now nor at any later point
+    of their grids all are polled at once.
 
     By the ids: the same after each restart, and another for each of many waits that are deferred at once. On
     steps of the clock that all waits with this interval share, at each about as many: a poll costs the less
     the more are due at one moment.
 
-    :param started_at: of the wait; no job is asked about in the first seconds after a deferral.
+    :param started_at: of the wait; no job is polled in the first seconds after a deferral.
     :param latest: when the first poll of a job alone would be due, without others.
     """
     if interval <= 0.0:

@@ -39,12 +39,14 @@ class KeyState:
     :ivar throttle: the rate of the key.
     :ivar concurrency: the requests of the key that are in flight.
     :ivar job_first: whether a poll of a job must succeed before a list is read: the key was stopped.
+    :ivar answered_at: when the last poll of a job was sent that brought neither a 429 nor an outage.
     """
 
     def __init__(self, rate: Rate) -> None:
         self.throttle = Throttle(rate)
         self.concurrency = Concurrency()
         self.job_first = False
+        self.answered_at = -math.inf
         self._stopped_until = 0.0
         self._stopped_by: ApiError | None = None
         self._pauses = 0
@@ -90,7 +92,7 @@ class KeyState:
         """
         match error:
             case None:
-                self._answered(now)
+                self._answered(sent_at, now)
             case RateLimited():
                 self.concurrency.slow_down()
                 pause = SPENT_PAUSE
@@ -106,10 +108,11 @@ class KeyState:
                 self.concurrency.failed(sent_at)
             case _:
                 # A refusal is a response, too.
-                self._answered(now)
+                self._answered(sent_at, now)
 
-    def _answered(self, now: float) -> None:
+    def _answered(self, sent_at: float, now: float) -> None:
         self._pauses, self.job_first = 0, False
+        self.answered_at = max(self.answered_at, sent_at)
         self.throttle.accepted(now)
         self.concurrency.answered(now)
 

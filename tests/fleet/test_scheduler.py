@@ -134,6 +134,36 @@ def test_retry_after_stops_the_whole_key_and_no_wait_counts_it_as_an_outage() ->
     assert found.outcomes() == {OutcomeKind.FINISHED}
 
 
+def test_a_job_alone_that_gets_a_429_again_and_again_delays_the_others_once() -> None:
+    def answer(job_id: str, now: float) -> Reply:
+        limited = job_id == "limited"
+        return LATENCY, rate_limited(1000.0) if limited else status(
+            job_id, "done" if now > 5000 else "running"
+        )
+
+    found = wait_for(answer, ["limited", *names(20)], plan())
+
+    assert found.outcomes() == {OutcomeKind.FINISHED, OutcomeKind.TIMED_OUT}
+    assert max(at for job_id, at in found.ended_at().items() if job_id != "limited") <= 5000 + 2 * INTERVAL
+    for job_id in names(20):
+        polls = [at for at, polled in found.polls if polled == job_id]
+        assert max(later - earlier for earlier, later in pairwise(polls)) <= 1000 + 2 * INTERVAL
+        # Between the second 429 and the end, each at its own times.
+        assert sum(1200 < at < 5000 for at in polls) >= 60
+    # And its own polls wait as long as the vendor asks for.
+    own = [at for at, polled in found.polls if polled == "limited"]
+    assert all(later - earlier >= 1000 for earlier, later in pairwise(own))
+
+
+def test_a_429_that_also_meets_other_jobs_stops_the_key_each_time() -> None:
+    def answer(job_id: str, now: float) -> Reply:
+        return LATENCY, rate_limited(1000.0) if now % 2000 < 1000 else status(job_id)
+
+    found = wait_for(answer, names(20), spread_plans(20), 7000)
+
+    assert sum(at % 2000 < 1000 for at, _ in found.polls) <= 5
+
+
 def test_a_fleet_too_large_for_its_rate_is_served_evenly_and_says_so_once() -> None:
     simulation = Simulation(ends_at(inf))
     triggerer = simulation.triggerer(Rate(0.5, burst=2))
