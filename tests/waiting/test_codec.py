@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.jobs import COUNT_KEYS, JobState, JobStatus
@@ -115,6 +115,7 @@ def payload_of(raw: bytes, jobs: int = MANY) -> dict[str, Any]:
 
 
 @given(events=ends())
+@settings(max_examples=20)
 def test_the_ends_of_many_jobs_arrive_as_they_were(events: list[WaitOutcome]) -> None:
     payload = encode(events)
 
