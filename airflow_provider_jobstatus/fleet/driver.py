@@ -167,7 +167,6 @@ class Driver:
 
     def _loaded(self, attempt: int, found: BatchJobHook | VendorError | SettingsError, now: float) -> None:
         if isinstance(found, BatchJobHook):
-            before = self._scheduler.session
-            self._scheduler.loaded(self._keys.session(found, before, anew=before is None), attempt, now)
+            self._scheduler.loaded(self._keys.session(found, self._scheduler.session), attempt, now)
         elif (line := self._scheduler.not_loaded(found, attempt, now)) is not None:
             log.warning(line)

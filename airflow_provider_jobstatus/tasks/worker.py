@@ -41,6 +41,8 @@ class WorkerSession:
         one. In a later one, a connection that cannot be read is an outage.
     :param now: clock of the wait, in epoch seconds; one that the wall clock does not move by default.
     :param pause: sleeps for some seconds.
+
+    :ivar account: digest of the account that the jobs are of; empty if the connection was not read yet.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class WorkerSession:
         self.pause = pause or sleep
         self._known = memory is not None
         memory = memory or {}
-        self._account = str(memory.get("account", ""))
+        self.account = str(memory.get("account", ""))
         self._remembered = memory.get("refusals")
         self._keys = Keys(self._remembered)
         # Each reading may take its time, and a list may have many jobs.
@@ -102,11 +104,6 @@ class WorkerSession:
         return self._ready().hook
 
     @property
-    def account(self) -> str:
-        """Digest of the account that the jobs are of; empty if the connection was not read yet."""
-        return self._account
-
-    @property
     def refusals(self) -> Refusals:
         """Refusals of the settings in use; none before they have been read."""
         return Refusals() if self._session is None else self._session.refusals
@@ -114,7 +111,7 @@ class WorkerSession:
     def memory(self) -> dict[str, Any]:
         """Return plain JSON by which a later session of the same wait goes on."""
         refusals = self._remembered if self._session is None else self._session.memory()
-        return {"account": self._account} | ({} if refusals is None else {"refusals": refusals})
+        return {"account": self.account} | ({} if refusals is None else {"refusals": refusals})
 
     def forget_settings(self) -> None:
         """Read the connection again before the next request: its key may have been rotated."""
@@ -191,8 +188,8 @@ class WorkerSession:
         :raises TransportError: it cannot be read.
         """
         session = self._policy.usable(self.now(), refused=self.refusals.active) or self._load()
-        session.hook.check_account(self._account)
-        self._account = session.hook.account_digest
+        session.hook.check_account(self.account)
+        self.account = session.hook.account_digest
         return session
 
     def _load(self) -> Session[BatchJobHook]:
@@ -212,7 +209,7 @@ class WorkerSession:
             if policy.current is None:
                 raise
             return policy.current
-        self._session = self._keys.session(hook, self._session, anew=policy.current is None)
+        self._session = self._keys.session(hook, policy.current)
         policy.loaded(self._session, policy.lookups, self.now())
         return self._session
 

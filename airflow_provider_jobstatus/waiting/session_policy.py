@@ -108,14 +108,14 @@ class Keys:
         self._states: dict[str, KeyState] = {}
         self._refusals: dict[str, Refusals] = {}
 
-    def session(self, hook: H, before: Session[H] | None, *, anew: bool) -> Session[H]:
+    def session(self, hook: H, before: Session[H] | None) -> Session[H]:
         """
         Return the session for a hook that was made just now.
 
-        :param before: session of the connection until now.
-        :param anew: whether that one must not be used again, as its key was refused.
+        :param before: session of the connection until now; None if there is none, or if it must not be used
+            again, as its key was refused.
         """
-        if before is not None and not anew and before.hook.settings == hook.settings:
+        if before is not None and before.hook.settings == hook.settings:
             return before
         key = self._states.setdefault(hook.key_digest, KeyState(hook.rate))
         key.throttle.rate = hook.rate

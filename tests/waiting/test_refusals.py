@@ -40,6 +40,11 @@ def ask(refusals: Refusals, job: str, answer: JobStatus | VendorError, at: float
     return True
 
 
+def restarted(refusals: Refusals) -> Refusals:
+    """Return what another process knows."""
+    return Refusals(json.loads(json.dumps(refusals.memory(), allow_nan=False)))
+
+
 def test_a_refused_key_is_tried_once_more_and_then_once_a_minute_whoever_asks() -> None:
     refusals = Refusals()
     asked = [at for at in range(601) if ask(refusals, f"job-{at % 7}", denied(), float(at))]
@@ -141,12 +146,15 @@ def test_jobs_that_were_refused_beside_one_that_was_answered_say_nothing_of_the_
 
 def test_while_one_finds_out_the_others_are_told_what_is_known() -> None:
     refusals = Refusals()
-    ask(refusals, "a", denied(), 0.0)
+    ask(refusals, "a", denied(conn_id="theirs"), 0.0)
     assert refusals.hold("b", 100.0, "mine") is None
     refusals.asks("a")
-    held = refusals.hold("b", 100.0, "mine")
+    held, again = refusals.hold("b", 100.0, "mine"), refusals.hold("a", 100.0, "theirs")
     assert held is not None
+    assert again is not None
     assert (held.asked, str(held)) == (False, str(denied(conn_id="mine")))
+    # Each names the connection of its own wait.
+    assert (again.conn_id, held.conn_id) == ("theirs", "mine")
     refusals.observe("a", GOOD, 101.0)
     assert refusals.hold("b", 101.0, "mine") is None
     assert not refusals.active
@@ -207,28 +215,27 @@ def test_logins_are_counted_on_in_another_process() -> None:
     refusals = Refusals()
     for at in (0.0, 300.0):
         assert ask(refusals, "a", denied(login=True), at)
-    later = Refusals(json.loads(json.dumps(refusals.memory(), allow_nan=False)))
+    later = restarted(refusals)
     assert later.hold("a", 400.0, "mine") is not None
-    assert ask(later, "a", denied(login=True), 600.0)
-    last = Refusals(json.loads(json.dumps(later.memory(), allow_nan=False)))
-    held = last.hold("a", 1e9, "mine")
+    assert ask(later, "a", denied(login=True, credential="the password"), 600.0)
+    held = restarted(restarted(later)).hold("a", 1e9, "mine")
     assert held is not None
-    assert held.login
-    json.dumps(last.memory(), allow_nan=False)
+    # Named as in the first process.
+    assert (held.login, held.credential, held.refused_since) == (True, "the password", 0.0)
+    assert str(held) == str(denied(conn_id="mine"))
 
 
-def test_what_was_refused_is_named_in_another_process_as_in_the_first() -> None:
-    error = denied(login=True)
-    error.credential = "the password"
+def test_since_when_settings_are_refused_is_known_of_each_refusal_and_in_another_process() -> None:
     refusals = Refusals()
-    ask(refusals, "a", error, 0.0)
-    memory = json.loads(json.dumps(refusals.memory()))
-    for _ in range(2):
-        later = Refusals(memory)
-        held = later.hold("a", 1.0, "mine")
-        assert held is not None
-        assert held.credential == "the password"
-        memory = later.memory()
+    assert refusals.memory() is None
+    first, second, third = denied(), denied(), denied()
+    ask(refusals, "a", first, 10.0)
+    ask(refusals, "a", GOOD, 20.0)
+    ask(refusals, "b", second, 100.0)
+    later = restarted(refusals)
+    assert not later.active
+    ask(later, "b", third, 200.0)
+    assert [error.refused_since for error in (first, second, third)] == [10.0] * 3
 
 
 def test_a_wait_that_began_after_the_last_refusal_begins_anew() -> None:
@@ -248,16 +255,3 @@ def test_a_refusal_that_names_a_time_is_not_asked_before() -> None:
     assert held is not None
     assert held.retry_after == 400.0
     assert refusals.hold("b", 500.0, "mine") is None
-
-
-def test_what_is_known_of_a_key_names_the_connection_of_the_wait_that_is_told() -> None:
-    refusals = Refusals()
-    ask(refusals, "a", denied(conn_id="theirs"), 0.0)
-
-    held = refusals.hold("b", 0.5, "ours")
-
-    assert held is not None
-    assert held.conn_id == "ours"
-    again = refusals.hold("a", 0.5, "theirs")
-    assert again is not None
-    assert (again.conn_id, held.conn_id) == ("theirs", "ours")

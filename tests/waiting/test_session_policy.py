@@ -155,17 +155,17 @@ class Hook:
 
 def test_a_session_stays_with_its_token_while_nothing_has_changed() -> None:
     keys, first = Keys(), Hook()
-    session = keys.session(first, None, anew=False)
+    session = keys.session(first, None)
 
-    assert keys.session(Hook(), session, anew=False) is session
+    assert keys.session(Hook(), session) is session
     assert session.hook is first
 
 
 def test_after_a_refusal_the_same_settings_get_a_new_token_and_what_is_known_of_the_key_stays() -> None:
     keys, second = Keys(), Hook()
-    before = keys.session(Hook(), None, anew=False)
+    before = keys.session(Hook(), None)
 
-    after = keys.session(second, before, anew=True)
+    after = keys.session(second, None)
 
     assert after.hook is second
     assert (after.key, after.refusals) == (before.key, before.refusals)
@@ -184,17 +184,17 @@ def test_what_is_known_of_a_key_goes_with_the_key(
     changes: dict[str, str], same_key: bool, same_refusals: bool
 ) -> None:
     keys = Keys()
-    before = keys.session(Hook(), None, anew=False)
+    before = keys.session(Hook(), None)
 
-    after = keys.session(replace(Hook(), **changes), before, anew=False)
+    after = keys.session(replace(Hook(), **changes), before)
 
     assert (after.key is before.key, after.refusals is before.refusals) == (same_key, same_refusals)
 
 
 def test_two_connections_with_one_key_share_its_rate_and_what_stops_it() -> None:
     keys = Keys()
-    one: Session[Hook] = keys.session(Hook(), None, anew=False)
-    other: Session[Hook] = keys.session(Hook(settings="by another name", rate=Rate(2.0)), None, anew=False)
+    one: Session[Hook] = keys.session(Hook(), None)
+    other: Session[Hook] = keys.session(Hook(settings="by another name", rate=Rate(2.0)), None)
 
     one.key.observe(RateLimited("HTTP 429", vendor="v", status=429), 0.0, 0.0)
 
@@ -203,21 +203,21 @@ def test_two_connections_with_one_key_share_its_rate_and_what_stops_it() -> None
 
 
 def test_refusals_that_an_earlier_process_saw_are_of_the_settings_of_then() -> None:
-    earlier = Keys().session(Hook(), None, anew=False)
+    earlier = Keys().session(Hook(), None)
     assert earlier.memory() is None
     earlier.refusals.observe("job", LOGIN_REFUSED, 1.0)
     memory = earlier.memory()
 
     keys = Keys(memory)
-    other = keys.session(Hook(settings="other", settings_digest="other"), None, anew=False)
-    same = keys.session(Hook(), other, anew=False)
+    other = keys.session(Hook(settings="other", settings_digest="other"), None)
+    same = keys.session(Hook(), other)
 
     assert (other.memory(), same.memory()) == (None, memory)
     assert (other.refusals.active, same.refusals.active) == (False, True)
 
 
 def test_what_is_stored_of_refused_settings_is_no_digest_by_which_to_guess_a_secret() -> None:
-    session = Keys().session(Hook(settings_digest="0123456789abcdef"), None, anew=False)
+    session = Keys().session(Hook(settings_digest="0123456789abcdef"), None)
     session.refusals.observe("job", REFUSED, 1.0)
     assert session.memory() == {"settings": "0123", "since": 1.0}
 
@@ -225,13 +225,13 @@ def test_what_is_stored_of_refused_settings_is_no_digest_by_which_to_guess_a_sec
 def test_keys_that_no_wait_uses_are_forgotten_once_nothing_holds_of_them() -> None:
     keys = Keys()
     one, used = (
-        keys.session(Hook(), None, anew=False),
-        keys.session(Hook(key_digest="used"), None, anew=False),
+        keys.session(Hook(), None),
+        keys.session(Hook(key_digest="used"), None),
     )
     one.key.observe(RateLimited("HTTP 429", vendor="v", status=429), 0.0, 0.0)
 
     keys.forget({"used"}, 0.5)
-    assert keys.session(Hook(), None, anew=False).key is one.key
+    assert keys.session(Hook(), None).key is one.key
     keys.forget({"used"}, 3600.0)
-    assert keys.session(Hook(), None, anew=False).key is not one.key
-    assert keys.session(Hook(key_digest="used"), None, anew=False).key is used.key
+    assert keys.session(Hook(), None).key is not one.key
+    assert keys.session(Hook(key_digest="used"), None).key is used.key
