@@ -84,8 +84,8 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""
-        from airflow_provider_jobstatus.files.download import RetryBudget
         from airflow_provider_jobstatus.files.locality import local_caveat
+        from airflow_provider_jobstatus.files.retry_budget import RetryBudget
 
         arguments.destination(self.destination)
         arguments.choice("file_format", self.file_format, get_args(FailuresFormat))

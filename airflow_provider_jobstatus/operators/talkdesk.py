@@ -88,8 +88,8 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download its file, and return the manifest."""
-        from airflow_provider_jobstatus.files.download import RetryBudget
         from airflow_provider_jobstatus.files.locality import local_caveat
+        from airflow_provider_jobstatus.files.retry_budget import RetryBudget
 
         arguments.destination(self.destination)
         if caveat := local_caveat(str(self.destination), self.executor):

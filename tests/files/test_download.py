@@ -25,7 +25,8 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
 from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
-from airflow_provider_jobstatus.files.download import MAX_PAUSE, MAX_TRIES, RetryBudget, named, save
+from airflow_provider_jobstatus.files.download import named, save
+from airflow_provider_jobstatus.files.retry_budget import MAX_PAUSE, MAX_TRIES, RetryBudget
 
 CSV = b"a,b\n1,2\n3,4\n"
 JSON = b'[{"a": 1}, {"a": 3}]'
@@ -347,7 +348,7 @@ def test_what_has_been_unpacked_on_the_way_is_not_named_as_packed(
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of them really."""
     made: list[float] = []
-    monkeypatch.setattr("airflow_provider_jobstatus.files.download.time.sleep", made.append)
+    monkeypatch.setattr("time.sleep", made.append)
     return made
 
 

@@ -22,7 +22,7 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
-from airflow_provider_jobstatus.files import destination, download
+from airflow_provider_jobstatus.files import destination, retry_budget
 from airflow_provider_jobstatus.files.destination import writing
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
 from tests.support.raw_server import RawServer, Received, reply, reset
@@ -125,7 +125,7 @@ def storage(
 
 @pytest.fixture(autouse=True)
 def _one_try_and_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "MAX_TRIES", 1)
+    monkeypatch.setattr(retry_budget, "MAX_TRIES", 1)
     monkeypatch.setattr(destination, "PART_BYTES", PART)
 
 

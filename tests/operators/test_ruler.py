@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.exceptions import (
     UnknownJob,
     VendorRefused,
 )
-from airflow_provider_jobstatus.files.download import MAX_TRIES
+from airflow_provider_jobstatus.files.retry_budget import MAX_TRIES
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.raw_server import RawServer, Received, reply
@@ -44,7 +44,7 @@ NO_ROWS = hashlib.sha256(b"").hexdigest()
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of them really."""
     made: list[float] = []
-    monkeypatch.setattr("airflow_provider_jobstatus.files.download.time.sleep", made.append)
+    monkeypatch.setattr("time.sleep", made.append)
     return made
 
 
@@ -653,7 +653,7 @@ def test_a_download_that_breaks_off_leaves_nothing_and_is_tried_again(
         pauses_append(seconds)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_jobstatus.files.download.time.sleep", look)
+        patch.setattr("time.sleep", look)
         # A connection that ends without an answer is tried once more at once.
         job.put_answers(FAILURES, [broken, {"disconnect": True}, {"disconnect": True}])
         assert run(tmp_path / "rows.csv")["rows"] == 3

@@ -29,7 +29,7 @@ from airflow_provider_jobstatus.exceptions import (
     UnknownJob,
     VendorRefused,
 )
-from airflow_provider_jobstatus.files.download import MAX_TRIES
+from airflow_provider_jobstatus.files.retry_budget import MAX_TRIES
 from airflow_provider_jobstatus.operators.talkdesk import TalkdeskDownloadReportOperator
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.storage import ObjectStorage, attached
@@ -46,7 +46,7 @@ NOW = {"created_seconds": 0, "processing_seconds": 0, "uploading_seconds": 0}
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that were made, none of them really."""
     made: list[float] = []
-    monkeypatch.setattr("airflow_provider_jobstatus.files.download.time.sleep", made.append)
+    monkeypatch.setattr("time.sleep", made.append)
     return made
 
 
@@ -346,7 +346,7 @@ def test_a_download_that_breaks_off_leaves_nothing_and_is_tried_again(
 ) -> None:
     seen: list[list[str]] = []
     monkeypatch.setattr(
-        "airflow_provider_jobstatus.files.download.time.sleep",
+        "time.sleep",
         lambda _: seen.append(everything(tmp_path)),
     )
     broken = {"body": "id\n" * 1000, "content_type": "text/csv", "disconnect": True}

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_jobstatus.files import download
 from airflow_provider_jobstatus.fleet import runtime
 from airflow_provider_jobstatus.fleet.timer import LoopClock
 from airflow_provider_jobstatus.tasks import worker
@@ -64,7 +63,7 @@ class FakeTime:
         monkeypatch.setattr(worker, "sleep", self.sleep)
         monkeypatch.setattr(runtime, "LoopClock", lambda: FakeClock(self))
         monkeypatch.setattr(batch_job, "first_polls", even_first_polls)
-        monkeypatch.setattr(download.time, "sleep", self.sleep)
+        monkeypatch.setattr("time.sleep", self.sleep)
 
     def advance_to(self, moment: float) -> None:
         """Let time pass until ``moment``, if that lies ahead."""
