@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -28,32 +29,23 @@ class Admin:
     @property
     def routes(self) -> list[web.RouteDef]:
         """The endpoints."""
+        control = self._control
         return [
-            web.get(PREFIX + "health", self._health, allow_head=False),
-            web.get(PREFIX + "faults", self._faults, allow_head=False),
-            web.get(PREFIX + "jobs", self._jobs, allow_head=False),
-            web.get(PREFIX + "requests", self._requests, allow_head=False),
+            _show("health", lambda _: control.health()),
+            _show("faults", lambda _: list_faults()),
+            _show("jobs", lambda _: control.jobs()),
+            _show("requests", lambda _: [record.view() for record in control.recorder.requests()]),
+            _show(
+                "{vendor}/settings", lambda request: control.vendor(request.match_info["vendor"]).settings()
+            ),
             web.delete(PREFIX + "requests", self._clear_requests),
             web.post(PREFIX + "clock", self._advance_clock),
-            # A job's id is one string with slashes in it; the vendor alone takes it apart.
+            # A job's id is one string with slashes in it; only the vendor takes it apart.
             web.put(PREFIX + "{vendor}/jobs/{job_id:.+}", self._put_job),
             web.put(PREFIX + "{vendor}/answers", self._put_answers),
-            web.get(PREFIX + "{vendor}/settings", self._settings, allow_head=False),
             web.patch(PREFIX + "{vendor}/settings", self._change_settings),
             web.post(PREFIX + "{vendor}/revoke", self._revoke),
         ]
-
-    async def _health(self, request: web.Request) -> web.Response:
-        return web.json_response(self._control.health())
-
-    async def _faults(self, request: web.Request) -> web.Response:
-        return web.json_response(list_faults())
-
-    async def _jobs(self, request: web.Request) -> web.Response:
-        return web.json_response(self._control.jobs())
-
-    async def _requests(self, request: web.Request) -> web.Response:
-        return web.json_response([record.view() for record in self._control.recorder.requests()])
 
     async def _clear_requests(self, request: web.Request) -> web.Response:
         self._control.recorder.clear()
@@ -71,7 +63,7 @@ class Admin:
         return web.json_response(job)
 
     async def _put_answers(self, request: web.Request) -> web.Response:
-        # Paths are exact, so the vendor in the path says nothing more; it is checked for mistakes.
+        # Paths are exact, so the vendor in the path adds nothing; it is checked to catch mistakes.
         self._control.vendor(request.match_info["vendor"])
         given = Fields(await _json_body(request), "answers")
         path, method = given.text("path") or "", given.text("method") or "GET"
@@ -79,15 +71,21 @@ class Admin:
         given.finish()
         return web.json_response({"answers": self._control.put_answers(path, script, method)})
 
-    async def _settings(self, request: web.Request) -> web.Response:
-        return web.json_response(self._control.vendor(request.match_info["vendor"]).settings())
-
     async def _change_settings(self, request: web.Request) -> web.Response:
         changes = await _json_body(request)
         return web.json_response(self._control.change_settings(request.match_info["vendor"], changes))
 
     async def _revoke(self, request: web.Request) -> web.Response:
         return web.json_response({"revoked": self._control.vendor(request.match_info["vendor"]).revoke()})
+
+
+def _show(path: str, value: Callable[[web.Request], object]) -> web.RouteDef:
+    """Return an endpoint that changes nothing."""
+
+    async def show(request: web.Request) -> web.Response:
+        return web.json_response(value(request))
+
+    return web.get(PREFIX + path, show, allow_head=False)
 
 
 async def _json_body(request: web.Request) -> Any:

@@ -1,9 +1,10 @@
-"""Reading the bodies of admin requests, so that a typing mistake in a test is told and not ignored."""
+"""Reads the bodies of admin requests, so that a typing mistake in a test is an error and not ignored."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 
@@ -21,7 +22,7 @@ class Fields:
             raise ValueError(f"{what} must be an object.")
         self._left = dict(values)
         self._what = what
-        #: Every key that was asked for, so that a mistyped one can be told what there is.
+        #: Every key that was read, so that the error for a mistyped one can name them.
         self._known: dict[str, None] = {}
 
     def __contains__(self, key: str) -> bool:
@@ -73,8 +74,37 @@ class Fields:
             raise ValueError(f"{self._what}: {key} must be true or false.")
         return value
 
+    def changed(self, usual: Any, **choices: Collection[object]) -> dict[str, Any]:
+        """Return those fields of a dataclass that are given, each read by the type of its usual value.
+
+        A null brings back the field's default.
+
+        :param usual: An instance of the dataclass.
+        :param choices: The only values that some fields may have.
+        """
+        found: dict[str, Any] = {}
+        for field in fields(usual):
+            if field.name not in self:
+                continue
+            value = getattr(usual, field.name)
+            default = value if field.default is MISSING else field.default
+            match value:
+                case bool():
+                    found[field.name] = self.flag(field.name, value)
+                case str():
+                    found[field.name] = self.text(field.name, default)
+                case float():
+                    found[field.name] = self.number(field.name, value)
+                case _:
+                    found[field.name] = self.whole(field.name, default)
+            options = choices.get(field.name)
+            if options is not None and found[field.name] not in options:
+                listed = ", ".join(map(str, options))
+                raise ValueError(f"{self._what}: {field.name} must be one of {listed}.")
+        return found
+
     def finish(self) -> None:
-        """Refuse the keys that were not asked for, and name those that were."""
+        """Refuse the keys that were not read, and name those that were."""
         if self._left:
             stray, known = (", ".join(sorted(map(str, keys))) for keys in (self._left, self._known))
             raise ValueError(f"{self._what}: unknown key {stray}; there are {known}.")

@@ -76,9 +76,9 @@ class Control:
         if isinstance(script, str):
             vendor = self.vendor_at(path)
             lister = vendor if isinstance(vendor, Lister) and method.upper() == "GET" else None
-            voice = lister.list_voice(path) if lister else None
+            dialect = lister.list_dialect(path) if lister else None
             # A stored file has a path of no vendor's; then the words do not matter.
-            entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False, voice=voice)
+            entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False, dialect=dialect)
         else:
             entries = read_script(script)
         self.answers.put(method, path, entries)

@@ -15,7 +15,7 @@ MISSING = object()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Voice:
+class Dialect:
     """One vendor's way to put it.
 
     :param words: Its word by the neutral one.
@@ -54,8 +54,8 @@ class Voice:
         return self.wrap(job)
 
 
-VOICES = {
-    "aftercare": Voice(
+DIALECTS = {
+    "aftercare": Dialect(
         words={
             "running": "processing",
             "done": "completed",
@@ -65,12 +65,12 @@ VOICES = {
         id_key="batchJobId",
     ),
     # No page has a word for a failure; this one means one only to a connection that says so.
-    "questionpro": Voice(
+    "questionpro": Dialect(
         words={"running": "Sending", "done": "Delivery Successful", "failed": "Delivery Failed"},
         id_key="id",
         wrap=lambda job: {"response": job},
     ),
-    "ruler": Voice(
+    "ruler": Dialect(
         words={
             "running": "processing",
             "done": "complete",
@@ -81,7 +81,7 @@ VOICES = {
         id_key="jobId",
         names_job=False,
     ),
-    "talkdesk": Voice(
+    "talkdesk": Dialect(
         words={"running": "processing", "done": "done", "failed": "failed", "cancelled": "canceled"},
         id_key="id",
         wrap=lambda job: {"job": job},

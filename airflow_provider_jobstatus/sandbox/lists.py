@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
-from airflow_provider_jobstatus.sandbox.dialects import MISSING, Voice
+from airflow_provider_jobstatus.sandbox.dialects import MISSING, Dialect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ MakePage = Callable[[web.Request, Mapping[str, object] | None], Page]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListVoice(Voice):
+class ListDialect(Dialect):
     """How a vendor puts it where it lists its jobs: every job of the list says the same.
 
     :param page: Makes the page that is asked for.
@@ -77,7 +77,7 @@ class ListVoice(Voice):
 class Lister(Protocol):
     """A vendor that lists its jobs."""
 
-    def list_voice(self, path: str) -> ListVoice | None:
+    def list_dialect(self, path: str) -> ListDialect | None:
         """Return how it puts things at this path, if it lists jobs there."""
 
 

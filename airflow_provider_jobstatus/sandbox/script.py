@@ -1,4 +1,4 @@
-"""Answers that a test has written down beforehand: faults, odd bodies, or just a vendor's next status."""
+"""Responses that a test has written down beforehand: faults, odd bodies, or just a vendor's next status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Entry:
     :param disconnect: Hang up without an answer; together with a body: promise all of it, send half, hang up.
     :param fields: Keys of the vendor's documented answer that take these values.
     :param send: Sends whatever it likes instead of an answer; of a fault script.
-    :param certificate: Which bad certificate the connection gets that would have brought the question.
+    :param certificate: Which bad certificate the connection gets, in place of a request.
     """
 
     http: int | None = None
@@ -95,7 +95,7 @@ class Script:
 
 
 class Answers:
-    """Scripts for exact paths, whatever stands behind them."""
+    """Scripts for exact paths, also for those that no vendor has."""
 
     def __init__(self) -> None:
         self._scripts: dict[tuple[str, str], Script] = {}
@@ -168,6 +168,17 @@ def _encode(body: object) -> tuple[bytes | None, str | None]:
     if isinstance(body, str):
         return body.encode(), "text/plain; charset=utf-8"
     return json.dumps(body).encode(), "application/json; charset=utf-8"
+
+
+async def respond(
+    request: web.Request, entry: Entry | None, usual: Callable[[], web.StreamResponse]
+) -> web.StreamResponse:
+    """Answer a request as usual, unless there is an entry that changes or replaces the usual answer."""
+
+    async def answer() -> web.StreamResponse:
+        return usual()
+
+    return await play(request, entry, answer) if entry else usual()
 
 
 async def play(

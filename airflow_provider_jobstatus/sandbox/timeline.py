@@ -1,4 +1,4 @@
-"""How a job gets from one of its vendor's words to the next: with time, or as a script tells."""
+"""How a job gets from one of its vendor's words to the next: with time, or by a script."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.script import Entry, Script, read_script
+from airflow_provider_jobstatus.sandbox.vendor import JobView
 
 
 class Timeline:
@@ -13,7 +14,7 @@ class Timeline:
 
     :param stages: The words before the end, each with the seconds for which it lasts.
     :param end: The last word.
-    :param terminal: The words that end a job, whoever says them.
+    :param terminal: The words that end a job, also in a script.
     :param created_at: When the job was made, in epoch seconds.
     :param waits_for_poll: Whether it is made anew at the first status request.
     :param script: Answers to successive status requests; what they show counts more than time.
@@ -33,7 +34,7 @@ class Timeline:
         self.polls = 0
         self.last_poll_at: float | None = None
         self._stages = tuple(stages)
-        self._end = end
+        self.end = end
         self._terminal = terminal
         self._waits_for_poll = waits_for_poll
         self._script = Script(script, repeat_last=True)
@@ -66,7 +67,7 @@ class Timeline:
 
     def word(self, now: float) -> object:
         """Return the status: what the script has shown last, else what the time says."""
-        return self.overrides.get("status", self._by_time(now))
+        return self.overrides.get("status", self.stage(now)[0])
 
     def ended(self, now: float) -> bool:
         """Return whether the job has come to an end."""
@@ -78,13 +79,27 @@ class Timeline:
             return now if self._ended_at is None else self._ended_at
         return self.created_at + sum(seconds for _, seconds in self._stages)
 
-    def _by_time(self, now: float) -> str:
-        left = 0.0 if self._waits_for_poll else now - self.created_at
+    def stage(self, now: float) -> tuple[str, float]:
+        """Return the word that time alone brings, and how much of its stage is over, from 0 to 1."""
+        if self._waits_for_poll:
+            return self._stages[0][0], 0.0
+        left = now - self.created_at
         for word, seconds in self._stages:
-            if left < seconds or self._waits_for_poll:
-                return word
+            if left < seconds:
+                return word, left / seconds
             left -= seconds
-        return self._end
+        return self.end, 1.0
+
+    def view(self, vendor: str, job_id: str, status: object, progress: object = None) -> JobView:
+        """Return the job as ``GET /_sandbox/jobs`` shows it."""
+        return {
+            "vendor": vendor,
+            "id": job_id,
+            "status": status,
+            "progress": progress,
+            "polls": self.polls,
+            "last_poll_at": self.last_poll_at,
+        }
 
 
 def read_timeline(
@@ -94,19 +109,21 @@ def read_timeline(
     seconds: Mapping[str, float],
     ends: Sequence[str],
     keys: Collection[str],
+    end: str | None = None,
 ) -> Timeline:
     """Read a job's way from the body of an admin request.
 
     The keys are ``<word>_seconds`` for each word before the end, ``end``, ``script`` and
     ``start_on_first_poll``.
 
-    :param seconds: The words before the end in order, and how long each lasts if nobody tells.
-    :param ends: The words that may end a job, the usual one first.
+    :param seconds: The words before the end in order, and how long each lasts by default.
+    :param ends: The words that may end a job.
+    :param end: The usual one; by default the first of them.
     :param keys: The keys of the vendor's documented answer, which a script may set.
     """
     return Timeline(
         stages=[(word, given.number(f"{word}_seconds", usual)) for word, usual in seconds.items()],
-        end=given.choice("end", ends, ends[0]),
+        end=given.choice("end", ends, end or ends[0]),
         terminal=ends,
         created_at=now,
         waits_for_poll=given.flag("start_on_first_poll"),

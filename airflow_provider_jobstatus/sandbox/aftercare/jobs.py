@@ -57,19 +57,9 @@ class AftercareForms:
 
 def read_forms(given: Fields) -> dict[str, Any]:
     """Read those forms that are given."""
-    forms: dict[str, Any] = {}
-    if "page_size" in given:
-        forms["page_size"] = given.whole("page_size", 0)
-    for key, options in (
-        ("status_position", tuple(POSITIONS)),
-        ("running_results", NULL_FORMS),
-        ("last_cursor", NULL_FORMS),
-    ):
-        if key in given:
-            forms[key] = given.choice(key, options, "")
-    if "repeat_cursor" in given:
-        forms["repeat_cursor"] = given.flag("repeat_cursor")
-    return forms
+    return given.changed(
+        AftercareForms(), status_position=POSITIONS, running_results=NULL_FORMS, last_cursor=NULL_FORMS
+    )
 
 
 @dataclass(kw_only=True)
@@ -80,7 +70,7 @@ class AftercareJob:
     :param survey: Its survey; none for a data-quality job, whose answers name none.
     :param timeline: Its status.
     :param items: What it finds: codes with their questions, or evaluations.
-    :param failure: What is told of a job that has ended badly.
+    :param failure: The results of a job that has ended badly.
     :param results_bytes: About how large its results are made; none leaves them as they are.
     :param own_forms: AftercareForms in which it differs from the settings.
     """

@@ -10,90 +10,50 @@ brand coding needs it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_provider_jobstatus.sandbox.orders import OrderRefused, as_json, as_object
 
-class OrderRefused(Exception):
-    """A submission that makes no job.
+#: What an object must have: a text, another object, or a list that is not empty and, in the list here, the
+#: shape of its items.
+Shape = Mapping[str, Any]
+_QUESTION: Shape = {
+    "questionIdentifier": str,
+    "question": str,
+    "responseEntries": [{"responseIdentifier": str, "answer": str}],
+}
+_CONTEXT: Shape = {"brandContext": {"industryDescription": str, "brands": [{}]}}
+CODING: Shape = {"surveyIdentifier": str, "surveyResponses": [_QUESTION]}
+BRAND_CODING: Shape = {"surveyIdentifier": str, "surveyResponses": [{**_QUESTION, **_CONTEXT}]}
+QUALITY: Shape = {
+    "surveyName": str,
+    "callbackUrl": str,
+    "responses": [{"surveyEntries": [{"question": str, "answer": str}]}],
+}
 
-    :param details: Messages by field; empty if the body as a whole is no good.
-    """
 
-    def __init__(self, details: Mapping[str, str]) -> None:
-        super().__init__("; ".join(details.values()))
-        self.details = details
+def read_order(body: bytes, shape: Shape) -> dict[str, Any]:
+    """Read an order.
 
-
-def read_coding_order(body: bytes, *, brand: bool) -> dict[str, Any]:
-    """Read a coding order.
-
+    :param shape: What it must have.
     :raises OrderRefused: It is no good.
     """
-    order = _object(body)
-    details: dict[str, str] = {}
-    _need_text(details, order, "", "surveyIdentifier")
-    for index, question in enumerate(_need_list(details, order, "", "surveyResponses")):
-        place = f"surveyResponses[{index}]."
-        _need_text(details, question, place, "questionIdentifier")
-        _need_text(details, question, place, "question")
-        for number, entry in enumerate(_need_list(details, question, place, "responseEntries")):
-            inner = f"{place}responseEntries[{number}]."
-            _need_text(details, entry, inner, "responseIdentifier")
-            _need_text(details, entry, inner, "answer")
-        if brand:
-            context = _as_object(_as_object(question).get("brandContext"))
-            _need_text(details, context, f"{place}brandContext.", "industryDescription")
-            _need_list(details, context, f"{place}brandContext.", "brands")
-    if details:
-        raise OrderRefused(details)
-    return order
-
-
-def read_quality_order(body: bytes) -> dict[str, Any]:
-    """Read a data-quality order.
-
-    :raises OrderRefused: It is no good.
-    """
-    order = _object(body)
-    details: dict[str, str] = {}
-    _need_text(details, order, "", "surveyName")
-    _need_text(details, order, "", "callbackUrl")
-    for index, response in enumerate(_need_list(details, order, "", "responses")):
-        place = f"responses[{index}]."
-        for number, entry in enumerate(_need_list(details, response, place, "surveyEntries")):
-            inner = f"{place}surveyEntries[{number}]."
-            _need_text(details, entry, inner, "question")
-            _need_text(details, entry, inner, "answer")
-    if details:
-        raise OrderRefused(details)
-    return order
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        order = json.loads(body)
-    except ValueError:
-        order = None
+    order = as_json(body)
     if not isinstance(order, dict):
         raise OrderRefused({})
+    if missing := list(_missing(order, shape, "")):
+        raise OrderRefused({place: f"{place.rpartition('.')[2]} is required" for place in missing})
     return order
 
 
-def _as_object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _need_text(details: dict[str, str], value: object, place: str, key: str) -> None:
-    text = _as_object(value).get(key)
-    if not isinstance(text, str) or not text:
-        details[place + key] = f"{key} is required"
-
-
-def _need_list(details: dict[str, str], value: object, place: str, key: str) -> list[Any]:
-    items = _as_object(value).get(key)
-    if isinstance(items, list) and items:
-        return items
-    details[place + key] = f"{key} is required"
-    return []
+def _missing(value: object, shape: Shape, place: str) -> Iterator[str]:
+    for key, needed in shape.items():
+        found = as_object(value).get(key)
+        if isinstance(needed, Mapping):
+            yield from _missing(found, needed, f"{place}{key}.")
+        elif not found or not isinstance(found, str if needed is str else list):
+            yield place + key
+        elif isinstance(found, list):
+            for index, item in enumerate(found):
+                yield from _missing(item, needed[0], f"{place}{key}[{index}].")

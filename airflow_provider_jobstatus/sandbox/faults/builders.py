@@ -15,16 +15,16 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from airflow_provider_jobstatus.sandbox.dialects import Voice
+from airflow_provider_jobstatus.sandbox.dialects import Dialect
 from airflow_provider_jobstatus.sandbox.script import Entry
 from airflow_provider_jobstatus.sandbox.wire import End, framed, send_kept, send_raw
 
 JSON_TYPE = "application/json; charset=utf-8"
-Maker = Callable[[Voice], Entry]
+Maker = Callable[[Dialect], Entry]
 
 
-def _said(voice: Voice, request: web.Request, word: str = "done") -> str:
-    return json.dumps(voice.reply(request, voice.word(word)))
+def _said(dialect: Dialect, request: web.Request, word: str = "done") -> str:
+    return json.dumps(dialect.reply(request, dialect.word(word)))
 
 
 def body_fault(
@@ -32,9 +32,9 @@ def body_fault(
 ) -> Maker:
     """Answer with what is made of a reply that says "done", or another word."""
 
-    def entry(voice: Voice) -> Entry:
+    def entry(dialect: Dialect) -> Entry:
         async def send(request: web.Request) -> web.StreamResponse:
-            body = make(_said(voice, request, word))
+            body = make(_said(dialect, request, word))
             data = body.encode() if isinstance(body, str) else body
             given = {name.replace("_", "-"): text for name, text in headers.items()}
             return web.Response(status=status, body=data, headers={"Content-Type": JSON_TYPE} | given)
@@ -47,9 +47,9 @@ def body_fault(
 def status_fault(make: Callable[[str], object], job_id: object = None) -> Maker:
     """Answer with a whole reply whose status is made of the word for "done"."""
 
-    def entry(voice: Voice) -> Entry:
+    def entry(dialect: Dialect) -> Entry:
         async def send(request: web.Request) -> web.StreamResponse:
-            return web.json_response(voice.reply(request, make(voice.word("done")), job_id))
+            return web.json_response(dialect.reply(request, make(dialect.word("done")), job_id))
 
         return Entry(send=send)
 
@@ -59,9 +59,9 @@ def status_fault(make: Callable[[str], object], job_id: object = None) -> Maker:
 def wire_fault(make: Callable[[bytes], bytes], end: End = End.CLOSE) -> Maker:
     """Write bytes that are made of a reply that says "done", and end the connection."""
 
-    def entry(voice: Voice) -> Entry:
+    def entry(dialect: Dialect) -> Entry:
         async def send(request: web.Request) -> web.StreamResponse:
-            return await send_raw(request, make(_said(voice, request).encode()), end)
+            return await send_raw(request, make(_said(dialect, request).encode()), end)
 
         return Entry(send=send)
 
@@ -72,13 +72,13 @@ def http_fault(
     status: int, content: bytes | None = None, content_type: str | None = None, **headers: str
 ) -> Maker:
     given = {name.replace("_", "-"): text for name, text in headers.items()}
-    return lambda voice: Entry(http=status, body=content, content_type=content_type, headers=given)
+    return lambda dialect: Entry(http=status, body=content, content_type=content_type, headers=given)
 
 
 def come_again(make: Callable[[float], str], clock_off: float = 0.0) -> Maker:
     """Answer 429 with a date to come again, beside the vendor's own clock."""
 
-    def entry(voice: Voice) -> Entry:
+    def entry(dialect: Dialect) -> Entry:
         async def send(request: web.Request) -> web.StreamResponse:
             now = time.time() + clock_off
             headers = {"Date": formatdate(now, usegmt=True), "Retry-After": make(now)}
@@ -89,11 +89,11 @@ def come_again(make: Callable[[float], str], clock_off: float = 0.0) -> Maker:
     return entry
 
 
-def doubled_reply(voice: Voice) -> Entry:
+def doubled_reply(dialect: Dialect) -> Entry:
     """Answer that the job runs, and leave on the connection an answer that nobody asked for: it is done."""
 
     async def send(request: web.Request) -> web.StreamResponse:
-        replies = [framed(_said(voice, request, word).encode(), kept=True) for word in ("running", "done")]
+        replies = [framed(_said(dialect, request, word).encode(), kept=True) for word in ("running", "done")]
         return send_kept(request, b"".join(replies))
 
     return Entry(send=send)
@@ -107,13 +107,13 @@ def redirect_fault(
     :param word: What its body says of the job; with none it has no body.
     """
 
-    def entry(voice: Voice) -> Entry:
+    def entry(dialect: Dialect) -> Entry:
         async def send(request: web.Request) -> web.StreamResponse:
             location = make(request)
             headers = {} if location is None else {"Location": location}
             if word is None:
                 return web.Response(status=status, headers=headers)
-            text = _said(voice, request, word)
+            text = _said(dialect, request, word)
             return web.Response(status=status, text=text, headers=headers, content_type="application/json")
 
         return Entry(send=send)
@@ -123,10 +123,10 @@ def redirect_fault(
 
 def certificate_fault(name: str) -> Maker:
     """Show a bad certificate at the handshake, so that there is no question to answer."""
-    return lambda voice: Entry(certificate=name)
+    return lambda dialect: Entry(certificate=name)
 
 
-def echo(voice: Voice) -> Entry:
+def echo(dialect: Dialect) -> Entry:
     async def send(request: web.Request) -> web.StreamResponse:
         told = [request.headers.get(name, "") for name in ("Authorization", "X-Aftercare-Key", "api-key")]
         secret = "".join(told).rpartition(" ")[2]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from airflow_provider_jobstatus.sandbox.dialects import VOICES, Voice
+from airflow_provider_jobstatus.sandbox.dialects import DIALECTS, Dialect
 from airflow_provider_jobstatus.sandbox.faults import FAULTS
 from airflow_provider_jobstatus.sandbox.faults.of_ends import END_FAULTS
 from airflow_provider_jobstatus.sandbox.faults.of_lists import LIST_FAULTS
@@ -44,17 +44,17 @@ def instructions(text: str) -> Iterator[str]:
             yield match[1]
 
 
-def read_faults(text: str, vendor: Vendor, *, of_job: bool, voice: Voice | None = None) -> list[Entry]:
+def read_faults(text: str, vendor: Vendor, *, of_job: bool, dialect: Dialect | None = None) -> list[Entry]:
     """Read a fault script.
 
     :param vendor: Whose words it speaks.
     :param of_job: Whether the entries are for a job, whose own answer a word changes; else they are for a
         path, and a word makes the smallest whole reply.
-    :param voice: How the vendor puts it there, if not as in the reply to a status request.
+    :param dialect: How the vendor puts it there, if not as in the reply to a status request.
     :raises ValueError: It has an unknown instruction.
     """
-    voice = voice or VOICES[vendor.name]
-    return [_entry(each, vendor, voice, of_job) for each in instructions(text)]
+    dialect = dialect or DIALECTS[vendor.name]
+    return [_entry(each, vendor, dialect, of_job) for each in instructions(text)]
 
 
 def read_listed_words(text: str, vendor: Vendor) -> list[str | None]:
@@ -62,34 +62,34 @@ def read_listed_words(text: str, vendor: Vendor) -> list[str | None]:
 
     :raises ValueError: The vendor has no such word.
     """
-    voice = VOICES[vendor.name]
-    return [None if each == "absent" else voice.word(each) for each in instructions(text)]
+    dialect = DIALECTS[vendor.name]
+    return [None if each == "absent" else dialect.word(each) for each in instructions(text)]
 
 
-def _entry(instruction: str, vendor: Vendor, voice: Voice, of_job: bool) -> Entry:
+def _entry(instruction: str, vendor: Vendor, dialect: Dialect, of_job: bool) -> Entry:
     name, _, argument = instruction.partition(":")
     if instruction == "ok":
         return Entry()
     if name == "status":
-        return _status(argument, vendor, voice, of_job)
+        return _status(argument, vendor, dialect, of_job)
     if instruction not in ALL_FAULTS:
         raise ValueError(f"script: there is no instruction {instruction!r}, only {', '.join(list_faults())}.")
-    return ALL_FAULTS[instruction].make(voice)
+    return ALL_FAULTS[instruction].make(dialect)
 
 
-def _status(argument: str, vendor: Vendor, voice: Voice, of_job: bool) -> Entry:
+def _status(argument: str, vendor: Vendor, dialect: Dialect, of_job: bool) -> Entry:
     code, _, word = argument.partition(":")
     if not (code.isascii() and code.isdigit() and 200 <= int(code) <= 599) or (word and code != "200"):
         raise ValueError(f"script: status:{argument} is no status from 200 to 599, or 200 and a word.")
     if word and of_job:
-        return Entry(fields={"status": voice.word(word)})
+        return Entry(fields={"status": dialect.word(word)})
     if not word and code in ("204", "304"):
         return Entry(http=int(code))
 
     async def send(request: web.Request) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
         error = vendor.error_body(int(code), "A fault script says so.", path)
-        body = voice.reply(request, voice.word(word)) if word else error
+        body = dialect.reply(request, dialect.word(word)) if word else error
         return web.Response(
             status=int(code), text=json.dumps(body), content_type="application/json", charset="utf-8"
         )

@@ -8,20 +8,20 @@ from typing import cast
 
 from aiohttp import web
 
-from airflow_provider_jobstatus.sandbox.dialects import Voice
+from airflow_provider_jobstatus.sandbox.dialects import Dialect
 from airflow_provider_jobstatus.sandbox.faults import Fault
 from airflow_provider_jobstatus.sandbox.faults.builders import Maker
-from airflow_provider_jobstatus.sandbox.lists import ListVoice, NumberedPage, Page
+from airflow_provider_jobstatus.sandbox.lists import ListDialect, NumberedPage, Page
 from airflow_provider_jobstatus.sandbox.script import Entry
 
 STRANGERS, CROWD, ENDLESS = 100_000, 10_000, 10**9
 
 
-def _list_fault(make: Callable[[ListVoice, Page], object]) -> Maker:
+def _list_fault(make: Callable[[ListDialect, Page], object]) -> Maker:
     """Answer with what is made of the list that was asked for, or refuse the request as the vendor does."""
 
-    def entry(voice: Voice) -> Entry:
-        of_list = _of_list(voice)
+    def entry(dialect: Dialect) -> Entry:
+        of_list = _of_list(dialect)
 
         async def send(request: web.Request) -> web.StreamResponse:
             return web.json_response(make(of_list, of_list.page(request, None)))
@@ -31,16 +31,16 @@ def _list_fault(make: Callable[[ListVoice, Page], object]) -> Maker:
     return entry
 
 
-def _entries_fault(make: Callable[[ListVoice, list[dict[str, object]]], object]) -> Maker:
+def _entries_fault(make: Callable[[ListDialect, list[dict[str, object]]], object]) -> Maker:
     """Answer with the list that was asked for, but for its entries."""
-    return _list_fault(lambda voice, page: page.reply(make(voice, page.entries)))
+    return _list_fault(lambda dialect, page: page.reply(make(dialect, page.entries)))
 
 
 def _pages_fault(first_for_ever: bool) -> Maker:
     """Answer with a page that names a next one, for ever."""
 
-    def entry(voice: Voice) -> Entry:
-        of_list = _of_list(voice)
+    def entry(dialect: Dialect) -> Entry:
+        of_list = _of_list(dialect)
         if not of_list.numbered:
             raise ValueError("script: this vendor's list has no pages.")
 
@@ -59,54 +59,54 @@ def _pages_fault(first_for_ever: bool) -> Maker:
     return entry
 
 
-def _of_list(voice: Voice) -> ListVoice:
-    if not isinstance(voice, ListVoice):
+def _of_list(dialect: Dialect) -> ListDialect:
+    if not isinstance(dialect, ListDialect):
         raise ValueError("script: a jobs- instruction is for the path of a vendor's list of jobs.")
-    return voice
+    return dialect
 
 
-def _strangers(voice: ListVoice, count: int, first: int = 0) -> list[dict[str, object]]:
-    return [{**voice.job, voice.id_key: f"nobodys-{first + number}"} for number in range(count)]
+def _strangers(dialect: ListDialect, count: int, first: int = 0) -> list[dict[str, object]]:
+    return [{**dialect.job, dialect.id_key: f"nobodys-{first + number}"} for number in range(count)]
 
 
 def _again(entries: list[dict[str, object]], **differs: object) -> list[dict[str, object]]:
     return entries + [entry | differs for entry in entries[:1]]
 
 
-def _nameless(voice: ListVoice, entry: dict[str, object]) -> dict[str, object]:
-    return {key: entry[key] for key in entry if key != voice.id_key}
+def _nameless(dialect: ListDialect, entry: dict[str, object]) -> dict[str, object]:
+    return {key: entry[key] for key in entry if key != dialect.id_key}
 
 
 LIST_FAULTS: dict[str, Fault] = {
-    "jobs-empty": Fault("a list without any job", _entries_fault(lambda voice, entries: [])),
-    "jobs-gap": Fault("a list without its first job", _entries_fault(lambda voice, entries: entries[1:])),
+    "jobs-empty": Fault("a list without any job", _entries_fault(lambda dialect, entries: [])),
+    "jobs-gap": Fault("a list without its first job", _entries_fault(lambda dialect, entries: entries[1:])),
     "jobs-twice": Fault(
-        "a list that names its first job twice", _entries_fault(lambda voice, entries: _again(entries))
+        "a list that names its first job twice", _entries_fault(lambda dialect, entries: _again(entries))
     ),
     "jobs-two-words": Fault(
         "a list that names its first job twice, the second time as done",
-        _entries_fault(lambda voice, entries: _again(entries, status=voice.word("done"))),
+        _entries_fault(lambda dialect, entries: _again(entries, status=dialect.word("done"))),
     ),
     "jobs-nameless": Fault(
         "a list whose entries have no id",
-        _entries_fault(lambda voice, entries: [_nameless(voice, entry) for entry in entries]),
+        _entries_fault(lambda dialect, entries: [_nameless(dialect, entry) for entry in entries]),
     ),
     "jobs-no-objects": Fault(
         "a list whose entries are no objects: ids, a number, null, a list",
-        _entries_fault(lambda voice, entries: [*(entry[voice.id_key] for entry in entries), 7, None, []]),
+        _entries_fault(lambda dialect, entries: [*(entry[dialect.id_key] for entry in entries), 7, None, []]),
     ),
     "jobs-object": Fault(
         "an object by id in place of the list's array",
-        _entries_fault(lambda voice, entries: {str(entry[voice.id_key]): entry for entry in entries}),
+        _entries_fault(lambda dialect, entries: {str(entry[dialect.id_key]): entry for entry in entries}),
     ),
-    "jobs-null": Fault("null in place of the list's array", _entries_fault(lambda voice, entries: None)),
+    "jobs-null": Fault("null in place of the list's array", _entries_fault(lambda dialect, entries: None)),
     "jobs-crowd": Fault(
         "10,000 jobs that are nobody's before the list's own, on one page",
-        _entries_fault(lambda voice, entries: _strangers(voice, CROWD) + entries),
+        _entries_fault(lambda dialect, entries: _strangers(dialect, CROWD) + entries),
     ),
     "jobs-strangers": Fault(
         "a list of 100,000 jobs that are nobody's, on one page",
-        _entries_fault(lambda voice, entries: _strangers(voice, STRANGERS)),
+        _entries_fault(lambda dialect, entries: _strangers(dialect, STRANGERS)),
     ),
     "jobs-endless": Fault(
         "a page full of jobs that are nobody's, of a billion; where a list has pages", _pages_fault(False)

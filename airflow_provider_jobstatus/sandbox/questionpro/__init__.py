@@ -12,8 +12,6 @@ call that is throttled. What stands here for them is a guess, and a client must 
 
 from __future__ import annotations
 
-import hmac
-import secrets
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,16 +19,18 @@ from dataclasses import asdict, replace
 
 from aiohttp import web
 
+from airflow_provider_jobstatus.sandbox.admin_fields import Fields
+from airflow_provider_jobstatus.sandbox.api_key import ApiKey
 from airflow_provider_jobstatus.sandbox.questionpro.jobs import (
     SENDER,
     Batch,
-    OrderRefused,
+    Refused,
     read_batch,
     read_order,
 )
 from airflow_provider_jobstatus.sandbox.questionpro.settings import QuestionProSettings, read_settings
 from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
-from airflow_provider_jobstatus.sandbox.script import play
+from airflow_provider_jobstatus.sandbox.script import respond
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView, Origin
 
 PREFIX = "/a/api/v2/"
@@ -49,20 +49,6 @@ THROTTLED = 1429  # made up: no page has the id of a throttled call
 LICENCE_SPENT = 1013
 
 
-class Refused(Exception):
-    """A call that is answered with an error.
-
-    :param status: The HTTP status.
-    :param message: What is wrong.
-    :param error_id: The id of the error, if not the usual one of the status.
-    """
-
-    def __init__(self, status: int, message: str, error_id: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.error_id = error_id
-
-
 class QuestionPro:
     """The stand-in.
 
@@ -74,18 +60,14 @@ class QuestionPro:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # Made up anew at each start and easy to recognise, so that a test can look for leaked ones.
-        self._settings = QuestionProSettings(
-            api_key=f"sandbox-password-questionpro-{secrets.token_urlsafe(12)}"
-        )
-        self._revoked = False
-        self._keys_refused = 0
+        self._key = ApiKey(self.name)
+        self._settings = QuestionProSettings()
         self._throttled = 0
         self._mails_sent = 0
         self._calls: deque[float] = deque()  # when the calls of the present window came
         self._batches: dict[int, Batch] = {}
         self._next_id = 2001
-        # It starts at the first status request, so that it is fresh whenever somebody tries it.
+        # It starts at the first status request, so that it is fresh at any time.
         self.put_job("1001", {"start_on_first_poll": True, "running_seconds": 20})
 
     @property
@@ -107,7 +89,7 @@ class QuestionPro:
 
     def connection(self, urls: Mapping[Origin, str], *, token: bool = False, jwt: bool = False) -> Connection:
         """Return an Airflow connection."""
-        return {"conn_type": self.name, "host": urls["api"], "password": self._settings.api_key}
+        return {"conn_type": self.name, "host": urls["api"], "password": self._key.value}
 
     def put_job(self, job_id: str, spec: Mapping[str, object]) -> JobView:
         """Make or replace the mailing ``<batch id>``."""
@@ -124,33 +106,29 @@ class QuestionPro:
     def settings(self) -> dict[str, object]:
         """Return the settings and counters."""
         return {
+            "api_key": self._key.value,
             **asdict(self._settings),
             "mails_sent": self._mails_sent,
             "throttled": self._throttled,
-            "keys_refused": self._keys_refused,
+            "keys_refused": self._key.refused,
         }
 
     def change_settings(self, changes: Mapping[str, object]) -> None:
         """Change settings; a new key ends the old one."""
-        self._settings = read_settings(changes, self._settings)
-        if "api_key" in changes:
-            self._revoked = False
+        given = Fields(changes, "settings")
+        api_key = given.text("api_key")
+        settings = read_settings(given, self._settings)
+        given.finish()
+        self._settings = settings
+        if api_key is not None:
+            self._key.replace(api_key)
 
     def revoke(self) -> int:
         """End the key, until another one is set, and return how many there were."""
-        count = 0 if self._revoked else 1
-        self._revoked = True
-        return count
+        return self._key.revoke()
 
     def _view(self, batch: Batch) -> JobView:
-        return {
-            "vendor": self.name,
-            "id": str(batch.batch_id),
-            "status": batch.timeline.word(self._clock.now()),
-            "progress": None,
-            "polls": batch.timeline.polls,
-            "last_poll_at": batch.timeline.last_poll_at,
-        }
+        return batch.timeline.view(self.name, str(batch.batch_id), batch.timeline.word(self._clock.now()))
 
     def _error(self, status: int, message: str, error_id: int, path: str) -> dict[str, object]:
         error = {
@@ -187,11 +165,7 @@ class QuestionPro:
     def _admit(self, request: web.Request) -> None:
         """Check the key and count the call. The header ``apiKey`` was withdrawn and counts for nothing."""
         settings, now = self._settings, self._clock.now()
-        given = request.headers.get("api-key", "")
-        if self._revoked or not hmac.compare_digest(
-            given.encode("utf-8", "replace"), settings.api_key.encode()
-        ):
-            self._keys_refused += 1
+        if not self._key.admits(request.headers.get("api-key")):
             raise Refused(401, "The API key is missing or wrong")
         while self._calls and self._calls[0] <= now - settings.window_seconds:
             self._calls.popleft()
@@ -215,17 +189,10 @@ class QuestionPro:
             raise Refused(404, f"There is no batch {number}")
         batch = self._batches[number]
         entry = batch.timeline.poll(self._clock.now())
-
-        async def usual() -> web.StreamResponse:
-            return _envelope(batch.detail(self._clock.now()))
-
-        return await play(request, entry, usual) if entry else await usual()
+        return await respond(request, entry, lambda: _envelope(batch.detail(self._clock.now())))
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
-        try:
-            survey_id = read_order(await request.read())
-        except OrderRefused as refusal:
-            raise Refused(400, str(refusal), refusal.error_id) from refusal
+        survey_id = read_order(await request.read())
         number, self._next_id = self._next_id, self._next_id + 1
         spec = {"survey_id": survey_id, "running_seconds": self._settings.create_running_seconds}
         self._batches[number] = read_batch(number, spec, self._clock.now())

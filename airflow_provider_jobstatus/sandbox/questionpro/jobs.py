@@ -8,12 +8,12 @@ The pages show one status, the one of a mailing that has gone out. The words bef
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
+from airflow_provider_jobstatus.sandbox.orders import as_json, as_object
 from airflow_provider_jobstatus.sandbox.script import read_script
 from airflow_provider_jobstatus.sandbox.timeline import Timeline
 
@@ -79,43 +79,41 @@ def read_batch(batch_id: int, spec: Mapping[str, object], now: float) -> Batch:
     return batch
 
 
-class OrderRefused(Exception):
-    """A mailing that is not sent.
+class Refused(Exception):
+    """A call that is answered with an error.
 
-    :param error_id: The id of the error, from the page of codes.
+    :param status: The HTTP status.
     :param message: What is wrong.
+    :param error_id: The id of the error, from the page of codes, if not the usual one of the status.
     """
 
-    def __init__(self, error_id: int, message: str) -> None:
+    def __init__(self, status: int, message: str, error_id: int | None = None) -> None:
         super().__init__(message)
+        self.status = status
         self.error_id = error_id
 
 
 def read_order(body: bytes) -> int:
     """Read what is to be sent and return the id of its survey.
 
-    :raises OrderRefused: It is no good.
+    :raises Refused: It is no good.
     """
-    try:
-        order = json.loads(body)
-    except ValueError:
-        raise OrderRefused(1001, "The body is not proper JSON") from None
-    order = _as_object(order)
-    survey_id = _as_object(order.get("compose")).get("surveyID")
-    if not isinstance(survey_id, int) or isinstance(survey_id, bool):
-        raise OrderRefused(1002, "compose.surveyID must be an integer")
-    recipients = _as_object(order.get("recipients"))
+    parsed = as_json(body)
+    if parsed is None:
+        raise Refused(400, "The body is not proper JSON", 1001)
+    order = as_object(parsed)
+    survey_id = as_object(order.get("compose")).get("surveyID")
+    recipients = as_object(order.get("recipients"))
     kind = recipients.get("filterType")
-    if kind not in (1, 2, 3):
-        raise OrderRefused(1002, "recipients.filterType must be 1, 2 or 3")
-    if kind == 2 and not recipients.get("emailAddress"):
-        raise OrderRefused(1002, "recipients.emailAddress is missing")
-    if kind == 3 and not isinstance(recipients.get("existingFilterID"), int):
-        raise OrderRefused(1002, "recipients.existingFilterID is missing")
-    if not isinstance(order.get("send"), Mapping):
-        raise OrderRefused(1002, "send must be an object")
-    return survey_id
-
-
-def _as_object(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
+    checks = {
+        "compose.surveyID must be an integer": isinstance(survey_id, int) and not isinstance(survey_id, bool),
+        "recipients.filterType must be 1, 2 or 3": kind in (1, 2, 3),
+        "recipients.emailAddress is missing": kind != 2 or recipients.get("emailAddress"),
+        "recipients.existingFilterID is missing": kind != 3
+        or isinstance(recipients.get("existingFilterID"), int),
+        "send must be an object": isinstance(order.get("send"), Mapping),
+    }
+    for message, good in checks.items():
+        if not good:
+            raise Refused(400, message, 1002)
+    return int(str(survey_id))

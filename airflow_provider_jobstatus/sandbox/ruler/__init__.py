@@ -14,20 +14,39 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
-from airflow_provider_jobstatus.sandbox.lists import ListVoice, Page
+from airflow_provider_jobstatus.sandbox.lists import ListDialect, Page
 from airflow_provider_jobstatus.sandbox.ruler.files import UploadRefused, file_part, read_upload, template
 from airflow_provider_jobstatus.sandbox.ruler.jobs import RulerJob, read_job, uploaded_job
-from airflow_provider_jobstatus.sandbox.ruler.listing import list_page, list_voice
+from airflow_provider_jobstatus.sandbox.ruler.listing import list_dialect, list_page
 from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
-from airflow_provider_jobstatus.sandbox.script import play
+from airflow_provider_jobstatus.sandbox.script import respond
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView, Origin
 
 DEMO_SITE = "demo-site"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulerSettings:
+    """What can be set besides the static token.
+
+    :param username: What logs in.
+    :param password: What logs in.
+    :param token_lifetime_seconds: How long a token is good.
+    :param upload_pending_seconds: How long the job of an upload is ``pending``.
+    :param upload_processing_seconds: How long it is ``processing`` after that.
+    """
+
+    username: str
+    password: str
+    token_lifetime_seconds: float = 3600.0
+    upload_pending_seconds: float = 2.0
+    upload_processing_seconds: float = 6.0
 
 
 class Ruler:
@@ -42,12 +61,11 @@ class Ruler:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         # Made up anew at each start and easy to recognise, so that a test can look for leaked ones.
-        self._username = f"sandbox-user-{secrets.token_urlsafe(6)}"
-        self._password = f"sandbox-password-{secrets.token_urlsafe(12)}"
+        self._settings = RulerSettings(
+            username=f"sandbox-user-{secrets.token_urlsafe(6)}",
+            password=f"sandbox-password-{secrets.token_urlsafe(12)}",
+        )
         self._access_token = f"sandbox-token-static-{secrets.token_urlsafe(12)}"
-        self._token_lifetime_seconds = 3600.0
-        self._upload_pending_seconds = 2.0
-        self._upload_processing_seconds = 6.0
         self._logins = 0
         self._logins_refused = 0
         self._tokens: dict[str, float] = {self._access_token: float("inf")}  # token -> when it expires
@@ -79,7 +97,11 @@ class Ruler:
         if token:
             return connection | {"password": self._access_token, "extra": {"site_id": DEMO_SITE}}
         extra = {"auth_url": f"{urls['auth']}/v1/login", "site_id": DEMO_SITE}
-        return connection | {"login": self._username, "password": self._password, "extra": extra}
+        return connection | {
+            "login": self._settings.username,
+            "password": self._settings.password,
+            "extra": extra,
+        }
 
     def put_job(self, job_id: str, spec: Mapping[str, object]) -> JobView:
         """Make or replace the job ``<site id>/<job id>``."""
@@ -96,12 +118,8 @@ class Ruler:
     def settings(self) -> dict[str, object]:
         """Return the settings, and how many logins there were."""
         return {
-            "username": self._username,
-            "password": self._password,
+            **asdict(self._settings),
             "access_token": self._access_token,
-            "token_lifetime_seconds": self._token_lifetime_seconds,
-            "upload_pending_seconds": self._upload_pending_seconds,
-            "upload_processing_seconds": self._upload_processing_seconds,
             "tokens_issued": self._logins,
             "logins_refused": self._logins_refused,
         }
@@ -109,17 +127,11 @@ class Ruler:
     def change_settings(self, changes: Mapping[str, object]) -> None:
         """Change settings; a new static token ends the old one, a new password leaves issued tokens alone."""
         given = Fields(changes, "settings")
-        username = given.text("username", self._username)
-        password = given.text("password", self._password)
         access_token = given.text("access_token")
-        lifetime = given.number("token_lifetime_seconds", self._token_lifetime_seconds)
-        pending = given.number("upload_pending_seconds", self._upload_pending_seconds)
-        processing = given.number("upload_processing_seconds", self._upload_processing_seconds)
+        settings = replace(self._settings, **given.changed(self._settings))
         given.finish()
         # All or nothing: the changes are made when the last of them has been read.
-        self._username, self._password = username or "", password or ""
-        self._token_lifetime_seconds = lifetime
-        self._upload_pending_seconds, self._upload_processing_seconds = pending, processing
+        self._settings = settings
         if access_token is not None:
             self._tokens.pop(self._access_token, None)
             self._access_token = access_token
@@ -134,17 +146,10 @@ class Ruler:
     def _view(self, site: str, job_id: str) -> JobView:
         job = self._jobs[site, job_id]
         body = job.status(self._clock.now())
-        return {
-            "vendor": self.name,
-            "id": f"{site}/{job_id}",
-            "status": body["status"],
-            "progress": body["percentageProgress"],
-            "polls": job.polls,
-            "last_poll_at": job.last_poll_at,
-        }
+        return job.timeline.view(self.name, f"{site}/{job_id}", body["status"], body["percentageProgress"])
 
     def _add_demo_jobs(self) -> None:
-        # They start at the first status request, so that they are fresh whenever somebody tries them.
+        # They start at the first status request, so that they are fresh at any time.
         demo = {"start_on_first_poll": True, "total_rows": 40, "pending_seconds": 4, "processing_seconds": 16}
         self.put_job(f"{DEMO_SITE}/revenue-demo", demo | {"failed_rows": 5})
         self.put_job(f"{DEMO_SITE}/revenue-good", demo)
@@ -167,37 +172,32 @@ class Ruler:
         # The page lists the fields with capitals and shows them without; what is shown counts here.
         form = parse_qs((await request.read()).decode("latin-1"), keep_blank_values=True, encoding="utf-8")
         urlencoded = request.content_type == "application/x-www-form-urlencoded"
-        if not urlencoded or (form.get("username"), form.get("password")) != (
-            [self._username],
-            [self._password],
-        ):
+        settings = self._settings
+        expected = {"username": [settings.username], "password": [settings.password]}
+        if not urlencoded or any(form.get(name) != values for name, values in expected.items()):
             self._logins_refused += 1
             # Status and body of a refused login are unknown at the vendor.
             raise web.HTTPUnauthorized(text="The username or the password is wrong.")
         self._logins += 1
         token = f"sandbox-token-{self._logins}-{secrets.token_urlsafe(12)}"
-        self._tokens[token] = self._clock.now() + self._token_lifetime_seconds
+        self._tokens[token] = self._clock.now() + settings.token_lifetime_seconds
         return web.json_response(
             {
                 "access_token": token,
                 "scope": "rest",
-                "expires_in": int(self._token_lifetime_seconds),
+                "expires_in": int(settings.token_lifetime_seconds),
                 "refresh_token": f"sandbox-refresh-{secrets.token_urlsafe(12)}",  # no page says what takes it
             }
         )
 
     async def _status(self, request: web.Request) -> web.StreamResponse:
         job = self._job(request)
-        entry = job.poll(self._clock.now())
+        entry = job.timeline.poll(self._clock.now())
+        return await respond(request, entry, lambda: web.json_response(job.status(self._clock.now())))
 
-        async def usual() -> web.StreamResponse:
-            return web.json_response(job.status(self._clock.now()))
-
-        return await play(request, entry, usual) if entry else await usual()
-
-    def list_voice(self, path: str) -> ListVoice | None:
+    def list_dialect(self, path: str) -> ListDialect | None:
         """Return how it puts things at this path, if it lists jobs there."""
-        return list_voice(path, self._page)
+        return list_dialect(path, self._page)
 
     def _page(self, request: web.Request, shown: Mapping[str, object] | None = None) -> Page:
         self._authorize(request)
@@ -232,12 +232,11 @@ class Ruler:
                 {"status": 400, "message": "The upload was refused.", "errors": errors}, status=400
             )
         job_id = str(uuid.uuid4())
-        self._jobs[request.match_info["site_id"], job_id] = uploaded_job(
-            upload,
-            self._clock.now(),
-            pending_seconds=self._upload_pending_seconds,
-            processing_seconds=self._upload_processing_seconds,
-        )
+        seconds = {
+            "pending_seconds": self._settings.upload_pending_seconds,
+            "processing_seconds": self._settings.upload_processing_seconds,
+        }
+        self._jobs[request.match_info["site_id"], job_id] = uploaded_job(upload, self._clock.now(), seconds)
         return web.json_response({"jobId": job_id}, status=202)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from airflow_provider_jobstatus.sandbox.dialects import VOICES
-from airflow_provider_jobstatus.sandbox.lists import ListVoice, MakePage, Page
+from airflow_provider_jobstatus.sandbox.dialects import DIALECTS
+from airflow_provider_jobstatus.sandbox.lists import ListDialect, MakePage, Page
 from airflow_provider_jobstatus.sandbox.ruler.jobs import LISTED_KEYS, RulerJob
 
 _PATH = re.compile(r"/v1/[^/]+/batch/jobs")
@@ -26,7 +26,7 @@ def list_page(
     here = {job_id: job for (of_site, job_id), job in jobs.items() if of_site == site}
     for job_id, job in here.items():
         if shown is None and not job.listed:
-            job.show_in_list(now)
+            job.timeline.show_in_list(now)
         differs = job.listed.take() if shown is None else shown
         if differs is not None:
             body = job.status(now, differs)
@@ -34,7 +34,7 @@ def list_page(
     return Page(entries=entries)
 
 
-def list_voice(path: str, page: MakePage) -> ListVoice | None:
+def list_dialect(path: str, page: MakePage) -> ListDialect | None:
     """Return how Ruler puts things at a path, if it is that of a list."""
     if not _PATH.fullmatch(path):
         return None
@@ -45,4 +45,4 @@ def list_voice(path: str, page: MakePage) -> ListVoice | None:
         "percentageProgress": 50,
         "failureReason": None,
     }
-    return ListVoice(words=VOICES["ruler"].words, id_key="jobId", page=page, job=job)
+    return ListDialect(words=DIALECTS["ruler"].words, id_key="jobId", page=page, job=job)

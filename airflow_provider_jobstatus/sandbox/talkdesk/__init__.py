@@ -1,8 +1,8 @@
 """A stand-in for the Explore API of Talkdesk: the vendor as the sandbox sees it.
 
 Sources: https://docs.talkdesk.com/docs/authentication ,
-https://docs.talkdesk.com/docs/client-credentials , and those that stand in ``talkdesk_tokens``,
-``talkdesk_reports`` and ``talkdesk_jobs``.
+https://docs.talkdesk.com/docs/client-credentials , and those that stand in ``login``, ``files``, ``jobs`` and
+``listing``.
 
 The texts of an error's ``code`` are unknown at the vendor.
 """
@@ -15,12 +15,12 @@ from dataclasses import asdict, replace
 from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
-from airflow_provider_jobstatus.sandbox.lists import ListVoice
+from airflow_provider_jobstatus.sandbox.lists import ListDialect
 from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
 from airflow_provider_jobstatus.sandbox.storage import Storage
 from airflow_provider_jobstatus.sandbox.talkdesk.files import CODES, REPORTS, Reports, read_limits
 from airflow_provider_jobstatus.sandbox.talkdesk.jobs import TalkdeskJob, read_forms, read_job
-from airflow_provider_jobstatus.sandbox.talkdesk.listing import list_voice
+from airflow_provider_jobstatus.sandbox.talkdesk.listing import list_dialect
 from airflow_provider_jobstatus.sandbox.talkdesk.login import TOKEN_PATH, TokenDesk, read_client
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView, Origin
 
@@ -68,9 +68,9 @@ class Talkdesk:
             return connection | {"extra": extra | key}
         return connection | {"password": client.client_secret, "extra": extra}
 
-    def list_voice(self, path: str) -> ListVoice | None:
+    def list_dialect(self, path: str) -> ListDialect | None:
         """Return how it puts things at this path, if it lists jobs there."""
-        return list_voice(path, self._reports.page)
+        return list_dialect(path, self._reports.page)
 
     def put_job(self, job_id: str, spec: Mapping[str, object]) -> JobView:
         """Make or replace the job ``<report type>/<job id>``."""
@@ -88,7 +88,6 @@ class Talkdesk:
         """Return the settings, and how many tokens were given."""
         return {
             **asdict(self._desk.client),
-            "scopes": " ".join(self._desk.client.scopes),
             **asdict(self._reports.forms),
             **asdict(self._reports.limits),
             "tokens_issued": self._desk.issued,
@@ -113,17 +112,11 @@ class Talkdesk:
         return self._desk.revoke()
 
     def _view(self, job: TalkdeskJob) -> JobView:
-        return {
-            "vendor": self.name,
-            "id": f"{job.kind}/{job.job_id}",
-            "status": job.word(self._clock.now(), job.forms(self._reports.forms)),
-            "progress": None,
-            "polls": job.timeline.polls,
-            "last_poll_at": job.timeline.last_poll_at,
-        }
+        word = job.word(self._clock.now(), job.forms(self._reports.forms))
+        return job.timeline.view(self.name, f"{job.kind}/{job.job_id}", word)
 
     def _add_demo_jobs(self) -> None:
-        # They start at the first status request, so that they are fresh whenever somebody tries them.
+        # They start at the first status request, so that they are fresh at any time.
         demo = {
             "start_on_first_poll": True,
             "created_seconds": 4,

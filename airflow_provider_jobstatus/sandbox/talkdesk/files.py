@@ -6,28 +6,27 @@ https://docs.talkdesk.com/reference/download-a-report ; for lists and deleted fi
 out, those of the older Reporting API: https://docs.talkdesk.com/docs/inspecting-previous-report-jobs ,
 https://docs.talkdesk.com/docs/downloading-a-report-file
 
-What a finished job's status looks like is told in several ways; ``done_form`` chooses one.
+The pages differ in what a finished job's status looks like; ``done_form`` chooses one of the forms.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.files import StoredFile, send_file
+from airflow_provider_jobstatus.sandbox.orders import OrderRefused, as_json
 from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
-from airflow_provider_jobstatus.sandbox.script import play
+from airflow_provider_jobstatus.sandbox.script import respond
 from airflow_provider_jobstatus.sandbox.storage import Storage
 from airflow_provider_jobstatus.sandbox.talkdesk.jobs import (
     CONTENT_TYPES,
-    OrderRefused,
     TalkdeskForms,
     TalkdeskJob,
-    as_json,
     executed_job,
 )
 from airflow_provider_jobstatus.sandbox.talkdesk.listing import LIST_KEYS, ReportPage, list_page
@@ -47,7 +46,7 @@ KINDS = (
     "advanced_dialer_calls_report",
 )
 # The page shows links to a host of the documentation, over plain HTTP. A client that follows them is wrong,
-# and with a name that cannot exist it is told so.
+# and a name that cannot exist makes it fail.
 LINKS = "http://api-docs.talkdesk.invalid"
 CODES = {
     400: "bad_request",
@@ -79,13 +78,8 @@ class Limits:
 
 def read_limits(given: Fields, limits: Limits) -> Limits:
     """Read changes of settings."""
-    return Limits(
-        url_lifetime_seconds=given.number("url_lifetime_seconds", limits.url_lifetime_seconds),
-        execute_form=given.choice("execute_form", ("flat", "nested"), limits.execute_form),
-        execute_seconds=given.number("execute_seconds", limits.execute_seconds),
-        execute_rows=given.whole("execute_rows", limits.execute_rows) or 0,
-        list_key=given.choice("list_key", LIST_KEYS, limits.list_key),
-    )
+    changes = given.changed(limits, execute_form=("flat", "nested"), list_key=LIST_KEYS)
+    return replace(limits, **changes)
 
 
 class Reports:
@@ -141,15 +135,11 @@ class Reports:
     async def _status(self, request: web.Request) -> web.StreamResponse:
         job = self._job(request)
         entry = job.timeline.poll(self._clock.now())
+        return await respond(request, entry, lambda: self._usual(request, job))
 
-        async def usual() -> web.StreamResponse:
-            if job.done(self._clock.now()):
-                return self._done(request, job)
+    def _usual(self, request: web.Request, job: TalkdeskJob) -> web.StreamResponse:
+        if not job.done(self._clock.now()):
             return web.json_response(self._document(job))
-
-        return await play(request, entry, usual) if entry else await usual()
-
-    def _done(self, request: web.Request, job: TalkdeskJob) -> web.StreamResponse:
         forms = job.forms(self.forms)
         if forms.done_form == "entries":
             file = StoredFile(content=job.content("json"), content_type=CONTENT_TYPES["json"])

@@ -9,7 +9,6 @@ one JSON object a line is a guess.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +17,7 @@ from urllib.parse import quote
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.files import Content, StoredFile
 from airflow_provider_jobstatus.sandbox.lists import ListScript, read_listed
+from airflow_provider_jobstatus.sandbox.orders import OrderRefused
 from airflow_provider_jobstatus.sandbox.timeline import Timeline, read_timeline
 
 FORMATS = ("csv", "json", "json_bulk")
@@ -53,19 +53,9 @@ class TalkdeskForms:
 
 def read_forms(given: Fields) -> dict[str, Any]:
     """Read those forms that are given."""
-    forms: dict[str, Any] = {}
-    for key, options in (
-        ("words", ("lower", "upper")),
-        ("done_form", DONE_FORMS),
-        ("file_form", FILE_FORMS),
-    ):
-        if key in given:
-            forms[key] = given.choice(key, options, "")
-    if "done_location" in given:
-        forms["done_location"] = given.text("done_location", "missing")
-    if "done_body" in given:
-        forms["done_body"] = given.flag("done_body")
-    return forms
+    return given.changed(
+        TalkdeskForms(), words=("lower", "upper"), done_form=DONE_FORMS, file_form=FILE_FORMS
+    )
 
 
 @dataclass(kw_only=True)
@@ -212,17 +202,6 @@ def executed_job(
     return read_job(kind, job_id, spec, now)
 
 
-class OrderRefused(Exception):
-    """An execute request that makes no job.
-
-    :param problems: Messages by field.
-    """
-
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        super().__init__("; ".join(problems.values()))
-        self.problems = problems
-
-
 # A comma and a letter outside ASCII in each row; times without a zone, as the real reports have them.
 _CSV_ROW = b'%09d,"M\xc3\xbcller, Ana",2024-01-15 %02d:%02d:%02d,%d,'
 _JSON_ROW = (
@@ -234,11 +213,3 @@ _JSON_ROW = (
 def _row_values(number: int) -> tuple[int, int, int, int, int]:
     minutes, seconds = divmod(number * 37 % 86_400, 60)
     return number + 1, minutes // 60, minutes % 60, seconds, 100 + number % 900
-
-
-def as_json(body: bytes) -> object:
-    """Return a body as JSON, or none if it is no JSON."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

@@ -14,8 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_provider_jobstatus.sandbox.dialects import VOICES
-from airflow_provider_jobstatus.sandbox.lists import ListVoice, MakePage, NumberedPage
+from airflow_provider_jobstatus.sandbox.dialects import DIALECTS
+from airflow_provider_jobstatus.sandbox.lists import ListDialect, MakePage, NumberedPage
 from airflow_provider_jobstatus.sandbox.talkdesk.jobs import TalkdeskForms, TalkdeskJob
 
 LIST_KEYS = ("jobs", "executions")
@@ -82,7 +82,7 @@ def list_page(
     return ReportPage(entries=entries, number=number, size=size, total=len(jobs), address=address, key=key)
 
 
-def list_voice(path: str, page: MakePage) -> ListVoice | None:
+def list_dialect(path: str, page: MakePage) -> ListDialect | None:
     """Return how Talkdesk puts things at a path, if it is that of a list."""
     if not _PATH.fullmatch(path):
         return None
@@ -94,7 +94,7 @@ def list_voice(path: str, page: MakePage) -> ListVoice | None:
         "format": "csv",
         "timespan": {"from": "2024-01-15T00:00:00Z", "to": "2024-01-16T00:00:00Z"},
     }
-    return ListVoice(words=VOICES["talkdesk"].words, id_key="id", page=page, job=job, numbered=True)
+    return ListDialect(words=DIALECTS["talkdesk"].words, id_key="id", page=page, job=job, numbered=True)
 
 
 def _number(request: web.Request, key: str, default: int) -> int:

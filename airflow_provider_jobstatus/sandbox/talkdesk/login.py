@@ -13,7 +13,7 @@ import base64
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -54,7 +54,7 @@ class Client:
 
     :param client_id: Its name.
     :param client_secret: Its secret.
-    :param scopes: What its tokens are good for.
+    :param scopes: What its tokens are good for, separated by spaces.
     :param token_lifetime_seconds: How long they live.
     :param expired_status: The HTTP status for one that has expired: the pages say 401, an older one 403.
     :param jwt_algorithm: The algorithm of the key that :meth:`TokenDesk.private_key` gives out.
@@ -62,7 +62,7 @@ class Client:
 
     client_id: str
     client_secret: str
-    scopes: tuple[str, ...] = ("data-reports:read", "data-reports:write")
+    scopes: str = "data-reports:read data-reports:write"
     token_lifetime_seconds: float = 600.0  # no page gives a number
     expired_status: int = 401
     jwt_algorithm: str = "ES256"
@@ -70,18 +70,8 @@ class Client:
 
 def read_client(given: Fields, client: Client) -> Client:
     """Read changes of settings."""
-    expired = given.whole("expired_status", client.expired_status)
-    if expired not in (401, 403):
-        raise ValueError("settings: expired_status must be 401 or 403.")
-    scopes = given.text("scopes")
-    return Client(
-        client_id=given.text("client_id") or client.client_id,
-        client_secret=given.text("client_secret") or client.client_secret,
-        scopes=client.scopes if scopes is None else tuple(scopes.split()),
-        token_lifetime_seconds=given.number("token_lifetime_seconds", client.token_lifetime_seconds),
-        expired_status=expired,
-        jwt_algorithm=given.choice("jwt_algorithm", ALGORITHMS, client.jwt_algorithm),
-    )
+    changes = given.changed(client, expired_status=(401, 403), jwt_algorithm=ALGORITHMS)
+    return replace(client, **changes)
 
 
 class TokenDesk:
@@ -182,8 +172,9 @@ class TokenDesk:
             if fields.get("client_assertion_type") != ASSERTION_TYPE:
                 raise TokenRefused(400, "invalid_request", "client_assertion_type is missing or unknown.")
             self._check_assertion(fields["client_assertion"])
-        scopes = tuple(fields.get("scope", "").split()) or self.client.scopes
-        if not set(scopes) <= set(self.client.scopes):
+        own = tuple(self.client.scopes.split())
+        scopes = tuple(fields.get("scope", "").split()) or own
+        if not set(scopes) <= set(own):
             raise TokenRefused(400, "invalid_scope", "A scope is unknown, or not for this client.")
         return scopes
 
