@@ -1,27 +1,132 @@
-"""Where a download goes, and that nothing but a whole one stays there."""
+"""Where a download goes, and that nothing but a whole one stays there, in each kind of storage."""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_jobstatus.exceptions import DestinationError
 from airflow_provider_jobstatus.files.destination import resolve, writing
-from tests.support.storage import ObjectStorage, attached
+from tests.support.storage import FileServer, ObjectStorage, attached, everything, memory_files, write
+
+EXISTS = "exists already, and if_exists is 'fail'"
 
 
-def write(path: str, content: bytes = b"rows", **options: Any) -> None:
-    with writing(path, **options) as file:
+@dataclass(frozen=True)
+class Place:
+    """
+    A storage.
+
+    :param uri: how a path in it begins.
+    :param files: returns what it holds, by path; what is not published yet has a name of ours.
+    """
+
+    uri: str
+    files: Callable[[], dict[str, bytes]]
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(params=["path", "file", "local", "sftp", "memory", "s3, commit", "s3, close"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """An empty storage: on a disk, one that shows what is opened, one that publishes what is finished."""
+    kind, _, published_by = request.param.partition(", ")
+    if kind == "s3":
+        with attached(ObjectStorage(published_by)) as lake:
+            uploads = lambda: {f"{path}/.jobstatus-upload": b"" for path in lake.unfinished}  # noqa: E731
+            yield Place("s3://", lambda: lake.objects | uploads())
+    elif kind in ("sftp", "memory"):
+        own = (
+            FileServer() if kind == "sftp" else MemoryFileSystem(global_store=False, skip_instance_cache=True)
+        )
+        with attached(own, kind):
+            yield Place("sftp://host/" if kind == "sftp" else "memory://", lambda: memory_files(own))
+    else:
+        yield Place(
+            f"{tmp_path}/" if kind == "path" else f"{kind}://{tmp_path}/", lambda: files_below(tmp_path)
+        )
+
+
+JUNE = "lake/june.csv"
+PATHS = [JUNE, "lake/{}/june.csv", "lake/[1]/*.csv", "lake/%20/a b.csv", "a/b/c/d.csv"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("if_exists", ["replace", "fail"])
+def test_a_file_appears_when_it_is_whole_and_missing_folders_are_made(
+    place: Place, path: str, if_exists: str
+) -> None:
+    with writing(place.uri + path, if_exists) as file:  # type: ignore[arg-type]
+        file.write(b"half" * 1000)
+        assert all(name.rpartition("/")[2].startswith(".jobstatus-") for name in place.files())
+        file.write(b" and half")
+    assert place.files() == {path: b"half" * 1000 + b" and half"}
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(place: Place) -> None:
+    write(place.uri + JUNE, b"old")
+    with writing(place.uri + JUNE) as file:
+        file.write(b"new")
+        file.flush() if hasattr(file, "flush") else None
+        assert place.files()[JUNE] == b"old"
+    assert place.files() == {JUNE: b"new"}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("before", [None, b"old"])
+@pytest.mark.parametrize("size", [0, 500, 2_000_000])
+def test_nothing_is_left_of_a_file_that_was_not_finished(
+    place: Place, error: type[BaseException], before: bytes | None, size: int
+) -> None:
+    if before is not None:
+        write(place.uri + JUNE, before)
+    held = place.files()
+    with pytest.raises(error), writing(place.uri + JUNE) as file:  # noqa: PT012
+        file.write(b"x" * size)
+        raise error
+    if hasattr(file, "file"):
+        file.file.close()  # as its destructor does
+    assert place.files() == held
+
+
+def test_an_empty_file_is_published(place: Place) -> None:
+    write(place.uri + JUNE, b"")
+    assert place.files() == {JUNE: b""}
+
+
+def test_a_file_that_is_there_may_be_protected(place: Place) -> None:
+    write(place.uri + JUNE, b"old", if_exists="fail")
+    with pytest.raises(DestinationError, match=EXISTS):
+        write(place.uri + JUNE, b"new", if_exists="fail")
+    assert place.files() == {JUNE: b"old"}
+
+
+@pytest.mark.parametrize("content", [b"", b"rows", b"x" * 3500])
+def test_a_file_that_appears_while_we_write_is_seen_before_ours_is_published(
+    place: Place, content: bytes
+) -> None:
+    with pytest.raises(DestinationError, match=EXISTS), writing(place.uri + JUNE, "fail") as file:  # noqa: PT012
         file.write(content)
+        write(place.uri + JUNE, b"theirs")
+    assert place.files() == {JUNE: b"theirs"}
 
 
-def everything(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+@pytest.mark.parametrize("place", ["path", "file", "sftp", "memory"], indirect=True)
+def test_a_folder_is_no_destination_and_says_what_to_do(place: Place) -> None:
+    write(place.uri + JUNE, b"old")
+    with pytest.raises(DestinationError, match="it is a folder; end it with / to write into it"):
+        write(f"{place.uri}lake")
+    assert place.files() == {JUNE: b"old"}
+
+
+# Names
 
 
 def test_a_destination_that_ends_in_a_slash_is_a_folder() -> None:
@@ -36,13 +141,6 @@ def test_an_empty_destination_is_refused(destination: str) -> None:
         resolve(destination, "failures.csv")
 
 
-@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
-def test_a_local_file_is_written_and_missing_folders_are_made(tmp_path: Path, scheme: str) -> None:
-    write(f"{scheme}{tmp_path}/a/b/rows.csv")
-    assert (tmp_path / "a/b/rows.csv").read_bytes() == b"rows"
-    assert everything(tmp_path) == ["a", "a/b", "a/b/rows.csv"]
-
-
 def test_a_relative_path_is_below_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write("rows.csv")
@@ -50,177 +148,66 @@ def test_a_relative_path_is_below_the_working_folder(tmp_path: Path, monkeypatch
     assert everything(tmp_path) == ["a", "a/rows.csv", "rows.csv"]
 
 
-def test_a_name_with_odd_characters_is_taken_as_it_is(tmp_path: Path) -> None:
-    for name in ("with space.csv", "käse.csv", "50%25.csv", "a#b?c.csv", "x" * 200 + ".csv"):
-        write(str(tmp_path / name))
-        assert (tmp_path / name).read_bytes() == b"rows"
+@pytest.mark.parametrize("name", ["with space.csv", "käse.csv", "50%25.csv", "a#b?c.csv", "x" * 200 + ".csv"])
+def test_a_name_with_odd_characters_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name)
+    assert (tmp_path / name).read_bytes() == b"rows"
 
 
-def test_a_local_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
-    write(str(tmp_path / "rows.csv"))
+# Disks
+
+
+def test_a_local_file_is_readable_by_its_owner_only_also_while_it_is_written(tmp_path: Path) -> None:
     (tmp_path / "open.csv").write_bytes(b"old")
     (tmp_path / "open.csv").chmod(0o666)
-    write(str(tmp_path / "open.csv"))
-    for path in tmp_path.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_the_temporary_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    write(tmp_path / "open.csv")
     with writing(str(tmp_path / "rows.csv")):
-        (part,) = tmp_path.iterdir()
-        assert stat.S_IMODE(part.stat().st_mode) == 0o600
-        assert part.name.endswith(".part")
-
-
-def test_an_existing_file_is_replaced_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_bytes(b"old")
-    with writing(str(path)) as file:
-        file.write(b"new")
-        file.flush()
-        assert path.read_bytes() == b"old"
-    assert path.read_bytes() == b"new"
-    assert everything(tmp_path) == ["rows.csv"]
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
-def test_nothing_is_left_of_a_file_that_was_not_finished(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), writing(str(tmp_path / "rows.csv")) as file:  # noqa: PT012
-        file.write(b"x" * 2_000_000)
-        raise error
-    assert everything(tmp_path) == []
-
-
-def test_an_unfinished_file_leaves_the_old_one_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_bytes(b"old")
-    with pytest.raises(RuntimeError), writing(str(path)):
-        raise RuntimeError
-    assert path.read_bytes() == b"old"
-    assert everything(tmp_path) == ["rows.csv"]
-
-
-def test_an_existing_file_may_be_protected(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    write(str(path), b"old", if_exists="fail")
-    with pytest.raises(DestinationError, match="exists already, and if_exists is 'fail'"):
-        write(str(path), b"new", if_exists="fail")
-    assert path.read_bytes() == b"old"
-
-
-def test_a_folder_is_no_destination_and_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DestinationError, match="it is a folder; end it with / to write into it"):
-        write(str(tmp_path))
-    assert everything(tmp_path) == []
+        assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+        assert [path.suffix for path in tmp_path.glob(".*")] == [".part"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
 
 
 def test_a_path_below_a_file_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     with pytest.raises(DestinationError) as caught:
-        write(str(tmp_path / "file" / "rows.csv"))
+        write(tmp_path / "file" / "rows.csv")
     assert str(tmp_path / "file" / "rows.csv") in str(caught.value)
     assert everything(tmp_path) == ["file"]
 
 
-def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path) -> None:
-    with (
-        pytest.raises(DestinationError, match="OSError: No space left"),
-        writing(str(tmp_path / "rows.csv")),
-    ):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "OSError: No space left"),
+        (OSError(), "OSError: no reason given"),
+    ],
+)
+def test_a_disk_that_fails_leaves_nothing_and_says_why(tmp_path: Path, error: OSError, reason: str) -> None:
+    with pytest.raises(DestinationError, match=reason), writing(str(tmp_path / "rows.csv")):
+        raise error
     assert everything(tmp_path) == []
 
 
-def test_an_error_without_a_reason_says_so_and_not_none(tmp_path: Path) -> None:
-    with (
-        pytest.raises(DestinationError, match="OSError: no reason given"),
-        writing(str(tmp_path / "rows.csv")),
-    ):
-        raise OSError
-
-
-@pytest.fixture(params=["commit", "close"])
-def lake(request: pytest.FixtureRequest) -> Iterator[ObjectStorage]:
-    """An object storage under the scheme ``s3``, of either kind."""
-    with attached(ObjectStorage(published_by=request.param)) as storage:
-        yield storage
-
-
-def test_an_object_is_published_when_it_is_whole(lake: ObjectStorage) -> None:
-    with writing("s3://bucket/2026/rows.csv") as file:
-        for _ in range(3):
-            file.write(b"x" * ObjectStorage.part_bytes)
-        assert lake.objects == {}
-    assert lake.objects == {"bucket/2026/rows.csv": b"x" * 3 * ObjectStorage.part_bytes}
-
-
-def test_an_object_without_a_byte_is_published(lake: ObjectStorage) -> None:
-    write("s3://bucket/rows.csv", b"")
-    assert lake.objects == {"bucket/rows.csv": b""}
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-@pytest.mark.parametrize("parts", [0.5, 3.5])
-def test_no_object_is_published_of_what_was_not_finished(
-    lake: ObjectStorage, error: type[BaseException], parts: float
-) -> None:
-    with pytest.raises(error), writing("s3://bucket/rows.csv") as file:  # noqa: PT012
-        file.write(b"x" * int(parts * ObjectStorage.part_bytes))
-        raise error
-    file.file.close()  # type: ignore[attr-defined]  # as its destructor does
-    assert lake.objects == {}
-    assert lake.unfinished == []
-
-
-def test_an_existing_object_is_replaced_only_when_the_new_one_is_whole(lake: ObjectStorage) -> None:
-    write("s3://bucket/rows.csv", b"old")
-    with pytest.raises(RuntimeError), writing("s3://bucket/rows.csv") as file:  # noqa: PT012
-        file.write(b"new")
-        raise RuntimeError
-    file.file.close()  # type: ignore[attr-defined]
-    assert lake.objects == {"bucket/rows.csv": b"old"}
-    write("s3://bucket/rows.csv", b"new")
-    assert lake.objects == {"bucket/rows.csv": b"new"}
-
-
-def test_an_existing_object_may_be_protected(lake: ObjectStorage) -> None:
-    write("s3://bucket/rows.csv", b"old", if_exists="fail")
-    with pytest.raises(DestinationError, match=r"s3://bucket/rows\.csv exists already"):
-        write("s3://bucket/rows.csv", b"new", if_exists="fail")
-    assert lake.objects == {"bucket/rows.csv": b"old"}
+# Storages that refuse, and those that there are not
 
 
 @pytest.mark.parametrize("when", ["upload", "commit"])
 def test_an_object_storage_that_refuses_is_a_destination_error(when: str) -> None:
-    with attached(ObjectStorage(published_by="commit", refuses=when)) as lake:
+    with attached(ObjectStorage("commit", refuses=when)) as lake:
         with pytest.raises(DestinationError, match=r"s3://bucket/rows\.csv: PermissionError: Access"):
             write("s3://bucket/rows.csv")
-        assert lake.objects == {}
-
-
-def test_an_object_goes_through_a_filesystem_of_fsspec() -> None:
-    with attached(MemoryFileSystem(), "memory") as memory:
-        write("memory://bucket/a/rows.csv")
-        assert memory.cat("/bucket/a/rows.csv") == b"rows"
-        memory.store.clear()
+        assert (lake.objects, lake.unfinished) == ({}, [])
 
 
 @pytest.mark.parametrize(
-    ("uri", "extra"),
+    ("uri", "fix"),
     [
-        ("gs://lake/rows.csv", "gcs"),
-        ("abfs://lake@account/rows.csv", "azure"),
+        ("gs://lake/rows.csv", r"pip install 'airflow-provider-jobstatus\[gcs\]'"),
+        ("abfs://lake@account/rows.csv", r"pip install 'airflow-provider-jobstatus\[azure\]'"),
+        ("s4://lake/rows.csv", "check the scheme"),
+        ("flie:///tmp/rows.csv", "check the scheme"),
     ],
 )
-def test_a_filesystem_that_is_not_installed_names_the_extra(uri: str, extra: str) -> None:
-    fix = (
-        rf"no filesystem for {uri.partition(':')[0]}:// .*pip install 'airflow-provider-jobstatus\[{extra}\]'"
-    )
-    with pytest.raises(DestinationError, match=fix):
-        write(uri)
-
-
-@pytest.mark.parametrize("uri", ["s4://lake/rows.csv", "flie:///tmp/rows.csv"])
-def test_a_scheme_with_a_typing_mistake_says_to_check_it(uri: str) -> None:
-    with pytest.raises(DestinationError, match=r"no filesystem for .*; check the scheme"):
+def test_a_filesystem_that_is_not_installed_says_what_to_do(uri: str, fix: str) -> None:
+    with pytest.raises(DestinationError, match=f"no filesystem for {uri.partition(':')[0]}:// .*{fix}"):
         write(uri)

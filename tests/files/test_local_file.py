@@ -15,16 +15,7 @@ import pytest
 from airflow_provider_jobstatus.exceptions import DestinationError
 from airflow_provider_jobstatus.files.destination import check_destination, resolve, writing
 from airflow_provider_jobstatus.files.places import uri_caveat
-
-
-def write(path: object, content: bytes = b"rows", **options: Any) -> None:
-    with writing(str(path), **options) as file:
-        file.write(content)
-
-
-def everything(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
+from tests.support.storage import everything, write
 
 # Links
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,190 +13,45 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_jobstatus.exceptions import DestinationError
 from airflow_provider_jobstatus.files.destination import check_destination, writing
-from tests.support.storage import ObjectStorage, attached
-
-
-class Server(MemoryFileSystem):  # type: ignore[misc]
-    """
-    A file server as SFTP is one: a file is there, and empty, when it is opened; files are renamed.
-
-    :ivar refuses: what the server does not do: ``"rename"``, ``"write"``, ``"remove"``.
-    """
-
-    protocol = "sftp"
-    cachable = False
-
-    def __init__(self) -> None:
-        super().__init__(global_store=False)
-        self.refuses = ""
-        self.before_rename: Callable[[], object] = lambda: None
-
-    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
-        file = super()._open(path, mode, **options)
-        if self.refuses == "write" and mode == "wb":
-            file.write = self.refuse
-        return file
-
-    def mv(self, old: str, new: str, **_: Any) -> None:
-        self.before_rename()
-        self.refuse("rename")
-        self.store[new] = self.store.pop(old)
-
-    def _rm(self, path: str) -> None:
-        self.refuse("remove")
-        super()._rm(path)
-
-    def refuse(self, step: object = "write") -> None:
-        """Raise if the step is not allowed."""
-        if self.refuses and step in (self.refuses, b"rows"):
-            raise PermissionError(13, f"No {self.refuses}")
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        return {path: file.getvalue() for path, file in self.store.items()}
+from tests.support.storage import FileServer, ObjectStorage, attached, memory_files, write
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with attached(Server(), "sftp") as attached_server:
+def server() -> Iterator[FileServer]:
+    with attached(FileServer(), "sftp") as attached_server:
         yield attached_server
 
 
-@pytest.fixture
-def memory() -> Iterator[MemoryFileSystem]:
-    own = MemoryFileSystem(global_store=False, skip_instance_cache=True)
-    with attached(own, "memory"):
-        yield own
-
-
-def files(storage: MemoryFileSystem) -> dict[str, bytes]:
-    return {path: file.getvalue() for path, file in storage.store.items()}
-
-
-def write(uri: str, content: bytes = b"rows", **options: Any) -> None:
-    with writing(uri, **options) as file:
-        file.write(content)
-
-
-#: Each kind of filesystem that shows what is opened: one that renames, one that can only copy.
-KINDS = {"sftp://host/": Server, "memory://": MemoryFileSystem}
-
-
-@pytest.fixture(params=KINDS)
-def storage(request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
-    """The beginning of a URI, and the filesystem that it leads to."""
-    kind = KINDS[request.param]
-    made = kind() if kind is Server else kind(global_store=False, skip_instance_cache=True)
-    with attached(made, request.param.partition(":")[0]):
-        yield request.param, made
-
-
-PATHS = [
-    "lake/june.csv",
-    "lake/{}/june.csv",
-    "lake/[1]/*.csv",
-    "lake/%20/a b.csv",
-    "a/b/c/d.csv",
-    "june.csv",
-]
-
-
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("if_exists", ["replace", "fail"])
-def test_a_file_appears_when_it_is_whole(storage: tuple[str, Any], path: str, if_exists: str) -> None:
-    scheme, filesystem = storage
-    with writing(scheme + path, if_exists) as file:
-        file.write(b"half")
-        held = files(filesystem)
-        assert f"/{path}" not in held
-        assert all(name.rpartition("/")[2].startswith(".jobstatus-") for name in held)
-        file.write(b" and half")
-    assert files(filesystem) == {f"/{path}": b"half and half"}
-
-
-def test_the_old_file_stays_until_the_new_one_is_whole(storage: tuple[str, Any]) -> None:
-    scheme, filesystem = storage
-    filesystem.pipe_file("/lake/june.csv", b"old")
-    with writing(f"{scheme}lake/june.csv") as file:
-        file.write(b"new")
-        assert files(filesystem)["/lake/june.csv"] == b"old"
-    assert files(filesystem) == {"/lake/june.csv": b"new"}
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, GeneratorExit])
-@pytest.mark.parametrize("before", [None, b"old"])
-def test_nothing_is_left_of_a_file_that_was_not_finished(
-    storage: tuple[str, Any], error: type[BaseException], before: bytes | None
-) -> None:
-    scheme, filesystem = storage
-    if before is not None:
-        filesystem.pipe_file("/lake/june.csv", before)
-    held = files(filesystem)
-    with pytest.raises(error), writing(f"{scheme}lake/june.csv") as file:  # noqa: PT012
-        file.write(b"x" * 1_000_000)
-        raise error
-    assert files(filesystem) == held
-
-
-def test_an_empty_file_is_published(storage: tuple[str, Any]) -> None:
-    scheme, filesystem = storage
-    write(f"{scheme}lake/june.csv", b"")
-    assert files(filesystem) == {"/lake/june.csv": b""}
-
-
-def test_a_file_that_is_there_may_be_protected(storage: tuple[str, Any]) -> None:
-    scheme, filesystem = storage
-    filesystem.pipe_file("/lake/june.csv", b"old")
-    with pytest.raises(DestinationError, match="exists already, and if_exists is 'fail'"):
-        write(f"{scheme}lake/june.csv", if_exists="fail")
-    assert files(filesystem) == {"/lake/june.csv": b"old"}
-
-
-def test_a_file_that_appears_while_we_write_is_seen_before_ours_is_published(
-    storage: tuple[str, Any],
-) -> None:
-    scheme, filesystem = storage
-    with pytest.raises(DestinationError, match="exists already"), writing(f"{scheme}lake/june.csv", "fail"):
-        filesystem.pipe_file("/lake/june.csv", b"theirs")
-    assert files(filesystem) == {"/lake/june.csv": b"theirs"}
-
-
-def test_a_folder_is_no_destination(storage: tuple[str, Any]) -> None:
-    scheme, filesystem = storage
-    filesystem.pipe_file("/lake/june.csv", b"old")
-    with pytest.raises(DestinationError, match="it is a folder; end it with / to write into it"):
-        write(f"{scheme}lake")
-    assert files(filesystem) == {"/lake/june.csv": b"old"}
-
-
 @pytest.mark.parametrize("refuses", ["rename", "write"])
-def test_what_a_server_refuses_is_one_sentence_and_leaves_nothing(server: Server, refuses: str) -> None:
+def test_what_a_server_refuses_is_one_sentence_and_leaves_nothing(server: FileServer, refuses: str) -> None:
     server.pipe_file("/lake/june.csv", b"old")
     server.refuses = refuses
     with pytest.raises(DestinationError, match=rf"^cannot write sftp://host/\S+: Perm.*: No {refuses}$"):
         write("sftp://host/lake/june.csv")
-    assert server.files == {"/lake/june.csv": b"old"}
+    assert memory_files(server) == {"lake/june.csv": b"old"}
 
 
 def test_a_file_that_was_copied_is_published_though_its_first_copy_stays(
-    monkeypatch: pytest.MonkeyPatch, memory: MemoryFileSystem
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refused(_: str) -> None:
         raise PermissionError(13, "No remove")
 
+    memory = MemoryFileSystem(global_store=False, skip_instance_cache=True)
     monkeypatch.setattr(memory, "rm_file", refused)
-    write("memory://lake/june.csv")
-    assert files(memory)["/lake/june.csv"] == b"rows"
+    with attached(memory, "memory"):
+        write("memory://lake/june.csv")
+    assert memory_files(memory)["lake/june.csv"] == b"rows"
 
 
-def test_an_error_while_clearing_up_hides_none(server: Server) -> None:
+def test_an_error_while_clearing_up_hides_none(server: FileServer) -> None:
     server.refuses = "remove"
     with pytest.raises(RuntimeError, match="the first"), writing("sftp://host/lake/june.csv"):
         raise RuntimeError("the first")
 
 
 def test_an_error_of_a_client_that_is_no_oserror_is_a_destination_error(
-    monkeypatch: pytest.MonkeyPatch, server: Server
+    monkeypatch: pytest.MonkeyPatch, server: FileServer
 ) -> None:
     paramiko = pytest.importorskip("botocore.exceptions")
 
@@ -206,7 +61,7 @@ def test_an_error_of_a_client_that_is_no_oserror_is_a_destination_error(
     server.before_rename = broken
     with pytest.raises(DestinationError, match=r"^cannot write sftp://\S+: EndpointConnection"):
         write("sftp://host/lake/june.csv")
-    assert server.files == {}
+    assert memory_files(server) == {}
 
 
 def test_a_filesystem_for_reading_only_is_a_destination_error() -> None:
@@ -247,18 +102,6 @@ def test_a_filesystem_within_another_is_written_by_moving(tmp_path: Any) -> None
 def lake(request: pytest.FixtureRequest) -> Iterator[ObjectStorage]:
     with attached(ObjectStorage(published_by=request.param)) as storage:
         yield storage
-
-
-@pytest.mark.parametrize("content", [b"", b"rows", b"x" * 3500])
-def test_an_object_that_appears_meanwhile_is_seen_before_ours_is_published(
-    lake: ObjectStorage, content: bytes
-) -> None:
-    uri = "s3://lake/june.csv"
-    with pytest.raises(DestinationError, match="exists already"), writing(uri, "fail") as file:  # noqa: PT012
-        file.write(content)
-        lake.objects["lake/june.csv"] = b"theirs"
-    assert lake.objects == {"lake/june.csv": b"theirs"}
-    assert lake.unfinished == []
 
 
 @pytest.mark.parametrize("content", [b"", b"rows", b"x" * 3500])

@@ -1,16 +1,72 @@
-"""A storage of objects as the clouds have it: uploaded in parts, published as a whole."""
+"""Storages: one that publishes objects as a whole, and a server that shows a file when it is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from airflow.sdk.io import attach, store
 from fsspec import AbstractFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
+from airflow_provider_jobstatus.files.destination import writing
+
 S = TypeVar("S", bound=AbstractFileSystem)
+
+
+def write(path: object, content: bytes = b"rows", **options: Any) -> None:
+    """Write a whole file with :func:`writing`."""
+    with writing(str(path), **options) as file:
+        file.write(content)
+
+
+def everything(folder: Path) -> list[str]:
+    """Return all that is below a folder, by its path from there."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def memory_files(storage: MemoryFileSystem) -> dict[str, bytes]:
+    """Return the files of a filesystem in memory, by path."""
+    return {path.removeprefix("/"): file.getvalue() for path, file in storage.store.items()}
+
+
+class FileServer(MemoryFileSystem):  # type: ignore[misc]
+    """
+    A file server as SFTP is one: a file is there, and empty, when it is opened; files are renamed.
+
+    :ivar refuses: what the server does not do: ``"rename"``, ``"write"``, ``"remove"``.
+    """
+
+    protocol = "sftp"
+    cachable = False
+
+    def __init__(self) -> None:
+        super().__init__(global_store=False)
+        self.refuses = ""
+        self.before_rename: Callable[[], object] = lambda: None
+
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        file = super()._open(path, mode, **options)
+        if self.refuses == "write" and mode == "wb":
+            file.write = self.refuse
+        return file
+
+    def mv(self, old: str, new: str, **_: Any) -> None:
+        self.before_rename()
+        self.refuse("rename")
+        self.store[new] = self.store.pop(old)
+
+    def _rm(self, path: str) -> None:
+        self.refuse("remove")
+        super()._rm(path)
+
+    def refuse(self, step: object = "write") -> None:
+        """Raise if the step is not allowed."""
+        if self.refuses and step in (self.refuses, b"rows"):
+            raise PermissionError(13, f"No {self.refuses}")
 
 
 class ObjectStorage(AbstractFileSystem):  # type: ignore[misc]
