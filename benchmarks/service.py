@@ -32,18 +32,24 @@ class Service:
 
     :param url: its address, without a slash at the end.
     :param ca: file of its authority, over TLS.
+    :param pid: its process.
     """
 
     url: str
     ca: str | None = None
+    pid: int = 0
 
     @classmethod
     @contextmanager
-    def started(cls, tls: bool = False) -> Iterator[Self]:
-        """Start one, and end it with the ``with``."""
+    def started(cls, tls: bool = False, pinned: bool = True) -> Iterator[Self]:
+        """
+        Start one, and end it with the ``with``.
+
+        :param pinned: to a core that is not the client's.
+        """
         with tempfile.TemporaryDirectory(prefix="jobstatus-bench-") as folder:
             command = [sys.executable, "-m", "benchmarks.status_server", *(["--tls", folder] if tls else ())]
-            core = cores()[1]
+            core = cores()[1] if pinned else None
             command += ["--core", str(core)] if core is not None else []
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
@@ -51,7 +57,7 @@ class Service:
             assert process.stdin
             assert process.stdout
             try:
-                yield cls(**json.loads(process.stdout.readline()))
+                yield cls(**json.loads(process.stdout.readline()), pid=process.pid)
             finally:
                 process.stdin.close()
                 process.wait()

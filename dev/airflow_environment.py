@@ -32,11 +32,7 @@ class Database(Protocol):
 
 
 class SqliteDatabase:
-    """A file: a fresh copy of a migrated one; the migration is done once per folder and Airflow version.
-
-    :param home: folder of the file
-    :param airflow_version: of Airflow
-    """
+    """A file: a fresh copy of a migrated one; the migration is done once per folder and Airflow version."""
 
     def __init__(self, home: Path, airflow_version: str) -> None:
         self._path = home / "airflow.db"
@@ -48,10 +44,7 @@ class SqliteDatabase:
         return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._path}"}
 
     def prepare(self, migrate: Callable[[], None]) -> None:
-        """Copy the migrated file, and make that first if there is none.
-
-        :param migrate: runs Airflow's own migration
-        """
+        """Copy the migrated file, and make that first if there is none."""
         for leftover in self._path.parent.glob("airflow.db*"):
             leftover.unlink()
         if not self._migrated.exists():
@@ -104,10 +97,7 @@ def environment(home: Path, dags: Path, port: int, database: Database) -> dict[s
 
 
 def port_trouble(port: int) -> str | None:
-    """Return why no server could listen on this port of 127.0.0.1, None if one could.
-
-    :param port: the port
-    """
+    """Return why no server could listen on this port of 127.0.0.1, None if one could."""
     with closing(socket.socket()) as probe:
         # As servers do: a port whose last connections are still being wound up is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -62,8 +62,6 @@ class AirflowApi:
     """Airflow's REST API, asked as a user who has logged in.
 
     :param address: scheme, host and port
-    :param username: a user of the SimpleAuthManager
-    :param password: the user's password
     :param timeout: seconds without an answer after which a question is asked again
     :param patience: seconds until that is an error: as long as the demo's runs may take
     """
@@ -100,7 +98,6 @@ class AirflowApi:
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start one run of a DAG and return its run id.
 
-        :param dag_id: the DAG
         :param conf: values for its params
         """
         body = {"conf": dict(conf or {}), "logical_date": None}
@@ -109,7 +106,6 @@ class AirflowApi:
     def add_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
         """Store a connection in Airflow's database.
 
-        :param conn_id: its id
         :param connection: as in the JSON of `AIRFLOW_CONN_...`, `extra` as an object
         """
         self._request("POST", "/connections", json=_connection_body(conn_id, connection))
@@ -117,7 +113,6 @@ class AirflowApi:
     def change_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
         """Replace a stored connection.
 
-        :param conn_id: its id
         :param connection: as for :meth:`add_connection`
         """
         self._request("PATCH", f"/connections/{conn_id}", json=_connection_body(conn_id, connection))
@@ -149,8 +144,6 @@ class AirflowApi:
 
         From 3.2 the audit log has an entry for every change of state. 3.1 has none; there the worker's lines
         in the task's log tell when it took the task up and when it handed it over.
-
-        :param task: the task
         """
         entries = self.get(
             "/eventLogs",
@@ -172,10 +165,7 @@ class AirflowApi:
         return found
 
     def logs(self, task: TaskRun) -> str:
-        """Return what a task wrote in its latest attempt, on the worker and in the triggerer, as text.
-
-        :param task: the task
-        """
+        """Return what a task wrote in its latest attempt, on the worker and in the triggerer, as text."""
         lines = []
         for entry in self.log_entries(task):
             if isinstance(entry, dict) and not entry["event"].startswith("::"):
@@ -187,11 +177,7 @@ class AirflowApi:
         return "\n".join(lines)
 
     def xcom(self, task: TaskRun, key: str = "return_value") -> Any:
-        """Return an XCom value of a task, None if there is none.
-
-        :param task: the task
-        :param key: the value's key
-        """
+        """Return an XCom value of a task, None if there is none."""
         path = f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/xcomEntries"
         entries = self.get(path, map_index=task.map_index, xcom_key=key)["xcom_entries"]
         if not any(entry["key"] == key for entry in entries):
@@ -199,10 +185,7 @@ class AirflowApi:
         return self.get(f"{path}/{key}", map_index=task.map_index, stringify=False)["value"]
 
     def log_entries(self, task: TaskRun) -> list[Any]:
-        """Return the log of a task's latest attempt as the API gives it.
-
-        :param task: the task
-        """
+        """Return the log of a task's latest attempt as the API gives it."""
         path = (
             f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}/logs/{task.try_number}"
         )

@@ -40,7 +40,6 @@ class SetupError(Exception):
 def ensure(venv: Path, extra: str) -> Path:
     """Make the environment if it is not there as it should be, and return its interpreter.
 
-    :param venv: folder of the environment
     :param extra: extra of the package to install with it, empty for none
     """
     python = venv / "bin" / "python"
@@ -61,11 +60,40 @@ def ensure(venv: Path, extra: str) -> Path:
     return python
 
 
-def create(venv: Path) -> None:
-    """Make an empty environment, in place of whatever is there.
+def ensure_with(venv: Path, pins: Path) -> Path:
+    """Make an environment with this package and more, once, and return its interpreter.
 
-    :param venv: its folder
+    :param pins: file with the requirements that it has besides this package
+    :raises SetupError: it cannot be made
     """
+    python, stamp = venv / "bin" / "python", venv / "made-from"
+    wanted = "\n".join([pins.read_text(), CONSTRAINTS.read_text(), sys.version, str(ROOT)])
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        venv.parent.mkdir(parents=True, exist_ok=True)
+        create(venv)
+        requirements = ["--editable", str(ROOT), "--requirement", str(pins)]
+        install(venv, requirements, purpose=f"Airflow and the peer into {_readable(venv)} (once)")
+        stamp.write_text(wanted)
+    return python
+
+
+def enter(module: str, venv: Path, pins: Path) -> None:
+    """Go on as a module in such an environment, unless this process runs in it.
+
+    :param module: runs there with the arguments of this process
+    """
+    if Path(sys.prefix) == venv:
+        return
+    try:
+        python = ensure_with(venv, pins)
+    except SetupError as error:
+        sys.exit(f"{module}: {error}.")
+    os.chdir(ROOT)
+    os.execv(python, [str(python), "-m", module, *sys.argv[1:]])  # noqa: S606 - no shell is wanted
+
+
+def create(venv: Path) -> None:
+    """Make an empty environment, in place of whatever is there."""
     try:
         import ensurepip
         import venv as venv_module
@@ -84,7 +112,6 @@ def create(venv: Path) -> None:
 def install(venv: Path, requirements: list[str], purpose: str) -> None:
     """Install into an environment, with the pinned versions: with uv, which is much faster, else with pip.
 
-    :param venv: the environment
     :param requirements: as on pip's command line
     :param purpose: what is installed and where, for the person who waits
     """
@@ -122,11 +149,7 @@ def install(venv: Path, requirements: list[str], purpose: str) -> None:
 
 
 def pinned(constraints: Path, distribution: str) -> str:
-    """Return the version that a constraint file pins.
-
-    :param constraints: the file, with lines such as `name==version`
-    :param distribution: the name
-    """
+    """Return the version that a constraint file pins."""
     pins = constraints.read_text().splitlines()
     return next(pin for pin in pins if pin.startswith(f"{distribution}==")).partition("==")[2]
 

@@ -1,4 +1,4 @@
-"""Ends the processes of a session, and does so even if the one who started them died without a word.
+"""Ends the processes of a session, even if the process that started them was killed.
 
 Every Airflow component is the leader of a session of its own. Airflow 3.3 puts each task into a process group
 of its own, so a group does not hold everything that a component started: a session does.
@@ -15,8 +15,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 
 class Guard:
@@ -51,6 +53,53 @@ class Guard:
             self._process.stdin.flush()
 
 
+class Guarded(ABC):
+    """Processes that last as long as a context, and no longer, even if this process is killed."""
+
+    _guard: Guard | None = None
+
+    def __enter__(self) -> Self:
+        self._guard = Guard()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the processes, each with :meth:`run_guarded`."""
+
+    def stop(self) -> None:
+        """End what is left; harmless if there is nothing."""
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
+
+    def run_guarded(self, command: Sequence[str], log: Path, **options: Any) -> subprocess.Popen[bytes]:
+        """Start a process as the leader of a session of its own.
+
+        :param log: file to which its output is appended
+        :param options: more of Popen's
+        """
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **options,
+            )
+        if self._guard is not None:
+            self._guard.add(process.pid)
+        return process
+
+
 def end_sessions(sessions: Collection[int], grace: float) -> None:
     """End every process of these sessions: asks their leaders, and after `grace` ends what is left.
 
@@ -77,20 +126,13 @@ def kill_sessions(sessions: Collection[int]) -> None:
 
 
 def signal_sessions(sessions: Collection[int], number: signal.Signals) -> None:
-    """Send a signal to every process of these sessions.
-
-    :param sessions: session ids
-    :param number: such as `SIGSTOP`
-    """
+    """Send a signal to every process of these sessions."""
     for pid in session_members(sessions):
         _send(pid, number)
 
 
 def session_members(sessions: Collection[int]) -> list[int]:
-    """Return the ids of the living processes of these sessions.
-
-    :param sessions: session ids
-    """
+    """Return the ids of the living processes of these sessions."""
     return [pid for pid, session in _living_processes() if session in sessions]
 
 

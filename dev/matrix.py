@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -79,7 +79,6 @@ class Pair:
 class OutcomeKind:
     """What came of a row.
 
-    :param passed: number of tests
     :param trouble: what went wrong, empty if nothing
     """
 
@@ -133,10 +132,7 @@ def main() -> int:
 
 
 def table(outcomes: Sequence[OutcomeKind]) -> str:
-    """Return the closing table.
-
-    :param outcomes: what came of each row
-    """
+    """Return the closing table."""
     head = ("pins", "Airflow", "Python", "passed", "seconds", "outcome")
     rows = [head] + [
         (
@@ -155,9 +151,14 @@ def table(outcomes: Sequence[OutcomeKind]) -> str:
     )
 
 
-def with_interpreters(pairs: Sequence[Pair], *, take_another: bool) -> list[tuple[Pair, Path]]:
-    """Return each pair with its interpreter, or with another one that its Airflow is for, and says so."""
-    found = {version: interpreters.find(version) for version in {*PYTHONS, *(pair.python for pair in pairs)}}
+def with_interpreters(
+    pairs: Sequence[Pair],
+    *,
+    take_another: bool,
+    find: Callable[[str], Path | None] = interpreters.find,
+) -> list[tuple[Pair, Path]]:
+    """Return each pair with its interpreter; or with another one that its Airflow is for, and say so."""
+    found = {version: find(version) for version in {*PYTHONS, *(pair.python for pair in pairs)}}
     rows = []
     for pair in pairs:
         others = [version for version in PYTHONS if found[version]] if take_another else []

@@ -12,8 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dev import guard
 from dev.api import StackError
@@ -24,7 +23,7 @@ _START_TIMEOUT = 60.0
 _STOP_GRACE = 10.0
 
 
-class PostgresDatabase:
+class PostgresDatabase(guard.Guarded):
     """PostgreSQL on a socket in a folder that only its user may enter, for as long as the context lasts.
 
     PostgreSQL refuses to run as root; then it runs as the user `postgres`, or as `nobody`.
@@ -36,22 +35,6 @@ class PostgresDatabase:
         self._folder = Path()
         self._user: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._guard: guard.Guard | None = None
-
-    def __enter__(self) -> Self:
-        # Not below the run's own folder, which may be closed to the user of the database.
-        self._folder = Path(tempfile.mkdtemp(prefix="jobstatus-postgres-"))
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def settings(self) -> dict[str, str]:
@@ -63,10 +46,7 @@ class PostgresDatabase:
         }
 
     def prepare(self, migrate: Callable[[], None]) -> None:
-        """Make an empty database and let Airflow make its tables.
-
-        :param migrate: runs Airflow's own migration
-        """
+        """Make an empty database and let Airflow make its tables."""
         for statement in (f"DROP DATABASE IF EXISTS {_NAME}", f"CREATE DATABASE {_NAME}"):
             self._run("psql", "-d", "postgres", "-c", statement)
         migrate()
@@ -80,6 +60,14 @@ class PostgresDatabase:
         found: list[dict[str, Any]] = json.loads(self._run("psql", "-d", _NAME, "-AtX", "-c", rows))
         return found
 
+    def task_states(self, where: str = "true") -> dict[str, int]:
+        """Return how many task instances of Airflow there are in each state.
+
+        :param where: condition of SQL that chooses them
+        """
+        counted = f"coalesce(state, 'none') AS state, count(*) FROM task_instance WHERE {where}"
+        return {row["state"]: row["count"] for row in self.query(f"SELECT {counted} GROUP BY 1")}
+
     def dump(self) -> bytes:
         """Return everything that the database holds, as plain SQL."""
         return self._run("pg_dump", "-d", _NAME)
@@ -87,7 +75,7 @@ class PostgresDatabase:
     def stop(self) -> None:
         """End PostgreSQL and remove its files; harmless if it does not run."""
         if self._process is not None:
-            # Without waiting for those who are still connected.
+            # Without waiting for connections that are still open.
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(_STOP_GRACE)
@@ -95,12 +83,13 @@ class PostgresDatabase:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        if self._guard is not None:
-            self._guard.close()
-            self._guard = None
+        super().stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Make the cluster, and return when it answers."""
+        # Not below the run's own folder, which may be closed to the user of the database.
+        self._folder = Path(tempfile.mkdtemp(prefix="jobstatus-postgres-"))
         if os.geteuid() == 0:
             known = {entry.pw_name for entry in pwd.getpwall()}
             self._user = "postgres" if "postgres" in known else "nobody"
@@ -113,18 +102,7 @@ class PostgresDatabase:
         options |= {"synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
         command = [str(_program("postgres")), "-D", str(data)]
         command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        self._guard = guard.Guard()
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                user=self._user,
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._guard.add(self._process.pid)
+        self._process = self.run_guarded(command, log, user=self._user, cwd=self._folder)
         give_up_at = time.monotonic() + _START_TIMEOUT
         while subprocess.run(self._command("pg_isready"), capture_output=True).returncode:
             if self._process.poll() is not None or time.monotonic() > give_up_at:

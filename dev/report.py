@@ -17,10 +17,7 @@ from dev.runs import RunReport, Snapshot, TaskReport
 
 
 class Progress:
-    """Shows how far things are: in place on a terminal, as plain lines in a pipe.
-
-    :param out: where to write
-    """
+    """Shows how far things are: in place on a terminal, as plain lines in a pipe."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
@@ -29,10 +26,7 @@ class Progress:
         self._shown: list[str] = []
 
     def say(self, text: str = "") -> None:
-        """Write text that stays.
-
-        :param text: one line or several
-        """
+        """Write text that stays."""
         self.settle()
         print(text, file=self._out, flush=True)
 
@@ -61,10 +55,7 @@ class Progress:
 
 
 def snapshot_lines(snapshot: Snapshot) -> list[str]:
-    """Return a line for each task and for each job that has been asked for.
-
-    :param snapshot: how far the runs are
-    """
+    """Return a line for each task and for each job that has been asked for."""
     lines = [
         f"{dag_id}.{task.name}: {task.state or 'not started'}"
         for dag_id, tasks in snapshot.tasks.items()
@@ -79,10 +70,7 @@ def snapshot_lines(snapshot: Snapshot) -> list[str]:
 
 
 def table(reports: Sequence[RunReport]) -> str:
-    """Return the table of all tasks.
-
-    :param reports: the finished runs
-    """
+    """Return the table of all tasks."""
     rows = [("DAG", "TASK", "STATE", "DEFERRED", "POLLS", "WHAT ARRIVED")]
     rows += [
         (
@@ -102,7 +90,6 @@ def table(reports: Sequence[RunReport]) -> str:
 def rejected_rows(reports: Sequence[RunReport], limit: int = 5) -> str:
     """Return the first rows of every CSV file that was pulled.
 
-    :param reports: the finished runs
     :param limit: how many rows of each file
     """
     parts = []
@@ -119,18 +106,12 @@ def rejected_rows(reports: Sequence[RunReport], limit: int = 5) -> str:
 
 
 def manifests(reports: Sequence[RunReport]) -> list[dict[str, Any]]:
-    """Return what the downloading tasks returned.
-
-    :param reports: the finished runs
-    """
+    """Return what the downloading tasks returned."""
     return [report.result for run in reports for report in run.tasks if _is_manifest(report.result)]
 
 
 def failures(reports: Sequence[RunReport]) -> list[TaskReport]:
-    """Return the tasks that failed.
-
-    :param reports: the finished runs
-    """
+    """Return the tasks that failed."""
     return [report for run in reports for report in run.tasks if report.task.state == "failed"]
 
 
@@ -138,7 +119,6 @@ def conclusion(failed: int, waits: int) -> str:
     """Return what is said when every task has ended as it should.
 
     :param failed: how many tasks have failed, as they were meant to
-    :param waits: how many sensors there were
     """
     meant = {0: "", 1: " (the failed one was meant to fail)"}.get(
         failed, f" (the {failed} failed ones were meant to fail)"

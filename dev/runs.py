@@ -64,7 +64,6 @@ def run_every_dag(
 ) -> list[RunReport]:
     """Trigger every DAG once, all at the same time, wait for their ends and report.
 
-    :param stack: a running Airflow
     :param sandbox: the vendors that it talks to
     :param timeout: seconds after which a run is reported as it stands
     :param watch: called about once a second
@@ -94,10 +93,7 @@ def run_every_dag(
 
 
 def shortcomings(reports: Sequence[RunReport]) -> list[str]:
-    """Return a sentence for everything that is not as it should be; empty if all is well.
-
-    :param reports: the finished runs
-    """
+    """Return a sentence for everything that is not as it should be; empty if all is well."""
     found = []
     for run in reports:
         if run.state != "success":

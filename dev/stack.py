@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from dev import guard
 from dev.airflow_environment import (
@@ -32,12 +30,12 @@ _RESTART_GRACE = 30.0
 _PARSE_TIMEOUT = 60.0
 
 
-class AirflowStack(AirflowApi):
+class AirflowStack(guard.Guarded, AirflowApi):
     """A real Airflow on 127.0.0.1, started on entering the context and gone after leaving it.
 
     Uses the interpreter that it runs under. The database is fresh at each start: nothing of an earlier run is
     taken up again. The components are `scheduler`, `dag-processor`, `api-server`, `triggerer` and, if there
-    are more of these, `triggerer-2` and so on.
+    are more of these, `triggerer-2` and so on; the methods take them by these names.
 
     :param home: folder for everything that Airflow writes; made if missing
     :param dags: folder with the DAG files
@@ -72,20 +70,6 @@ class AirflowStack(AirflowApi):
         self.triggerers = ["triggerer", *(f"triggerer-{number}" for number in range(2, triggerers + 1))]
         self._env = environment(self.home, self.dags, self.port, self._database) | dict(env or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._guard: guard.Guard | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     # -- starting and stopping
 
@@ -100,7 +84,6 @@ class AirflowStack(AirflowApi):
         passwords.unlink(missing_ok=True)
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps({USER: self.password}))
-        self._guard = guard.Guard()
         for name in ("api-server", "scheduler", "dag-processor", *self.triggerers):
             self.launch(name)
         give_up_at = time.monotonic() + self._start_timeout
@@ -110,51 +93,31 @@ class AirflowStack(AirflowApi):
     def stop(self) -> None:
         """End every process that was started; harmless if there is none."""
         self._end(list(self._processes), grace=_STOP_GRACE)
-        if self._guard is not None:
-            self._guard.close()
-            self._guard = None
+        super().stop()
         self.close()
 
     def kill(self, name: str) -> None:
-        """End one component at once and without notice, as a crash would.
-
-        :param name: a component
-        """
+        """End one component at once and without notice, as a crash would."""
         self._end([name], grace=None)
 
     def pause(self, name: str) -> None:
-        """Stop one component in the middle of whatever it does, with SIGSTOP.
-
-        :param name: a component
-        """
+        """Stop one component in the middle of whatever it does, with SIGSTOP."""
         guard.signal_sessions([self._processes[name].pid], signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
-        """Let a paused component go on.
-
-        :param name: a component
-        """
+        """Let a paused component go on."""
         guard.signal_sessions([self._processes[name].pid], signal.SIGCONT)
 
     def exit_code(self, name: str) -> int | None:
-        """Return what a component ended with, None while it runs.
-
-        :param name: a component
-        """
+        """Return what a component ended with, None while it runs."""
         return self._processes[name].poll()
 
     def session(self, name: str) -> int:
-        """Return the id of the session that all processes of a component belong to.
-
-        :param name: a component that was started
-        """
+        """Return the id of the session that all processes of a component belong to."""
         return self._processes[name].pid
 
     def restart(self, name: str) -> None:
-        """Stop one component if it runs, start it anew, return when Airflow counts it as alive.
-
-        :param name: a component
-        """
+        """Stop one component if it runs, start it anew, return when Airflow counts it as alive."""
         newest_job = self._newest_job(name) if name != "api-server" else 0
         self._end([name], grace=_RESTART_GRACE)
         self.launch(name)
@@ -162,16 +125,13 @@ class AirflowStack(AirflowApi):
         if name == "api-server":
             self._wait_until_healthy(give_up_at)
         else:
-            # The last heartbeat of the one that is gone counts for a while: only a newer job tells.
+            # The last heartbeat of the one that is gone counts for a while: only a newer job is a proof.
             while self._newest_job(name) <= newest_job:
                 self._check(give_up_at, f"no new {name} appeared")
                 time.sleep(0.5)
 
     def launch(self, name: str) -> None:
-        """Start one component, or start it anew after its end, and do not wait for it.
-
-        :param name: a component
-        """
+        """Start one component, or start it anew after its end, and do not wait for it."""
         self._end([name], grace=None)
         command = [sys.executable, "-m", "airflow", "triggerer" if name in self.triggerers else name]
         if name == "api-server":
@@ -179,25 +139,11 @@ class AirflowStack(AirflowApi):
         elif name == "scheduler" or name in self.triggerers:
             # The log servers would listen on every address of the machine; the files are at hand anyway.
             command += ["--skip-serve-logs"]
-        with self.component_log(name).open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                env=self._env,
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._processes[name] = process
-        if self._guard is not None:
-            self._guard.add(process.pid)
+        log = self.component_log(name)
+        self._processes[name] = self.run_guarded(command, log, env=self._env, cwd=self.home)
 
     def component_log(self, name: str) -> Path:
-        """Return the file that holds what a component wrote.
-
-        :param name: a component
-        """
+        """Return the file that holds what a component wrote."""
         return self.home / "components" / f"{name}.log"
 
     def check_alive(self) -> None:
@@ -218,8 +164,6 @@ class AirflowStack(AirflowApi):
     ) -> str:
         """Wait for the end of a run and return its state.
 
-        :param dag_id: the DAG
-        :param run_id: its run
         :param timeout: seconds after which StackError is raised
         :param watch: called about once a second with the tasks of the run
         """
@@ -242,17 +186,12 @@ class AirflowStack(AirflowApi):
     def _migrate(self) -> None:
         self._progress("preparing its database")
         log = self.component_log("migration")
-        with log.open("wb") as output:
-            done = subprocess.run(
-                [sys.executable, "-m", "airflow", "db", "migrate"],
-                env=self._env,
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=self._start_timeout,
-            )
-        if done.returncode:
+        command = [sys.executable, "-m", "airflow", "db", "migrate"]
+        migration = self.run_guarded(command, log, env=self._env, cwd=self.home)
+        failed = migration.wait(self._start_timeout)
+        if self._guard is not None:
+            self._guard.remove(migration.pid)
+        if failed:
             raise StackError(f"Airflow could not prepare its database:\n{_tail(log)}")
 
     def _end(self, names: list[str], *, grace: float | None) -> None:
@@ -269,11 +208,11 @@ class AirflowStack(AirflowApi):
             del self._processes[name]
 
     def _wait_until_healthy(self, give_up_at: float) -> None:
-        told: list[str] | None = None
-        while told != []:
+        shown: list[str] | None = None
+        while shown != []:
             waiting = self.unhealthy()
-            if waiting != told:
-                told = waiting
+            if waiting != shown:
+                shown = waiting
                 self._progress(f"waiting for {', '.join(waiting)}" if waiting else "healthy")
             if waiting:
                 self._check(give_up_at, f"not healthy: {', '.join(waiting)}")

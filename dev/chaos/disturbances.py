@@ -95,7 +95,6 @@ class Keys:
 class Disturber:
     """Does what the timetable says; its methods are called from one loop.
 
-    :param stack: the Airflow
     :param say: told of everything that is done
 
     :ivar done: how often what was done

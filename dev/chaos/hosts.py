@@ -36,7 +36,6 @@ class Report:
 class Host:
     """One process.
 
-    :param name: its name
     :param folder: for its log
     :param env: variables of its environment
     :param reports: where its events go

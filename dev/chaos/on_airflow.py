@@ -135,13 +135,11 @@ def _watch(
         if step % 10 == 0:
             rows = database.query("SELECT kwargs::text AS text FROM trigger LIMIT 200")
             for text in (row["text"] for row in rows):
-                # Airflow keeps them encrypted, but shows them to whoever may ask.
+                # Airflow stores them encrypted, but its page shows them in clear.
                 seen.add(fernet.decrypt(text).decode() if text.startswith("gAAAA") else text)
-            states = database.query(
-                "SELECT coalesce(state, 'none') AS state, count(*) FROM task_instance GROUP BY 1"
-            )
             if step % 60 == 0:
-                disturber.say("          " + ", ".join(f"{row['count']} {row['state']}" for row in states))
+                states = database.task_states().items()
+                disturber.say("          " + ", ".join(f"{count} {state}" for state, count in states))
             [found] = database.query(f"SELECT state FROM dag_run WHERE run_id = '{run_id}'")  # noqa: S608
             if found["state"] in ("success", "failed"):
                 break

@@ -73,7 +73,6 @@ class Record:
     :param states: Airflow's word and the number of the last try
     :param results: what the task returned
     :param ends: how often it was completed
-    :param logs: folder of the tasks' logs
     """
 
     states: Mapping[Task, tuple[str | None, int]]
@@ -83,11 +82,7 @@ class Record:
 
 
 def read(database: PostgresDatabase, logs: Path) -> Record:
-    """Return what Airflow says of the waits.
-
-    :param database: Airflow's
-    :param logs: folder of the tasks' logs
-    """
+    """Return what Airflow says of the waits."""
     states = database.query("SELECT task_id, map_index, state, try_number FROM task_instance")
     results = database.query("SELECT task_id, map_index, value FROM xcom WHERE key = 'return_value'")
     ends = database.query(

@@ -24,36 +24,21 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from dev import bootstrap
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "build" / "real-triggerer"
-VENV = FOLDER / "venv"
+FOLDER = bootstrap.ROOT / "build" / "real-triggerer"
 PEERS = Path(__file__).with_name("constraints.txt")
 DAGS = Path(__file__).with_name("dags")
-
-
-def environment() -> Path:
-    """Return the interpreter of an environment with Airflow, this package and the peer; made once."""
-    python, stamp = VENV / "bin" / "python", VENV / "made-from"
-    pins = "\n".join([PEERS.read_text(), sys.version, str(ROOT), bootstrap.CONSTRAINTS.read_text()])
-    if not stamp.is_file() or stamp.read_text() != pins:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        bootstrap.create(VENV)
-        wanted = ["--editable", str(ROOT), "--requirement", str(PEERS)]
-        bootstrap.install(VENV, wanted, purpose="Airflow and HttpSensor's provider into build/real-triggerer")
-        stamp.write_text(pins)
-    return python
 
 
 def run(given: argparse.Namespace, home: Path) -> None:
     """Measure all that was asked for; what is there is written after each DAG."""
     # Airflow is in the environment's interpreter only.
+    from benchmarks.service import Service
     from dev.postgres import PostgresDatabase
     from dev.real_triggerer import table as real_table
     from dev.real_triggerer.measure import FIRST, Measurement
@@ -98,10 +83,11 @@ def run(given: argparse.Namespace, home: Path) -> None:
         print(f"{time.monotonic() - began_at:6.0f} s  {message}", file=sys.stderr, flush=True)
 
     with (
-        Vendor() as vendor,
+        Service.started(pinned=False) as service,
         PostgresDatabase() as database,
         AirflowStack(home / "home", dags, env, database=database, progress=say) as stack,
     ):
+        vendor = Vendor(service)
         for conn_id, connection in vendor.connections().items():
             stack.add_connection(conn_id, connection)
         measurement = Measurement(stack, database, vendor, sizes, jobs, say)
@@ -116,7 +102,7 @@ def run(given: argparse.Namespace, home: Path) -> None:
     print(table)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Measure and print."""
     subjects = ("http_sensor", "ruler", "talkdesk", "ruler_list", "held")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -134,16 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, default=FOLDER / "result", help="without suffix")
     parser.add_argument("--keep", type=Path, default=None, help="folder for all logs; default: none is kept")
-    given = parser.parse_args(arguments)
-    if Path(sys.prefix) != VENV:
-        try:
-            python = environment()
-        except bootstrap.SetupError as error:
-            sys.exit(f"real_triggerer: {error}.")
-        own = sys.argv[1:] if arguments is None else arguments
-        given.output = given.output.absolute()
-        os.chdir(ROOT)
-        os.execv(python, [str(python), "-m", "dev.real_triggerer", *own])  # noqa: S606 - no shell is wanted
+    given = parser.parse_args()
+    bootstrap.enter("dev.real_triggerer", FOLDER / "venv", PEERS)
     # The triggerer keeps a log open for each wait.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -73,7 +73,7 @@ class Measurement:
         began_at, before = time.time(), self._costs()
         run_id = self._stack.trigger(subject)
         where = f"dag_id = '{subject}' AND run_id = '{run_id}'"
-        self._until(lambda: self._states(where) == {"deferred": result.tasks}, where)
+        self._until(lambda: self._database.task_states(where) == {"deferred": result.tasks}, where)
         time.sleep(_AFTERMATH)
         result.defer = self._since(before)
         # A task is 'deferred' some moments before a triggerer takes it.
@@ -99,11 +99,15 @@ class Measurement:
         before = self._costs()
         self._vendor.end(dict(zip(self._jobs, ends, strict=True)))
         self._until(
-            lambda: self._states(where).keys() <= {"success", "failed", "upstream_failed", "skipped"}, where
+            lambda: (
+                self._database.task_states(where).keys()
+                <= {"success", "failed", "upstream_failed", "skipped"}
+            ),
+            where,
         )
         time.sleep(_AFTERMATH)
         result.finish = self._since(before)
-        if (states := self._states(where)) != {"success": result.tasks}:
+        if (states := self._database.task_states(where)) != {"success": result.tasks}:
             raise StackError(f"{result.subject}: these are not all successes: {states}")
         rows = self._database.query(
             f"SELECT map_index, extract(epoch FROM end_date) AS ended_at FROM task_instance WHERE {where}"  # noqa: S608
@@ -152,12 +156,6 @@ class Measurement:
         now = self._costs()
         return Costs(now.seconds - before.seconds, now.airflow - before.airflow, now.machine - before.machine)
 
-    def _states(self, where: str) -> dict[str, int]:
-        rows = self._database.query(
-            f"SELECT coalesce(state, 'none') AS state, count(*) FROM task_instance WHERE {where} GROUP BY 1"  # noqa: S608
-        )
-        return {row["state"]: row["count"] for row in rows}
-
     def _number(self, select: str) -> float:
         [row] = self._database.query(f"SELECT {select}")
         return float(row["n"])
@@ -167,8 +165,10 @@ class Measurement:
         while not reached():
             self._stack.check_alive()
             if time.monotonic() > give_up_at:
-                raise StackError(f"took too long, with {self._states(where)}; logs: {self._stack.home}")
+                raise StackError(
+                    f"took too long, with {self._database.task_states(where)}; logs: {self._stack.home}"
+                )
             if time.monotonic() > told_at + 30:
                 told_at = time.monotonic()
-                self._say(json.dumps(self._states(where)))
+                self._say(json.dumps(self._database.task_states(where)))
             time.sleep(1.0)

@@ -31,19 +31,13 @@ def test_there_is_no_interpreter_of_a_version_that_nobody_has() -> None:
     assert interpreters.find("3.99") is None
 
 
-def test_the_matrix_runs_nothing_when_an_interpreter_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpreters, "find", only_one_python)
-
+def test_the_matrix_runs_nothing_when_an_interpreter_is_missing() -> None:
     with pytest.raises(matrix.MatrixError, match=r"no Python 3\.99"):
-        matrix.with_interpreters(pairs("3.12", "3.99"), take_another=False)
+        matrix.with_interpreters(pairs("3.12", "3.99"), take_another=False, find=only_one_python)
 
 
-def test_a_check_takes_another_python_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(interpreters, "find", only_one_python)
-
-    rows = matrix.with_interpreters(pairs("3.99"), take_another=True)
+def test_a_check_takes_another_python_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = matrix.with_interpreters(pairs("3.99"), take_another=True, find=only_one_python)
 
     assert rows == [(*pairs("3.12"), Path("/python3.12"))]
     assert "no Python 3.99, so it runs on 3.12" in capsys.readouterr().out
