@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def get_status(sandbox: Sandbox, job_id: str = "demo-site/j", timeout: float = 10) -> requests.Response:
@@ -217,48 +211,84 @@ def test_jobs_tell_how_often_they_were_asked_for(sandbox: Sandbox) -> None:
     assert (jobs["demo-site/k"]["polls"], jobs["demo-site/k"]["last_poll_at"]) == (0, None)
 
 
-BAD_REQUESTS: list[tuple[str, str, Any, str]] = [
-    ("PUT", "ruler/jobs/demo-site/j", {"total": 5}, "unknown key total"),
-    ("PUT", "ruler/jobs/demo-site/j", {"total_rows": -1}, "total_rows must be a whole number"),
-    ("PUT", "ruler/jobs/demo-site/j", {"total_rows": True}, "total_rows must be a whole number"),
-    ("PUT", "ruler/jobs/demo-site/j", {"pending_seconds": "2"}, "pending_seconds must be a number"),
-    ("PUT", "ruler/jobs/demo-site/j", {"end": "done"}, "end must be one of"),
-    ("PUT", "ruler/jobs/demo-site/j", {"end": "complete", "failed_rows": 1}, "no failed_rows"),
-    ("PUT", "ruler/jobs/demo-site/j", {"end": "partialcomplete", "failed_rows": 100}, "not all rows"),
-    ("PUT", "ruler/jobs/demo-site/j", {"end": "failed", "failed_rows": 1}, "failed in all rows"),
-    ("PUT", "ruler/jobs/demo-site/j", {"failed_rows": 101}, "more than total_rows"),
-    ("PUT", "ruler/jobs/demo-site/j", {"failures_csv": 1}, "failures_csv must be a string"),
-    ("PUT", "ruler/jobs/demo-site/j", {"start_on_first_poll": 1}, "must be true or false"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": {}}, "script must be a list"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": "complete"}, "there is no instruction 'complete'"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": "reset*0"}, "'reset*0' is no instruction"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": ""}, "'' is no instruction"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": "status:99"}, "status:99 is no status"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": "status:503:done"}, "status:503:done is no status"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": "status:200:cancelled"}, "has no word for 'cancelled'"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": [{"http": 99}]}, "http must be a status"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": [{"http": 200, "status": "failed"}]}, "no other keys"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": [{"processed": 1}]}, "unknown key processed"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": [{"headers": {"A": 1}}]}, "object of strings"),
-    ("PUT", "ruler/jobs/demo-site/j", {"script": [7]}, "must be an object"),
-    ("PUT", "ruler/jobs/demo-site/j", [], "must be an object"),
-    ("PUT", "ruler/jobs/just-a-site", {}, "<site id>/<job id>"),
-    ("PUT", "ruler/answers", {"path": "v1", "script": []}, "begin with a slash"),
-    ("PUT", "ruler/answers", {"path": "/v1?x", "script": []}, "no query"),
-    ("PUT", "ruler/answers", {"path": "/v1", "script": ["complete"]}, "status word means nothing"),
-    ("PATCH", "ruler/settings", {"token_lifetime": 3}, "unknown key token_lifetime"),
-    ("POST", "clock", {"seconds": 3}, "unknown key seconds"),
+#: Vendor, id, spec, and what the message says.
+BAD_JOBS: list[tuple[str, str, Any, str]] = [
+    *(
+        ("ruler", "demo-site/j", spec, message)
+        for spec, message in (
+            ({"total": 5}, "unknown key total"),
+            ({"total_rows": -1}, "total_rows must be a whole number"),
+            ({"total_rows": True}, "total_rows must be a whole number"),
+            ({"pending_seconds": "2"}, "pending_seconds must be a number"),
+            ({"end": "done"}, "end must be one of"),
+            ({"end": "complete", "failed_rows": 1}, "no failed_rows"),
+            ({"end": "partialcomplete", "failed_rows": 100}, "not all rows"),
+            ({"end": "failed", "failed_rows": 1}, "failed in all rows"),
+            ({"failed_rows": 101}, "more than total_rows"),
+            ({"failures_csv": 1}, "failures_csv must be a string"),
+            ({"start_on_first_poll": 1}, "must be true or false"),
+            ({"script": {}}, "script must be a list"),
+            ({"script": "complete"}, "there is no instruction 'complete'"),
+            ({"script": "reset*0"}, "'reset*0' is no instruction"),
+            ({"script": ""}, "'' is no instruction"),
+            ({"script": "status:99"}, "status:99 is no status"),
+            ({"script": "status:503:done"}, "status:503:done is no status"),
+            ({"script": "status:200:cancelled"}, "has no word for 'cancelled'"),
+            ({"script": [{"http": 99}]}, "http must be a status"),
+            ({"script": [{"http": 200, "status": "failed"}]}, "no other keys"),
+            ({"script": [{"processed": 1}]}, "unknown key processed"),
+            ({"script": [{"headers": {"A": 1}}]}, "object of strings"),
+            ({"script": [7]}, "must be an object"),
+            ([], "must be an object"),
+        )
+    ),
+    ("ruler", "just-a-site", {}, "<site id>/<job id>"),
+    ("talkdesk", "j", {}, "<report type>/<job id>"),
+    ("talkdesk", "calls/", {}, "<report type>/<job id>"),
+    ("talkdesk", "calls/j", {"end": "complete"}, "end must be one of done, failed"),
+    ("talkdesk", "calls/j", {"format": "xml"}, "format must be one of"),
+    ("talkdesk", "calls/j", {"done_form": "304"}, "done_form must be one of"),
+    ("talkdesk", "calls/j", {"words": "title"}, "words must be one of"),
+    ("talkdesk", "calls/j", {"pending_seconds": 3}, "unknown key pending_seconds"),
+    ("talkdesk", "calls/j", {"script": [{"progress": 3}]}, "unknown key progress"),
+    ("aftercare", "no_id", {}, "<batchJobId>"),
+    ("aftercare", "quality/j", {}, "<batchJobId>"),
+    ("aftercare", "data-quality/j", {"end": "partial_failure"}, "end must be one of completed, failed"),
+    ("aftercare", "j", {"end": "failed"}, "end must be one of completed, partial_failure"),
+    ("aftercare", "j", {"status_position": "nowhere"}, "status_position must be one of"),
+    ("aftercare", "j", {"results_bytes": -1}, "results_bytes must be a whole number"),
+    ("aftercare", "data-quality/j", {"results_bytes": 1}, "unknown key results_bytes"),
+    ("aftercare", "j", {"script": [{"progress": 1}]}, "unknown key progress"),
+    ("questionpro", "x", {}, "id is a number"),
+    ("questionpro", "7/8", {}, "id is a number"),
+    ("questionpro", "7", {"running_words": "Queued"}, "running_words must be a list"),
+    ("questionpro", "7", {"pending_seconds": 1}, "unknown key pending_seconds"),
+    ("questionpro", "7", {"script": [{"progress": 1}]}, "unknown key progress"),
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body", "message"), BAD_REQUESTS)
-def test_a_mistake_in_an_admin_request_is_told(
-    sandbox: Sandbox, method: str, path: str, body: object, message: str
-) -> None:
-    response = admin(sandbox, method, path, body)
-    assert response.status_code == 400
-    assert message in response.json()["error"]
-    assert "demo-site/j" not in [job["id"] for job in sandbox.jobs()]
+def test_a_mistake_in_a_job_is_an_error_and_makes_none(sandbox: Sandbox) -> None:
+    before = sandbox.jobs()
+    for vendor, job_id, spec, message in BAD_JOBS:
+        if not job_id.endswith("/"):  # which is no such address
+            response = admin(sandbox, "PUT", f"{vendor}/jobs/{job_id}", spec)
+            assert (response.status_code, message in response.json()["error"]) == (400, True), message
+        if isinstance(spec, dict):
+            with pytest.raises(ValueError, match=re.escape(message)):
+                sandbox.put_job(vendor, job_id, **spec)
+    assert sandbox.jobs() == before
+
+
+def test_a_mistake_in_another_admin_request_is_an_error(sandbox: Sandbox) -> None:
+    for method, path, body, message in (
+        ("PUT", "ruler/answers", {"path": "v1", "script": []}, "begin with a slash"),
+        ("PUT", "ruler/answers", {"path": "/v1?x", "script": []}, "no query"),
+        ("PUT", "ruler/answers", {"path": "/v1", "script": ["complete"]}, "status word means nothing"),
+        ("PATCH", "ruler/settings", {"token_lifetime": 3}, "unknown key token_lifetime"),
+        ("POST", "clock", {"seconds": 3}, "unknown key seconds"),
+    ):
+        response = admin(sandbox, method, path, body)
+        assert (response.status_code, message in response.json()["error"]) == (400, True), message
 
 
 def test_an_admin_body_that_is_not_json_and_an_unknown_vendor_are_told(sandbox: Sandbox) -> None:
@@ -270,9 +300,26 @@ def test_an_admin_body_that_is_not_json_and_an_unknown_vendor_are_told(sandbox: 
     assert admin(sandbox, "PUT", "rules/answers", {"path": "/x", "script": []}).status_code == 404
 
 
-def test_settings_change_all_or_not_at_all(sandbox: Sandbox) -> None:
-    before = sandbox.settings("ruler")
-    assert admin(sandbox, "PATCH", "ruler/settings", {"password": "new", "typo": 1}).status_code == 400
-    assert sandbox.settings("ruler") == before
-    changed = admin(sandbox, "PATCH", "ruler/settings", {"password": "new"}).json()
-    assert changed == before | {"password": "new"} == admin(sandbox, "GET", "ruler/settings").json()
+#: A good change of each vendor's settings, and bad ones.
+SETTINGS: dict[str, tuple[dict[str, object], list[dict[str, object]]]] = {
+    "ruler": ({"password": "new"}, [{"typo": 1}]),
+    "aftercare": ({"api_key": "new"}, [{"last_cursor": "empty"}, {"page_size": -1}]),
+    "questionpro": ({"api_key": "new"}, [{"create_status": 202}, {"key": "x"}, {"licence_calls_left": -1}]),
+    "talkdesk": (
+        {"client_id": "new"},
+        [{"expired_status": 500}, {"jwt_algorithm": "none"}, {"done_form": "304"}, {"secret": "x"}],
+    ),
+}
+
+
+@pytest.mark.parametrize("vendor", SETTINGS)
+def test_settings_change_all_or_not_at_all(sandbox: Sandbox, vendor: str) -> None:
+    good, mistakes = SETTINGS[vendor]
+    before = sandbox.settings(vendor)
+    for mistake in mistakes:
+        assert admin(sandbox, "PATCH", f"{vendor}/settings", good | mistake).status_code == 400
+        with pytest.raises(ValueError, match="settings: "):
+            sandbox.change_settings(vendor, **good, **mistake)
+        assert sandbox.settings(vendor) == before
+    changed = admin(sandbox, "PATCH", f"{vendor}/settings", good).json()
+    assert changed == before | good == admin(sandbox, "GET", f"{vendor}/settings").json()

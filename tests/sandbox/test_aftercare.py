@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -30,12 +29,6 @@ QUALITY_ORDER = {
     "callbackUrl": "https://callback.example/done",
     "responses": [{"surveyEntries": [{"question": "Why?", "answer": "So."}]}] * 2,
 }
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def ask(sandbox: Sandbox, path: str, body: object = None, **params: str) -> requests.Response:
@@ -393,31 +386,3 @@ def test_the_demo_job_starts_at_its_first_status_request_and_takes_20_seconds(sa
     assert coding(sandbox, "coding-demo")["status"] == "processing"
     sandbox.advance_clock(10)
     assert coding(sandbox, "coding-demo")["status"] == "completed"
-
-
-@pytest.mark.parametrize(
-    ("job_id", "spec", "message"),
-    [
-        ("no_id", {}, "<batchJobId>"),
-        ("quality/j", {}, "<batchJobId>"),
-        ("data-quality/j", {"end": "partial_failure"}, "end must be one of completed, failed"),
-        ("j", {"end": "failed"}, "end must be one of completed, partial_failure"),
-        ("j", {"status_position": "nowhere"}, "status_position must be one of"),
-        ("j", {"results_bytes": -1}, "results_bytes must be a whole number"),
-        ("data-quality/j", {"results_bytes": 1}, "unknown key results_bytes"),
-        ("j", {"script": [{"progress": 1}]}, "unknown key progress"),
-    ],
-)
-def test_a_mistake_in_a_job_is_told(
-    sandbox: Sandbox, job_id: str, spec: dict[str, object], message: str
-) -> None:
-    url = f"{sandbox.api_url}/_sandbox/aftercare/jobs/{job_id}"
-    reply = requests.put(url, json=spec, timeout=10)
-    assert (reply.status_code, message in reply.json()["error"]) == (400, True)
-
-
-def test_a_bad_setting_changes_nothing(sandbox: Sandbox) -> None:
-    before = sandbox.settings("aftercare")
-    with pytest.raises(ValueError, match="last_cursor must be one of"):
-        sandbox.change_settings("aftercare", api_key="new", last_cursor="empty")
-    assert sandbox.settings("aftercare") == before

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.sandbox.list_client import DONE, STATUSES, VENDORS, ask, ask_list, entries, put, shown, word
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 @pytest.fixture(params=VENDORS)

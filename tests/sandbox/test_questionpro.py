@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,12 +18,6 @@ ORDER: dict[str, Any] = {
     "recipients": {"filterType": 1},
     "send": {"notification": {"enableEmailInvitation": True}},
 }
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def ask(sandbox: Sandbox, path: str, body: object = None) -> requests.Response:
@@ -261,29 +254,3 @@ def test_the_demo_batch_starts_at_its_first_status_request_and_takes_20_seconds(
     assert batch(sandbox, 1001)["status"] == "Sending"
     sandbox.advance_clock(10)
     assert batch(sandbox, 1001)["status"] == "Delivery Successful"
-
-
-@pytest.mark.parametrize(
-    ("job_id", "spec", "message"),
-    [
-        ("x", {}, "id is a number"),
-        ("7/8", {}, "id is a number"),
-        ("7", {"running_words": "Queued"}, "running_words must be a list"),
-        ("7", {"pending_seconds": 1}, "unknown key pending_seconds"),
-        ("7", {"script": [{"progress": 1}]}, "unknown key progress"),
-    ],
-)
-def test_a_mistake_in_a_job_is_told(
-    sandbox: Sandbox, job_id: str, spec: dict[str, object], message: str
-) -> None:
-    url = f"{sandbox.api_url}/_sandbox/questionpro/jobs/{job_id}"
-    reply = requests.put(url, json=spec, timeout=10)
-    assert (reply.status_code, message in reply.json()["error"]) == (400, True)
-
-
-@pytest.mark.parametrize("changes", [{"create_status": 202}, {"key": "x"}, {"licence_calls_left": -1}])
-def test_a_bad_setting_changes_nothing(sandbox: Sandbox, changes: dict[str, object]) -> None:
-    before = sandbox.settings("questionpro")
-    with pytest.raises(ValueError, match="settings: "):
-        sandbox.change_settings("questionpro", api_key="new", **changes)
-    assert sandbox.settings("questionpro") == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -21,12 +20,6 @@ STATUS_KEYS = [
     "completedDateTime",
     "failureReason",
 ]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def log_in(sandbox: Sandbox, **changes: str) -> requests.Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -13,12 +12,6 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 
 HEADER = "RevenueClosedDate,CurrencyCode,Value,EmailAddress,Label,Label,Reference"
 GOOD = "2024-01-15,GBP,10.50,a@example.com,one,two,R-1"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def bearer(sandbox: Sandbox) -> dict[str, str]:

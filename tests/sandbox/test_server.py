@@ -6,7 +6,6 @@ import ast
 import json
 import random
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,12 +15,6 @@ import requests
 
 import airflow_provider_jobstatus.sandbox
 from airflow_provider_jobstatus.sandbox import Sandbox
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def raw_exchange(url: str, request: bytes) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import requests
 
@@ -17,12 +15,6 @@ ORDER = {
     "format": "json",
     "timespan": {"from": "2024-01-15T00:00:00Z", "to": "2024-01-16T00:00:00Z"},
 }
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def test_a_running_job_has_the_documented_keys(sandbox: Sandbox) -> None:
@@ -219,30 +211,6 @@ def test_the_demo_jobs_start_at_their_first_status_request_and_take_20_seconds(s
     sandbox.change_settings("talkdesk", file_form="200")
     assert len(ask(sandbox, "calls/files/calls-demo").text.splitlines()) == 41
     assert ask(sandbox, "user_status/files/status-demo").json()["total"] == 40
-
-
-@pytest.mark.parametrize(
-    ("job_id", "spec", "message"),
-    [
-        ("j", {}, "<report type>/<job id>"),
-        ("calls/", {}, "<report type>/<job id>"),
-        ("calls/j", {"end": "complete"}, "end must be one of done, failed"),
-        ("calls/j", {"format": "xml"}, "format must be one of"),
-        ("calls/j", {"done_form": "304"}, "done_form must be one of"),
-        ("calls/j", {"words": "title"}, "words must be one of"),
-        ("calls/j", {"pending_seconds": 3}, "unknown key pending_seconds"),
-        ("calls/j", {"script": [{"progress": 3}]}, "unknown key progress"),
-    ],
-)
-def test_a_mistake_in_a_job_is_told(
-    sandbox: Sandbox, job_id: str, spec: dict[str, object], message: str
-) -> None:
-    url = f"{sandbox.api_url}/_sandbox/talkdesk/jobs/{job_id}"
-    if job_id != "calls/":
-        reply = requests.put(url, json=spec, timeout=10)
-        assert (reply.status_code, message in reply.json()["error"]) == (400, True)
-    with pytest.raises(ValueError, match=message):
-        sandbox.put_job("talkdesk", job_id, **spec)
 
 
 def test_an_order_that_is_no_json_is_a_400(sandbox: Sandbox) -> None:

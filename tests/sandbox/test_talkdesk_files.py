@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -15,12 +14,6 @@ import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.sandbox.talkdesk_client import NOW, ask
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def signed_url(sandbox: Sandbox, **spec: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -17,12 +16,6 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 
 JOBS = "/data/reports/calls/jobs"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
-        yield running
 
 
 def by_secret(sandbox: Sandbox, *, secret: str | None = None, **form: str) -> requests.Response:
@@ -224,13 +217,3 @@ def test_credentials_are_made_up_and_can_be_given() -> None:
     with Sandbox() as one, Sandbox() as other:
         assert one.connection("talkdesk")["password"] != other.connection("talkdesk")["password"]
         assert one.connection("talkdesk")["password"].startswith("sandbox-password-")
-
-
-@pytest.mark.parametrize(
-    "changes", [{"expired_status": 500}, {"jwt_algorithm": "none"}, {"done_form": "304"}, {"secret": "x"}]
-)
-def test_a_bad_setting_changes_nothing(sandbox: Sandbox, changes: dict[str, object]) -> None:
-    before = sandbox.settings("talkdesk")
-    with pytest.raises(ValueError, match="settings: "):
-        sandbox.change_settings("talkdesk", client_id="other", **changes)
-    assert sandbox.settings("talkdesk") == before
