@@ -42,7 +42,7 @@ def resolve(destination: object, name: str) -> str:
     if not path.strip():
         raise DestinationError("destination is empty; give a path or a URI")
     if (local := _local(path)) is not None:
-        # As another task can read it: neither it nor ObjectStoragePath expands a ~, or knows localhost.
+        # A path that another task can read: ObjectStoragePath neither expands a ~ nor knows localhost.
         scheme = scheme_of(path)
         path = f"{scheme}://{local}" if scheme else local
     return path + name if path.endswith("/") else path
@@ -74,7 +74,7 @@ def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
 
 def check_destination(destination: object) -> None:
     """
-    Find out before anything else is done whether ``destination`` can be written to, as far as that shows.
+    Check, before anything else is done, whether ``destination`` can be written to, as far as that is visible.
 
     :raises DestinationError: there is no filesystem for it; names what to install. It is a device or another
         thing that is no file, or a form that would be taken for a file's name.

@@ -37,9 +37,8 @@ def named(reply: Response, default: str, secrets: Iterable[str]) -> tuple[str, R
     """
     Return the name that a reply gives its file, or else ``default``, and the reply to be read on.
 
-    A name that repeats a secret is none.
-
-    What is a gzip by its name, and none any more as its content coding has been undone, is named as it is.
+    A name that repeats a secret is not used. A name that ends in ``.gz`` loses that ending where the content
+    coding has been undone and the file is no gzip any more.
     """
     name = file_name(reply.headers.get("content-disposition", ""), default)
     given = unquote(reply.headers.get("content-disposition", ""))
@@ -70,16 +69,16 @@ def save(
     """
     Write a streamed reply to ``path`` byte by byte, verify it, and publish it.
 
-    A body whose length nobody announced and that simply ended proves nothing: then its number of rows must,
-    the last with the end of its line.
+    A body without an announced length that simply ended proves nothing: then its number of rows must be
+    right, and the last row have the end of its line.
 
-    :param count_rows: pulls the chunks and counts; raises ValueError for a shape that is not whole.
+    :param count_rows: pulls the chunks and counts rows; raises ValueError for a shape that is not whole.
     :param expected_rows: how many rows the vendor says there are, if it does.
     :param file_format: ``"csv"``, ``"json"``, or None if that is not known.
     :param fewest_rows: how many rows there are at least.
     :param relaxed: whether another number of rows than expected is only warned about.
     :param hint: what may be done about another number of rows, for the message.
-    :param secrets: ours, which what was sent instead may repeat.
+    :param secrets: of ours, which a response in place of the file may repeat.
     :return: ``{"path", "bytes", "rows", "sha256", "verified_by"}``.
     :raises DownloadIncomplete: it ended early, is not what its digest says, is another file than the one
         that was asked for, has another number of rows, or nothing proves that it is whole.
@@ -150,7 +149,7 @@ def save(
 
 
 def _fault_of_gzip(head: bytes, size: int) -> str:
-    """Return what is wrong with a gzip that is short enough to be looked at as a whole, or nothing."""
+    """Return what is wrong with a gzip that is short enough to be inspected as a whole, or nothing."""
     if size > len(head) or not head.startswith(b"\x1f\x8b"):
         return ""
     try:
@@ -163,7 +162,7 @@ def _fault_of_gzip(head: bytes, size: int) -> str:
 
 def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
     """Return the digests that the headers announce, by the name that ``hashlib`` knows them by."""
-    # A digest is over the body as it was sent; we hash it as it was meant.
+    # A digest is of the encoded body; here the decoded one is hashed.
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         return {}
     found: dict[str, str] = {}
@@ -178,7 +177,7 @@ def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
         if digest := _digest(value, hashlib.new(name, usedforsecurity=False).digest_size):
             digests[name] = digest
         else:
-            log.warning("The reply announces a %s that is none", name)
+            log.warning("The reply announces a %s that is malformed", name)
     return digests
 
 

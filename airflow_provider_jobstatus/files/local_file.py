@@ -40,7 +40,7 @@ def check_kind(path: Path) -> None:
         # Through links: /dev/stdout is one, and what it leads to is a name in no folder.
         mode = path.stat().st_mode
     except (OSError, ValueError):
-        return  # nothing there, or what cannot be looked at cannot be written either
+        return  # nothing is there; or it cannot be inspected, and then not be written either
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "no file")
         raise DestinationError(f"cannot write {path}: it is {kind}")
@@ -64,7 +64,7 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target.parent)
     part = target.with_name(f".jobstatus-{uuid.uuid4().hex}.part")
-    # Only for us: what vendors reject holds personal data.
+    # Readable by the owner only: rejected rows hold personal data.
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -98,14 +98,14 @@ def _publish_new(part: Path, target: Path) -> None:
     try:
         os.link(part, target)
     except FileExistsError:
-        # NFS may say so of a link that it has just made, if its first answer was lost.
+        # NFS may report this for a link that it has just made, if its first reply was lost.
         if not os.path.samestat(part.lstat(), target.lstat()):
             raise
     except OSError:
         # No hard links here. An empty file takes the name, which is then replaced at once.
         taken: int | None = None
         try:
-            # Within: the task may be told to stop at any moment.
+            # Inside the try: the task may be interrupted at any moment.
             taken = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             os.close(taken)
             os.replace(part, target)
@@ -123,7 +123,7 @@ def _followed(path: Path) -> Path:
     """
     Return where ``path`` leads, through links in any of its folders.
 
-    :raises DestinationError: a link stands in a folder in which everybody may have made it.
+    :raises DestinationError: a link stands in a folder that everybody may write to.
     :raises OSError: links lead in a circle.
     """
     links = 0
@@ -148,7 +148,7 @@ def _followed(path: Path) -> Path:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a worker that was killed has left of ours."""
+    """Remove the parts that killed workers have left."""
     # A folder may be open for writing only.
     with suppress(OSError):
         for stale in folder.glob(".jobstatus-*.part"):
@@ -158,7 +158,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make sure of a file's new name, which a power cut might undo; the file is there in any case."""
+    """Sync the folder, so that a power cut cannot undo the new name; the file is there in any case."""
     try:
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Whether a destination lies on this machine, and where. From its text alone: nothing is looked up."""
+"""Whether a destination lies on this machine, and where. From its text alone, without any I/O."""
 
 from __future__ import annotations
 
@@ -14,16 +14,27 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://")
 LOCAL_SCHEMES = ("", "file", "local")
 _VARIABLE = re.compile(r"\$[A-Za-z_]\w*|\$\{[^}]*\}|%[A-Z][A-Z_]+%")
 _TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}")
-#: Of a folder that is really called so, the path is ./None.
-_NOTHING = re.compile(r"(?:none|null|nan|undefined)(?:/|$)", re.IGNORECASE)
-_QUOTES = ('"', "'", "`")
-_OTHER_SYSTEM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+#: What shows that a text is not meant as a path here, each as the end of a sentence. A folder that is really
+#: called None has the path ./None.
+_SLIPS = (
+    (_TEMPLATE, "holds a template that was not rendered"),
+    (
+        re.compile(r"\A(?:none|null|nan|undefined)(?:/|\Z)", re.IGNORECASE),
+        "begins with what a template makes of nothing",
+    ),
+    (re.compile(r"""\A["'`]|["'`]\Z"""), "stands in quotes"),
+    (re.compile(r"\\"), "has a backslash in it, as on Windows"),
+    (
+        re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*:/"),
+        "begins with a word and a colon, as of another system's files",
+    ),
+)
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 def destination_text(destination: object) -> str | None:
     """
-    Return the path or URI that ``destination`` is, or None if it is none.
+    Return the path or URI that ``destination`` is, or None if it is neither.
 
     :param destination: text, a ``Path``, or an ``ObjectStoragePath``, which is no ``os.PathLike``.
     """
@@ -46,14 +57,18 @@ def local_path(destination: str) -> str | None:
     Return the path of a file of this machine, or None if ``destination`` is in a storage.
 
     A URI is read as ``ObjectStoragePath`` reads it, for which ``%20`` is three characters; but ``localhost``,
-    which that takes for a folder, is this machine. A ``~`` is still there.
+    which ``ObjectStoragePath`` takes for a folder, is this machine. A ``~`` is not expanded.
 
     :raises SettingsError: a shell's variable, which would become a folder of that name, another machine, or
         what cannot be meant as a path: nothing that was rendered, a template, quotes, another system's path.
     """
     scheme = scheme_of(destination)
+    if scheme not in LOCAL_SCHEMES:
+        if _TEMPLATE.search(destination):
+            raise _no_path(destination, "holds a template that was not rendered")
+        return None
     path = destination
-    if scheme and scheme in LOCAL_SCHEMES:
+    if scheme:
         authority, slash, path = destination[len(scheme) + 3 :].partition("/")
         host = authority.rpartition("@")[2]
         if host.startswith("~"):
@@ -65,33 +80,15 @@ def local_path(destination: str) -> str | None:
                 f"destination {clean(destination, 80)!r} is a file of the machine {clean(host, 80)!r}; "
                 f"give '{scheme}:///' and the path from the root"
             )
-    elif scheme:
-        if _TEMPLATE.search(destination):
-            raise _no_path(destination, "holds a template that was not rendered")
-        return None
-    if problem := _slip(path):
-        raise _no_path(destination, problem)
+    for slip, problem in _SLIPS:
+        if slip.search(path):
+            raise _no_path(destination, problem)
     if variable := _VARIABLE.search(path):
         raise SettingsError(
             f"destination {clean(destination, 80)!r} has {clean(variable[0], 80)!r}, which no shell replaces "
             "here; give the path itself, or a template"
         )
     return path
-
-
-def _slip(path: str) -> str | None:
-    """Return what shows that a text is not meant as a path here, as the end of a sentence."""
-    if _TEMPLATE.search(path):
-        return "holds a template that was not rendered"
-    if _NOTHING.match(path):
-        return "begins with what a template makes of nothing"
-    if path[:1] in _QUOTES or path[-1:] in _QUOTES:
-        return "stands in quotes"
-    if "\\" in path:
-        return "has a backslash in it, as on Windows"
-    if _OTHER_SYSTEM.match(path):
-        return "begins with a word and a colon, as of another system's files"
-    return None
 
 
 def _no_path(destination: str, problem: str) -> SettingsError:

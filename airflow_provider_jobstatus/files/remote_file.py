@@ -1,4 +1,4 @@
-"""A file of a storage that Airflow reaches: whatever its filesystem does meanwhile, published at the end."""
+"""A file of a storage that Airflow reaches, published at the end, whatever its filesystem shows before."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def remote_file(uri: str, if_exists: str, part_bytes: int) -> Iterator[BinaryIO]
         with _storage_errors(uri):
             target.publish()
     except BaseException:
-        # What went wrong first is what there is to tell.
+        # The first error is the one to report.
         with suppress(OSError, *_client_errors()):
             target.discard()
         raise
@@ -86,7 +86,7 @@ def filesystem(uri: str) -> tuple[str, Any]:
 
 
 class _Target:
-    """A file on its way into a storage. The errors of the storage's client are ours."""
+    """A file on its way into a storage. Errors of the storage's client become errors of this package."""
 
     def __init__(self, uri: str, path: str, storage: Any, if_exists: str) -> None:
         self.uri = uri
@@ -105,10 +105,9 @@ class _Target:
     def check_new(self) -> None:
         """Refuse a name that is taken, if it must not be."""
         if self.new:
-            # What was listed a minute ago may not be so now.
+            # A listing in the cache may be out of date.
             self.storage.invalidate_cache()
-            # Not ObjectStoragePath.exists(), which asks without the connection's credentials
-            # (universal-pathlib 0.3).
+            # ObjectStoragePath.exists() does not use the connection's credentials (universal-pathlib 0.3).
             if self.storage.exists(self.path):
                 raise self.exists_already()
 
@@ -162,7 +161,7 @@ class _Object(_Target):
             raise
 
     def discard(self) -> None:
-        # Or its destructor closes it, and some storages (Azure's) publish what is closed.
+        # Otherwise its destructor closes it, and some storages (Azure's) publish what is closed.
         self.file.closed = True
         self.file.discard()
 
@@ -186,7 +185,7 @@ class _Moved(_Target):
         self.file.close()
         self.check_new()
         if getattr(self.storage.mv, "__func__", None) is AbstractFileSystem.mv:
-            # That one copies, too, and takes [ and * in a path for a pattern.
+            # The inherited method also copies, but takes [ and * in a path for a pattern.
             self.storage.cp_file(self.part, self.path)
             with suppress(OSError, *_client_errors()):
                 self.storage.rm_file(self.part)
@@ -211,7 +210,7 @@ def _http_status(error: OSError) -> int | None:
 
 @contextmanager
 def _storage_errors(uri: str) -> Iterator[None]:
-    """Turn what a storage's client raises, and what is no OSError, into ours."""
+    """Turn errors of a storage's client that are no OSError into :class:`DestinationError`."""
     try:
         yield
     except _client_errors() as error:
@@ -219,6 +218,6 @@ def _storage_errors(uri: str) -> Iterator[None]:
 
 
 def _client_errors() -> tuple[type[Exception], ...]:
-    # Who has not been imported raises nothing; what can only be read, NotImplementedError.
+    # A client that is not imported raises nothing; a filesystem for reading only raises NotImplementedError.
     loaded = [(sys.modules[module], name) for module, name in _CLIENT_ERRORS.items() if module in sys.modules]
     return (NotImplementedError, *(getattr(module, name) for module, name in loaded))

@@ -26,13 +26,13 @@ T = TypeVar("T")
 #: Tries of one download or read, and the longest pause of our own between two of them, in seconds.
 MAX_TRIES = 8
 MAX_PAUSE = 64.0
-#: Longest time, in seconds and in all, that is slept because the vendor asks for it.
+#: Longest time, in seconds and in all, that a task sleeps because of a ``Retry-After``.
 PATIENCE = 300.0
 
 
 class RetryBudget:
     """
-    What a task has left of the time, :data:`PATIENCE`, for which it sleeps because a vendor asks for it.
+    What a task has left of :data:`PATIENCE`, the time for which it sleeps because of a ``Retry-After``.
 
     :param about: job and connection, for the message of a download that stays incomplete.
     """
@@ -47,11 +47,11 @@ class RetryBudget:
 
         A vendor's ``Retry-After`` is obeyed, whatever the status is that it comes with, while there is
         patience left. A longer one ends the tries at once, because a task that sleeps for hours holds a
-        worker's slot; its error says how long the vendor wants to be left alone. A refused login is not
-        repeated, nor what the vendor may have carried out and that must not be carried out twice.
+        worker's slot; the error names the pause. A refused login is not repeated, nor a request that the
+        vendor may have carried out and that must not be carried out twice.
 
-        :param if_missing: what a 404 that stays means; such a one may pass, too. Without it, a 404 is final.
-        :raises VendorError: of the last try, or one that no further try can mend.
+        :param if_missing: what a 404 means that stays; with it, a 404 may pass too, without it is final.
+        :raises VendorError: the error of the last try, or one that further tries cannot mend.
         """
         tries = 0
         while True:
