@@ -28,7 +28,7 @@ from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.fleet import list_cache
-from airflow_provider_jobstatus.sandbox import Sandbox, sandbox_clock
+from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.waiting.completion import durations_of_kind
 from tests.support.first_use import use_airflow_once
 from tests.support.times import FakeTime
@@ -65,11 +65,10 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def fake_time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
-    """A time that passes only when somebody sleeps, for our code and the sandbox alike."""
+    """A time that passes only by sleeps, for our code and the sandbox alike."""
     time = FakeTime(sandbox.advance_clock)
+    time.now = sandbox.stop_clock()
     time.patch(monkeypatch)
-    began = time.now
-    monkeypatch.setattr(sandbox_clock, "time", lambda: began)
     return time
 
 

@@ -7,7 +7,6 @@ machine, which is where a cookie, or a client that compares hosts only, would go
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 from base64 import b64encode
@@ -29,7 +28,7 @@ from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox
-from tests.support.asking import failures_flow, file_flow, status_flow
+from tests.support.asking import DRIVES, failures_flow, file_flow, status_flow
 from tests.support.first_use import use_airflow_once
 from tests.support.raw_server import RawServer, Received, reply
 
@@ -106,18 +105,6 @@ CASES = {
 }
 
 
-def on_a_worker(hook: BatchJobHook, operation: Operation[Any]) -> Any:
-    return hook.call(operation)
-
-
-def in_a_loop(hook: BatchJobHook, operation: Operation[Any]) -> Any:
-    async def main() -> Any:
-        async with hook.aconnect() as client:
-            return await hook.acall(operation, client)
-
-    return asyncio.run(main())
-
-
 @pytest.fixture
 def elsewhere() -> Iterator[RawServer]:
     """Another origin, which answers everything with what may be a result."""
@@ -171,7 +158,7 @@ def prepare(
     return credentials_of(connection)
 
 
-@pytest.mark.parametrize("drive", [on_a_worker, in_a_loop])
+@pytest.mark.parametrize("drive", DRIVES)
 @pytest.mark.parametrize("name", CASES)
 def test_a_redirect_to_another_origin_takes_no_credential_there(
     sandbox: Sandbox,
@@ -193,7 +180,7 @@ def test_a_redirect_to_another_origin_takes_no_credential_there(
         sandbox.clear_requests()
 
 
-@pytest.mark.parametrize("drive", [on_a_worker, in_a_loop])
+@pytest.mark.parametrize("drive", DRIVES)
 @pytest.mark.parametrize("name", CASES)
 def test_a_redirect_to_the_vendors_own_origin_takes_no_cookie_and_is_not_followed_either(
     sandbox: Sandbox,

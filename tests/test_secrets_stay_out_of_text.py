@@ -7,7 +7,6 @@ was sent, in every form, in every place of a reply that may end up in an error.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import socket
@@ -32,7 +31,7 @@ from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from tests.support.asking import asking, status_operation
+from tests.support.asking import DRIVES, asking, status_operation
 from tests.support.canaries import USER, Canary, leaks, make_canaries, signed
 from tests.support.first_use import use_airflow_once
 from tests.support.raw_server import RawServer, Received, reply, reset
@@ -173,18 +172,6 @@ def proxy_address(server: RawServer) -> str:
     return f"http://{USER}:{quote(CANARIES['proxy password'].value, safe='')}@{server.host}"
 
 
-def on_a_worker(hook: BatchJobHook, operation: Operation[Any]) -> Any:
-    return hook.call(operation)
-
-
-def in_a_loop(hook: BatchJobHook, operation: Operation[Any]) -> Any:
-    async def main() -> Any:
-        async with hook.aconnect() as client:
-            return await hook.acall(operation, client)
-
-    return asyncio.run(main())
-
-
 def chain(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and everything behind it, also what ``from None`` hides from a traceback."""
     while error is not None:
@@ -218,7 +205,7 @@ def forgetful_masker() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("forgetful_masker")
-@pytest.mark.parametrize("drive", [on_a_worker, in_a_loop])
+@pytest.mark.parametrize("drive", DRIVES)
 @pytest.mark.parametrize(
     ("name", "at_login"),
     [(name, False) for name in CASES] + [(name, True) for name in CASES if "/login" in str(CASES[name])],

@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_jobstatus.sandbox``: serve the stand-in until it is told to end."""
+"""``python -m airflow_provider_jobstatus.sandbox``: serve the stand-in until a signal ends it."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def _port_number(text: str) -> int:
 
 
 async def _serve(host: str, port: int, tls: Certificates | None) -> int:
-    told_to_end = asyncio.Event()
+    ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     server = Server(Control(), host=host, port=port, tls=tls)
     try:
         await server.start()
@@ -79,7 +79,7 @@ async def _serve(host: str, port: int, tls: Certificates | None) -> int:
         print(f"export {name}={shlex.quote(connection)}")
     # A comment to a shell, so that the whole output can be read with `source`.
     print(f"# The sandbox serves at {server.urls['api']}; Ctrl-C ends it.", flush=True)
-    await told_to_end.wait()
+    await ended.wait()
     await server.stop()
     return 0
 

@@ -19,7 +19,7 @@ BAD_CERTIFICATES = {
     "expired": "has expired",
     "early": "is not valid yet",
     "wrong-host": "is for another host",
-    "self-signed": "nobody vouches for",
+    "self-signed": "is signed by itself",
 }
 DAY = timedelta(days=1)
 _UNUSED = (

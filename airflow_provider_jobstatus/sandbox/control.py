@@ -1,4 +1,4 @@
-"""Everything that a test can tell the sandbox or ask of it.
+"""Everything that a test can set or read of a sandbox.
 
 The admin API and the Python class both lead here, so they cannot differ.
 """
@@ -65,7 +65,7 @@ class Control:
         if isinstance(script, str):
             entries = read_faults(script, stand_in, of_job=True)
             spec = {**spec, "script": [entry for entry in entries if entry.certificate is None]}
-            # Over TLS each question has a connection of its own, so that one handshake belongs to each entry.
+            # Over TLS each request has a connection of its own, so that one handshake belongs to each entry.
             self.handshakes = deque(entry.certificate or "good" for entry in entries)
         return stand_in.put_job(job_id, spec)
 
@@ -77,7 +77,7 @@ class Control:
             vendor = self.vendor_at(path)
             lister = vendor if isinstance(vendor, Lister) and method.upper() == "GET" else None
             dialect = lister.list_dialect(path) if lister else None
-            # A stored file has a path of no vendor's; then the words do not matter.
+            # The path of a stored file belongs to no vendor; then the words do not matter.
             entries = read_faults(script, vendor or self.vendor("ruler"), of_job=False, dialect=dialect)
         else:
             entries = read_script(script)

@@ -1,4 +1,4 @@
-"""How each vendor says that a job runs or has ended: its words, and its smallest whole reply."""
+"""How each vendor's API says that a job runs or has ended: its words, and its smallest whole reply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MISSING = object()
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """One vendor's way to put it.
+    """The words and replies of one vendor.
 
     :param words: Its word by the neutral one.
     :param id_key: Under which key a reply names its job, if it does.
@@ -39,10 +39,10 @@ class Dialect:
         return self.words.get(word, word)
 
     def reply(self, request: web.Request, status: object, job_id: object = None) -> Any:
-        """Return the smallest reply to a question for a status.
+        """Return the smallest reply to a status request.
 
         :param status: What it says; with ``MISSING`` nothing.
-        :param job_id: Whose status it is; by default that of the job that was asked for.
+        :param job_id: Whose status it is; by default that of the requested job.
         """
         job: dict[str, Any] = {}
         if self.id_key is not None and (self.names_job or job_id is not None):

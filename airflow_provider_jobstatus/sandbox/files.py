@@ -72,7 +72,7 @@ class StoredFile:
 
 
 def send_file(request: web.Request, file: StoredFile) -> web.Response:
-    """Answer with a file, or with the part of it that is asked for."""
+    """Answer with a file, or with the requested part of it."""
     size = file.content.size_bytes
     headers = {
         "Content-Type": file.content_type,

@@ -1,4 +1,4 @@
-"""Lists of jobs: what one reply of a vendor's holds, and what a test can tell it to show of a job."""
+"""Lists of jobs: what one reply of a vendor holds, and what a test can let it show of a job."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class NumberedPage(Page):
     total: int
 
 
-#: Makes the page that a request asks for. What it is given besides stands in place of what each job shows;
-#: with none, each job shows what it shows in a list.
+#: Makes the requested page. Its second argument stands in place of what each job shows; with None, each job
+#: shows what it shows in a list.
 MakePage = Callable[[web.Request, Mapping[str, object] | None], Page]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListDialect(Dialect):
-    """How a vendor puts it where it lists its jobs: every job of the list says the same.
+    """The words and replies of a vendor's list: every job of the list says the same.
 
-    :param page: Makes the page that is asked for.
+    :param page: Makes the requested page.
     :param job: A job as the list shows it, for made-up ones.
     :param numbered: Whether the list has pages.
     """
@@ -60,7 +60,7 @@ class ListDialect(Dialect):
     numbered: bool = False
 
     def reply(self, request: web.Request, status: object, job_id: object = None) -> Any:
-        """Return the list that is asked for.
+        """Return the requested list.
 
         :param status: What each of its jobs says; with ``MISSING`` nothing.
         :param job_id: How each of them is named, instead of by its own id.

@@ -1,4 +1,4 @@
-"""What the sandbox has been asked."""
+"""The requests that the sandbox has received."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RequestView(TypedDict):
 
 @dataclass(slots=True)
 class RecordedRequest:
-    """One request as it was received; kept as raw bytes, because decoding can wait until somebody looks."""
+    """One request as it was received; kept as raw bytes, because decoding can wait until it is read."""
 
     number: int
     at: float

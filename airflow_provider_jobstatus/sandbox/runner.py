@@ -194,6 +194,10 @@ class Sandbox:
         """Move the sandbox's clock forward and return its time."""
         return self._ask(lambda: self._control.clock.advance(seconds))
 
+    def stop_clock(self) -> float:
+        """Let the sandbox's time pass by :meth:`advance_clock` only, and return it."""
+        return self._ask(self._control.clock.stop)
+
     def settings(self, vendor: str) -> dict[str, Any]:
         """Return a vendor's settings and counters."""
         return self._ask(lambda: self._control.vendor(vendor).settings())

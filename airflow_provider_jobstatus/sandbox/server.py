@@ -89,7 +89,7 @@ class Server:
 
     def _context(self, certificates: Certificates) -> ssl.SSLContext:
         """Return a context that shows, at each handshake, the certificate whose turn it is."""
-        # Its own is of no use: OpenSSL asks for another one also where the client names no host.
+        # It needs no certificate: OpenSSL calls back for one also where the client names no host.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
         def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
@@ -150,8 +150,6 @@ class Server:
     def _error(
         self, request: web.Request, status: int, message: str, headers: Mapping[str, str]
     ) -> web.StreamResponse:
-        body: object = {"error": message}
-        for vendor in self.control.vendors.values():
-            if request.raw_path.startswith(tuple(vendor.prefixes)):
-                body = vendor.error_body(status, message, request.raw_path.partition("?")[0])
+        vendor, path = self.control.vendor_at(request.raw_path), request.raw_path.partition("?")[0]
+        body = vendor.error_body(status, message, path) if vendor else {"error": message}
         return web.json_response(body, status=status, headers=headers)

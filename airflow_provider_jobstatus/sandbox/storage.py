@@ -3,8 +3,8 @@
 Sources: https://docs.talkdesk.com/reference/download-a-report for the redirect to a signed URL;
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html for what such a URL does.
 
-It is stricter than the real one: a cookie or an API key is none of its business either, so a client that
-sends one has leaked it.
+It is stricter than the real one: a cookie or an API key does not belong here either, so a client that sends
+one has leaked it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TIME_FORM = "%Y%m%dT%H%M%SZ"
 
 
 class Storage:
-    """Files by path, for whoever has a signed URL.
+    """Files by path, for requests with a signed URL.
 
     :param clock: The sandbox's clock.
     """

@@ -58,7 +58,7 @@ class Vendor(Protocol):
         """
 
     def connection(self, urls: Mapping[Origin, str], *, token: bool = False, jwt: bool = False) -> Connection:
-        """Return an Airflow connection to this vendor. A vendor that knows no such choice ignores it.
+        """Return an Airflow connection to this vendor. A vendor without such a choice ignores it.
 
         :param urls: The addresses of the origins.
         :param token: Give a static access token instead of a login.

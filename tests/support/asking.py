@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_jobstatus.core.http import Flow, Response
@@ -46,3 +48,22 @@ def failures_flow(hook: RulerHook, job_id: str, file_format: Any = "csv") -> Flo
 def file_flow(hook: TalkdeskHook, job_id: str) -> Flow[Response]:
     """Return the flow that opens a report."""
     return (yield from talkdesk_file_flow(hook, hook.parse_job_id(job_id)))
+
+
+def on_a_worker(hook: BatchJobHook, operation: Operation[Any]) -> Any:
+    """Drive an operation as a worker does."""
+    return hook.call(operation)
+
+
+def in_a_loop(hook: BatchJobHook, operation: Operation[Any]) -> Any:
+    """Drive an operation as a triggerer does."""
+
+    async def main() -> Any:
+        async with hook.aconnect() as client:
+            return await hook.acall(operation, client)
+
+    return asyncio.run(main())
+
+
+#: Both ways to drive an operation.
+DRIVES: tuple[Callable[[BatchJobHook, Operation[Any]], Any], ...] = (on_a_worker, in_a_loop)

@@ -4,7 +4,7 @@ Sources: https://docs.getaftercare.com/api-reference/coding/get ,
 https://docs.getaftercare.com/api-reference/data-quality/batch , and the OpenAPI description behind them
 (https://github.com/Kontractify/docs, api-reference/openapi.json).
 
-No page tells how results are divided into pages, or which query parameter takes a cursor. Here a page has a
+No page says how results are divided into pages, or which query parameter takes a cursor. Here a page has a
 number of top-level codes, so that a question may go on in the next one.
 """
 

@@ -60,7 +60,7 @@ def _bomb() -> bytes:
     return gzip.compress(b" " * (64 << 20))
 
 
-#: Where a redirect may lead that nobody must follow, by the second half of the instruction's name.
+#: Where a redirect leads that must not be followed, by the second half of the instruction's name.
 TARGETS: dict[str, tuple[str, Callable[[web.Request], str | None]]] = {
     "elsewhere": ("another origin of this machine", lambda r: r.config_dict[URLS]["storage"] + "/trap"),
     "metadata": ("a cloud's metadata address", lambda r: "http://169.254.169.254/latest/meta-data/"),
@@ -104,7 +104,7 @@ FAULTS: dict[str, Fault] = {
     "retry-after-403": Fault("403: come again in 90 s", http_fault(403, Retry_After="90")),
     "changed-on-the-way": Fault("203 with a good reply", body_fault(lambda text: text, 203)),
     "part": Fault(
-        "206 with a good reply, though no part was asked for",
+        "206 with a good reply, though no part was requested",
         body_fault(lambda text: text, 206, Content_Range="bytes 0-99/9999"),
     ),
     "proxy-400": Fault("400 with the HTML of a proxy", http_fault(400, HTML, "text/html")),
@@ -149,7 +149,7 @@ FAULTS: dict[str, Fault] = {
     "duplicate-key": Fault("the status twice", body_fault(beside('"status": "processing"'))),
     "oversize": Fault("9 MiB of nothing but white space", body_fault(lambda text: b" " * (9 << 20))),
     "gzip": Fault(
-        "a good reply, compressed though nobody asked",
+        "a good reply, compressed unasked",
         body_fault(lambda text: gzip.compress(text.encode()), Content_Encoding="gzip"),
     ),
     "deflate": Fault(
@@ -178,7 +178,7 @@ FAULTS: dict[str, Fault] = {
     "number-status": Fault("a status that is a number", status_fault(lambda word: 1)),
     "list-status": Fault("a status that is a list", status_fault(lambda word: [word])),
     "object-status": Fault("a status that is an object", status_fault(lambda word: {"status": word})),
-    "mystery": Fault("a word that nobody knows", status_fault(lambda word: f"almost {word}")),
+    "mystery": Fault("an unknown word", status_fault(lambda word: f"almost {word}")),
     "shouting": Fault(
         "the word for done in capitals, with spaces", status_fault(lambda word: f" {word.upper()}  ")
     ),
@@ -249,7 +249,7 @@ FAULTS: dict[str, Fault] = {
         f"redirect-{name}": Fault(f"307 to {tells}", redirect_fault(make))
         for name, (tells, make) in TARGETS.items()
     },
-    # Certificates, of a sandbox that serves over TLS: the connection is refused before anything is asked.
+    # Certificates, of a sandbox that serves over TLS: the connection is refused before any request.
     **{
         f"tls-{name}": Fault(f"a certificate that {tells}", certificate_fault(name))
         for name, tells in BAD_CERTIFICATES.items()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from functools import partial
 from urllib.parse import quote
 
 from aiohttp import web
@@ -23,6 +24,11 @@ JSON_TYPE = "application/json; charset=utf-8"
 Maker = Callable[[Dialect], Entry]
 
 
+def answering(send: Callable[[Dialect, web.Request], Awaitable[web.StreamResponse]]) -> Maker:
+    """Return what makes an entry that is sent in this way, for a vendor."""
+    return lambda dialect: Entry(send=partial(send, dialect))
+
+
 def _said(dialect: Dialect, request: web.Request, word: str = "done") -> str:
     return json.dumps(dialect.reply(request, dialect.word(word)))
 
@@ -32,40 +38,34 @@ def body_fault(
 ) -> Maker:
     """Answer with what is made of a reply that says "done", or another word."""
 
-    def entry(dialect: Dialect) -> Entry:
-        async def send(request: web.Request) -> web.StreamResponse:
-            body = make(_said(dialect, request, word))
-            data = body.encode() if isinstance(body, str) else body
-            given = {name.replace("_", "-"): text for name, text in headers.items()}
-            return web.Response(status=status, body=data, headers={"Content-Type": JSON_TYPE} | given)
+    @answering
+    async def send(dialect: Dialect, request: web.Request) -> web.StreamResponse:
+        body = make(_said(dialect, request, word))
+        data = body.encode() if isinstance(body, str) else body
+        given = {name.replace("_", "-"): text for name, text in headers.items()}
+        return web.Response(status=status, body=data, headers={"Content-Type": JSON_TYPE} | given)
 
-        return Entry(send=send)
-
-    return entry
+    return send
 
 
 def status_fault(make: Callable[[str], object], job_id: object = None) -> Maker:
     """Answer with a whole reply whose status is made of the word for "done"."""
 
-    def entry(dialect: Dialect) -> Entry:
-        async def send(request: web.Request) -> web.StreamResponse:
-            return web.json_response(dialect.reply(request, make(dialect.word("done")), job_id))
+    @answering
+    async def send(dialect: Dialect, request: web.Request) -> web.StreamResponse:
+        return web.json_response(dialect.reply(request, make(dialect.word("done")), job_id))
 
-        return Entry(send=send)
-
-    return entry
+    return send
 
 
 def wire_fault(make: Callable[[bytes], bytes], end: End = End.CLOSE) -> Maker:
     """Write bytes that are made of a reply that says "done", and end the connection."""
 
-    def entry(dialect: Dialect) -> Entry:
-        async def send(request: web.Request) -> web.StreamResponse:
-            return await send_raw(request, make(_said(dialect, request).encode()), end)
+    @answering
+    async def send(dialect: Dialect, request: web.Request) -> web.StreamResponse:
+        return await send_raw(request, make(_said(dialect, request).encode()), end)
 
-        return Entry(send=send)
-
-    return entry
+    return send
 
 
 def http_fault(
@@ -78,25 +78,20 @@ def http_fault(
 def come_again(make: Callable[[float], str], clock_off: float = 0.0) -> Maker:
     """Answer 429 with a date to come again, beside the vendor's own clock."""
 
-    def entry(dialect: Dialect) -> Entry:
-        async def send(request: web.Request) -> web.StreamResponse:
-            now = time.time() + clock_off
-            headers = {"Date": formatdate(now, usegmt=True), "Retry-After": make(now)}
-            return web.Response(status=429, headers=headers)
+    @answering
+    async def send(dialect: Dialect, request: web.Request) -> web.StreamResponse:
+        now = time.time() + clock_off
+        headers = {"Date": formatdate(now, usegmt=True), "Retry-After": make(now)}
+        return web.Response(status=429, headers=headers)
 
-        return Entry(send=send)
-
-    return entry
+    return send
 
 
-def doubled_reply(dialect: Dialect) -> Entry:
-    """Answer that the job runs, and leave on the connection an answer that nobody asked for: it is done."""
-
-    async def send(request: web.Request) -> web.StreamResponse:
-        replies = [framed(_said(dialect, request, word).encode(), kept=True) for word in ("running", "done")]
-        return send_kept(request, b"".join(replies))
-
-    return Entry(send=send)
+@answering
+async def doubled_reply(dialect: Dialect, request: web.Request) -> web.StreamResponse:
+    """Answer that the job runs, and leave on the connection a reply without a request: it is done."""
+    replies = [framed(_said(dialect, request, word).encode(), kept=True) for word in ("running", "done")]
+    return send_kept(request, b"".join(replies))
 
 
 def redirect_fault(
@@ -107,36 +102,31 @@ def redirect_fault(
     :param word: What its body says of the job; with none it has no body.
     """
 
-    def entry(dialect: Dialect) -> Entry:
-        async def send(request: web.Request) -> web.StreamResponse:
-            location = make(request)
-            headers = {} if location is None else {"Location": location}
-            if word is None:
-                return web.Response(status=status, headers=headers)
-            text = _said(dialect, request, word)
-            return web.Response(status=status, text=text, headers=headers, content_type="application/json")
+    @answering
+    async def send(dialect: Dialect, request: web.Request) -> web.StreamResponse:
+        location = make(request)
+        headers = {} if location is None else {"Location": location}
+        if word is None:
+            return web.Response(status=status, headers=headers)
+        text = _said(dialect, request, word)
+        return web.Response(status=status, text=text, headers=headers, content_type="application/json")
 
-        return Entry(send=send)
-
-    return entry
+    return send
 
 
 def certificate_fault(name: str) -> Maker:
-    """Show a bad certificate at the handshake, so that there is no question to answer."""
+    """Show a bad certificate at the handshake, so that there is no request to answer."""
     return lambda dialect: Entry(certificate=name)
 
 
-def echo(dialect: Dialect) -> Entry:
-    async def send(request: web.Request) -> web.StreamResponse:
-        told = [request.headers.get(name, "") for name in ("Authorization", "X-Aftercare-Key", "api-key")]
-        secret = "".join(told).rpartition(" ")[2]
-        forms = [secret, quote(secret, safe=""), b64encode(secret.encode()).decode()]
-        text = json.dumps({"message": f"We cannot serve {' or '.join(forms)}."})
-        return web.Response(
-            status=500, text=text, headers={"X-Echo": secret}, content_type="application/json"
-        )
-
-    return Entry(send=send)
+@answering
+async def echo(_: Dialect, request: web.Request) -> web.StreamResponse:
+    """Answer with an error that repeats the credential."""
+    given = [request.headers.get(name, "") for name in ("Authorization", "X-Aftercare-Key", "api-key")]
+    secret = "".join(given).rpartition(" ")[2]
+    forms = [secret, quote(secret, safe=""), b64encode(secret.encode()).decode()]
+    text = json.dumps({"message": f"We cannot serve {' or '.join(forms)}."})
+    return web.Response(status=500, text=text, headers={"X-Echo": secret}, content_type="application/json")
 
 
 def cut(body: bytes) -> bytes:

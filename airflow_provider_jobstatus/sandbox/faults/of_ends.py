@@ -1,4 +1,4 @@
-"""What looks like the end of a job: a report, its file's redirect, or an answer that nobody asked for."""
+"""What looks like the end of a job: a report, its file's redirect, or a response without a request."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from aiohttp import web
@@ -18,50 +19,40 @@ STRANGERS, CROWD, ENDLESS = 100_000, 10_000, 10**9
 
 
 def _list_fault(make: Callable[[ListDialect, Page], object]) -> Maker:
-    """Answer with what is made of the list that was asked for, or refuse the request as the vendor does."""
+    """Answer with what is made of the requested list, or refuse the request as the vendor does."""
 
-    def entry(dialect: Dialect) -> Entry:
-        of_list = _of_list(dialect)
+    async def send(dialect: ListDialect, request: web.Request) -> web.StreamResponse:
+        return web.json_response(make(dialect, dialect.page(request, None)))
 
-        async def send(request: web.Request) -> web.StreamResponse:
-            return web.json_response(make(of_list, of_list.page(request, None)))
-
-        return Entry(send=send)
-
-    return entry
+    return lambda dialect: Entry(send=partial(send, _of_list(dialect)))
 
 
 def _entries_fault(make: Callable[[ListDialect, list[dict[str, object]]], object]) -> Maker:
-    """Answer with the list that was asked for, but for its entries."""
+    """Answer with the requested list, but for its entries."""
     return _list_fault(lambda dialect, page: page.reply(make(dialect, page.entries)))
 
 
 def _pages_fault(first_for_ever: bool) -> Maker:
     """Answer with a page that names a next one, for ever."""
 
-    def entry(dialect: Dialect) -> Entry:
-        of_list = _of_list(dialect)
-        if not of_list.numbered:
-            raise ValueError("script: this vendor's list has no pages.")
+    async def send(dialect: ListDialect, request: web.Request) -> web.StreamResponse:
+        if first_for_ever:
+            request = request.clone(rel_url=request.rel_url.update_query(page=1))
+        # Whatever a client goes by, the total, the link or a page that is not full: there is more.
+        page = replace(cast(NumberedPage, dialect.page(request, None)), total=ENDLESS)
+        entries = page.entries
+        if not first_for_ever:
+            entries = _strangers(dialect, page.size, (page.number - 1) * page.size)
+        return web.json_response(page.reply(entries))
 
-        async def send(request: web.Request) -> web.StreamResponse:
-            if first_for_ever:
-                request = request.clone(rel_url=request.rel_url.update_query(page=1))
-            # Whatever a client goes by, the total, the link or a page that is not full: there is more.
-            page = replace(cast(NumberedPage, of_list.page(request, None)), total=ENDLESS)
-            entries = page.entries
-            if not first_for_ever:
-                entries = _strangers(of_list, page.size, (page.number - 1) * page.size)
-            return web.json_response(page.reply(entries))
-
-        return Entry(send=send)
-
-    return entry
+    return lambda dialect: Entry(send=partial(send, _of_list(dialect, numbered=True)))
 
 
-def _of_list(dialect: Dialect) -> ListDialect:
+def _of_list(dialect: Dialect, numbered: bool = False) -> ListDialect:
     if not isinstance(dialect, ListDialect):
         raise ValueError("script: a jobs- instruction is for the path of a vendor's list of jobs.")
+    if numbered and not dialect.numbered:
+        raise ValueError("script: this vendor's list has no pages.")
     return dialect
 
 
@@ -101,18 +92,18 @@ LIST_FAULTS: dict[str, Fault] = {
     ),
     "jobs-null": Fault("null in place of the list's array", _entries_fault(lambda dialect, entries: None)),
     "jobs-crowd": Fault(
-        "10,000 jobs that are nobody's before the list's own, on one page",
+        "10,000 unknown jobs before the list's own, on one page",
         _entries_fault(lambda dialect, entries: _strangers(dialect, CROWD) + entries),
     ),
     "jobs-strangers": Fault(
-        "a list of 100,000 jobs that are nobody's, on one page",
+        "a list of 100,000 unknown jobs, on one page",
         _entries_fault(lambda dialect, entries: _strangers(dialect, STRANGERS)),
     ),
     "jobs-endless": Fault(
-        "a page full of jobs that are nobody's, of a billion; where a list has pages", _pages_fault(False)
+        "a page full of unknown jobs, of a billion; where a list has pages", _pages_fault(False)
     ),
     "jobs-same-page": Fault(
-        "the first page, whichever was asked for, of a billion jobs; where a list has pages",
+        "the first page, whichever is requested, of a billion jobs; where a list has pages",
         _pages_fault(True),
     ),
 }

@@ -1,4 +1,4 @@
-"""Faults at a rate: what a vendor on a bad day answers, and who calls again before it may."""
+"""Faults at a rate: the responses of a vendor on a bad day, and the calls that come too early after them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from airflow_provider_jobstatus.sandbox.script import Entry
 
 #: Of so many faults, how many are of each kind.
 WEIGHTS = {"500": 3, "503": 3, "429": 3, "reset": 3, "truncated": 3, "stall": 3, "401": 2}
-#: Longest ``Retry-After`` unless told otherwise, and longest stall, in seconds.
+#: Longest ``Retry-After`` by default, and longest stall, in seconds.
 MAX_RETRY_AFTER = 15
 MAX_STALL = 1.0
-#: For so many seconds after its last ``Retry-After`` is over, a vendor refuses without one. A client may take
-#: it as a wish for its whole key, and would hardly get to ask a vendor that has such wishes all the time.
+#: For so many seconds after its last ``Retry-After`` is over, a vendor refuses without one. A client may
+#: apply it to its whole key, and would hardly poll a vendor that sends one all the time.
 PAUSE_APART = 20.0
-#: Whose connection is gone so many seconds after an answer never heard it: a killed process, whose question
-#: was still waiting here. Others keep their connection for longer.
+#: A connection that is gone so many seconds after a response never received it: its process was killed while
+#: the request was queued here. Others keep their connection for longer.
 HEARD = 0.5
 
 _HALF = b'{"batchJobId": "1", "status": "compl'
@@ -54,12 +54,12 @@ class _Wish:
 
 
 class RandomFaults:
-    """Replaces answers of the API and of the logins by faults, at a rate of nothing until told otherwise.
+    """Replaces answers of the API and of the logins by faults, at a rate of 0 by default.
 
     Which fault the n-th request of a path meets depends on nothing but the seed, so that a run can be
     repeated, however the requests of different jobs mix; only whether a 429 or 503 has a ``Retry-After``
-    depends on the vendor's last one as well (``PAUSE_APART``). Early calls are recorded by path: which client
-    a wish for a whole key has reached cannot be seen from here.
+    depends on the vendor's last one as well (``PAUSE_APART``). Early calls are recorded by path: the
+    sandbox cannot see which clients of a key have received a ``Retry-After``.
 
     :param vendor_of: Returns the vendor that a path belongs to.
     """
@@ -105,7 +105,7 @@ class RandomFaults:
             return None
         path = f"{request.method} {request.raw_path.partition('?')[0]}"
         self._requests += 1
-        # A login is everybody's, and so is a list: who was not told cannot know.
+        # All clients share a login, and a list: one that did not receive the refusal cannot obey it.
         if request.method == "GET" and not path.endswith("/jobs"):
             self._watch(path, now)
         self._asked[path] += 1
@@ -113,7 +113,7 @@ class RandomFaults:
         if dice.random() >= self._rate:
             return None
         [kind] = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
-        # A login that is refused is not tried again at a wait's first look: no fault, but a refusal.
+        # A refused login is not tried again at a wait's first poll: no fault, but a refusal.
         if kind == "401" and (request.method == "POST" or path in self._refused or not self._refusals):
             kind = "500"
         self._faults[kind] += 1

@@ -29,7 +29,7 @@ class Batch:
 
     :param batch_id: Its id.
     :param survey_id: The survey that it invites to.
-    :param sender_user_id: Who sends it.
+    :param sender_user_id: The user that sends it.
     :param timeline: Its status.
     """
 

@@ -178,17 +178,21 @@ def _fitting_end(total: int, failed: int | None, reason: str | None) -> str:
 
 
 def _check_counts(job: RulerJob) -> None:
-    failed, end = job.failed_rows, job.timeline.end
+    failed, total, end = job.failed_rows, job.total_rows, job.timeline.end
     if failed is None:
         return
-    if failed > job.total_rows:
-        raise ValueError("job: failed_rows cannot be more than total_rows.")
-    if end == "complete" and failed:
-        raise ValueError("job: a complete job has no failed_rows.")
-    if end == "partialcomplete" and not 0 < failed < job.total_rows:
-        raise ValueError("job: a partialcomplete job has failed_rows, but not all rows.")
-    if end == "failed" and job.failure_reason is None and failed < job.total_rows:
-        raise ValueError("job: a failed job without failure_reason has failed in all rows.")
+    mistakes = {
+        "failed_rows cannot be more than total_rows.": failed > total,
+        "a complete job has no failed_rows.": end == "complete" and failed > 0,
+        "a partialcomplete job has failed_rows, but not all rows.": end == "partialcomplete"
+        and not 0 < failed < total,
+        "a failed job without failure_reason has failed in all rows.": end == "failed"
+        and job.failure_reason is None
+        and failed < total,
+    }
+    for mistake, made in mistakes.items():
+        if made:
+            raise ValueError(f"job: {mistake}")
 
 
 def _whole(value: object, default: int) -> int:

@@ -20,7 +20,7 @@ def list_page(
 ) -> Page:
     """Return the list of a site's jobs. It is no status request of any of them.
 
-    :param shown: What each job shows in place of its own; with none, what it shows in a list.
+    :param shown: What each job shows in place of its own keys; with None, what it shows in a list.
     """
     entries = []
     here = {job_id: job for (of_site, job_id), job in jobs.items() if of_site == site}

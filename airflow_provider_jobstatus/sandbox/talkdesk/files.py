@@ -157,7 +157,7 @@ class Reports:
         return web.json_response(self._document(job), status=status, headers=headers)
 
     def page(self, request: web.Request, shown: Mapping[str, object] | None = None) -> ReportPage:
-        """Return the page of a list that is asked for."""
+        """Return the requested page of a list."""
         kind = self._authorize(request, READ)
         jobs = [job for job in self.jobs.values() if job.kind == kind]
         address, key = f"{LINKS}{REPORTS}{kind}/jobs", self.limits.list_key

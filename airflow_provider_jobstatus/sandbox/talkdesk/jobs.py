@@ -177,7 +177,7 @@ def read_job(kind: str, job_id: str, spec: Mapping[str, object], now: float) -> 
 def executed_job(
     kind: str, job_id: str, order: object, now: float, *, seconds: float, rows: int
 ) -> TalkdeskJob:
-    """Make the job that an execute request asks for.
+    """Make the job of an execute request.
 
     :param seconds: How long it takes.
     :raises OrderRefused: The request is no good.

@@ -2,7 +2,7 @@
 
 The pages of the Explore API leave it out. That of the older Reporting API shows it:
 https://docs.talkdesk.com/docs/inspecting-previous-report-jobs . Its oldest text calls the jobs
-``executions``. Which jobs come first, and how many a page holds if nobody says it, is a guess.
+``executions``. Which jobs come first, and how many a page holds by default, is a guess.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def list_page(
     address: str,
     key: str,
 ) -> ReportPage:
-    """Return the page that is asked for. It is no status request of any job on it.
+    """Return the requested page. It is no status request of any job on it.
 
     :param jobs: The jobs of all pages.
-    :param shown: What each job shows in place of its own; with none, what it shows in a list.
+    :param shown: What each job shows in place of its own keys; with None, what it shows in a list.
     :raises web.HTTPBadRequest: There is no such page.
     """
     number, size = _number(request, "page", 1), _number(request, "per_page", USUAL_SIZE)
@@ -75,7 +75,7 @@ def list_page(
     for job in jobs[(number - 1) * size : number * size]:
         if shown is None and not job.listed:
             job.timeline.show_in_list(now)
-        # Who is left out leaves a gap on its page, so that no other job moves to another one.
+        # A job that is left out leaves a gap on its page, so that no other job moves to another page.
         differs = job.listed.take() if shown is None else shown
         if differs is not None:
             entries.append({**job.status(now, job.forms(forms)), **differs})

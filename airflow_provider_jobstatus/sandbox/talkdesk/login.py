@@ -156,21 +156,24 @@ class TokenDesk:
         if request.content_type != "application/x-www-form-urlencoded":
             raise TokenRefused(400, "invalid_request", "The body must be a URL-encoded form.")
         form = parse_qs(body.decode("latin-1"), keep_blank_values=True, encoding="utf-8")
-        if any(len(values) > 1 for values in form.values()):
-            raise TokenRefused(400, "invalid_request", "A field stands twice.")
         fields = {name: values[0] for name, values in form.items()}
         basic = request.headers.get("Authorization")
-        if (basic is None) == ("client_assertion" not in fields):
-            raise TokenRefused(400, "invalid_request", "Give either Basic credentials or a client_assertion.")
-        if "grant_type" not in fields:
-            raise TokenRefused(400, "invalid_request", "grant_type is missing.")
+        unknown_type = fields.get("client_assertion_type") != ASSERTION_TYPE
+        invalid = {
+            "A field stands twice.": any(len(values) > 1 for values in form.values()),
+            "Give either Basic credentials or a client_assertion.": (basic is None)
+            == ("client_assertion" not in fields),
+            "grant_type is missing.": "grant_type" not in fields,
+            "client_assertion_type is missing or unknown.": basic is None and unknown_type,
+        }
+        for message, wrong in invalid.items():
+            if wrong:
+                raise TokenRefused(400, "invalid_request", message)
         if fields["grant_type"] != "client_credentials":
             raise TokenRefused(400, "unsupported_grant_type", "Only client_credentials is known.")
         if basic is not None:
             self._check_secret(basic)
         else:
-            if fields.get("client_assertion_type") != ASSERTION_TYPE:
-                raise TokenRefused(400, "invalid_request", "client_assertion_type is missing or unknown.")
             self._check_assertion(fields["client_assertion"])
         own = tuple(self.client.scopes.split())
         scopes = tuple(fields.get("scope", "").split()) or own
@@ -221,7 +224,7 @@ class TokenDesk:
         self._used_ids.add(claims["jti"])
 
     def _key(self, algorithm: str) -> PrivateKey:
-        # Made when first asked for: an RSA key takes a while, and most sandboxes need none.
+        # Made at its first use: an RSA key takes a while, and most sandboxes need none.
         from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
         if algorithm not in self._keys:
