@@ -29,7 +29,7 @@ from airflow_provider_jobstatus.sandbox.faults.builders import (
     status_fault,
     wire_fault,
 )
-from airflow_provider_jobstatus.sandbox.wire import End, framed, head
+from airflow_provider_jobstatus.sandbox.wire import framed
 
 #: Where the other origins of the sandbox are, for a redirect to one of them.
 URLS: web.AppKey[Mapping[Any, str]] = web.AppKey("urls", Mapping)
@@ -187,63 +187,6 @@ FAULTS: dict[str, Fault] = {
         "the word for done with half a character behind it", status_fault(lambda w: w + "\ud800")
     ),
     "long-word": Fault("a word of 100 KB", status_fault(lambda word: word + "!" * 100_000)),
-    # Connections.
-    "close": Fault("FIN before a byte", wire_fault(lambda body: b"")),
-    "close-headers": Fault("FIN in the headers", wire_fault(lambda body: framed(body)[:40])),
-    "close-body": Fault(
-        "FIN in the body, whose length is known",
-        wire_fault(lambda body: framed(body)[: len(cut(body)) - len(body)]),
-    ),
-    "close-chunk": Fault(
-        "FIN in a chunk",
-        wire_fault(lambda body: head("Transfer-Encoding: chunked") + b"%x\r\n" % len(body) + cut(body)),
-    ),
-    "close-unframed": Fault(
-        "half of a body without a length, then FIN", wire_fault(lambda b: head() + cut(b))
-    ),
-    "reset": Fault("RST before a byte", wire_fault(lambda body: b"", End.RESET)),
-    "reset-headers": Fault("RST in the headers", wire_fault(lambda body: framed(body)[:40], End.RESET)),
-    "reset-body": Fault(
-        "RST in the body", wire_fault(lambda body: framed(body)[: len(cut(body)) - len(body)], End.RESET)
-    ),
-    "stall": Fault("nothing, for ever", wire_fault(lambda body: b"", End.STALL)),
-    "stall-body": Fault(
-        "half of the body, then nothing for ever",
-        wire_fault(lambda body: framed(body)[: len(cut(body)) - len(body)], End.STALL),
-    ),
-    "drip": Fault(
-        "the body byte by byte, for ever", wire_fault(lambda body: head("Content-Length: 1000000"), End.DRIP)
-    ),
-    "drip-headers": Fault("headers byte by byte, for ever", wire_fault(lambda body: head()[:-4], End.DRIP)),
-    "garbage": Fault(
-        "a status line that is none", wire_fault(lambda body: b"SSH-2.0-OpenSSH_9.6\r\n\r\n" + body)
-    ),
-    "http-0.9": Fault("a body without any header", wire_fault(lambda body: body)),
-    "huge-header": Fault(
-        "a header of 1 MiB", wire_fault(lambda body: framed(body, "X-Huge: " + "x" * (1 << 20)))
-    ),
-    "many-headers": Fault(
-        "20,000 headers",
-        wire_fault(lambda body: framed(body, *(f"X-{number}: x" for number in range(20_000)))),
-    ),
-    "two-lengths": Fault(
-        "two lengths that differ",
-        wire_fault(lambda body: head(f"Content-Length: {len(body)}", "Content-Length: 3") + body),
-    ),
-    "negative-length": Fault("a length of -5", wire_fault(lambda body: head("Content-Length: -5") + body)),
-    "length-and-chunks": Fault(
-        "a length and chunks at once",
-        wire_fault(
-            lambda body: (
-                head(f"Content-Length: {len(body)}", "Transfer-Encoding: chunked")
-                + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-            )
-        ),
-    ),
-    "continue-flood": Fault(
-        "10,000 times 100 Continue, and no answer",
-        wire_fault(lambda body: b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000),
-    ),
     # Redirects.
     **{
         f"redirect-{name}": Fault(f"307 to {tells}", redirect_fault(make))

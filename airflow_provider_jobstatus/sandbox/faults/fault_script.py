@@ -10,6 +10,7 @@ from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.dialects import DIALECTS, Dialect
 from airflow_provider_jobstatus.sandbox.faults import FAULTS
+from airflow_provider_jobstatus.sandbox.faults.of_connections import CONNECTION_FAULTS
 from airflow_provider_jobstatus.sandbox.faults.of_ends import END_FAULTS
 from airflow_provider_jobstatus.sandbox.faults.of_lists import LIST_FAULTS
 from airflow_provider_jobstatus.sandbox.script import Entry
@@ -22,7 +23,7 @@ WITH_ARGUMENTS = {
     "status:200:WORD": "the vendor's own answer with this word: running, done, failed, partial or cancelled "
     "stand for the vendor's word for it, any other is sent as it is",
 }
-ALL_FAULTS = FAULTS | END_FAULTS | LIST_FAULTS
+ALL_FAULTS = FAULTS | CONNECTION_FAULTS | END_FAULTS | LIST_FAULTS
 _INSTRUCTION = re.compile(r"([^*]+?)(?:\*([1-9][0-9]{0,3}))?", re.DOTALL)
 
 
