@@ -94,7 +94,7 @@ class DrivingHook(ConnectedHook):
         from airflow.sdk.log import mask_secret
 
         from airflow_provider_jobstatus.transports.blocking import BlockingClient
-        from airflow_provider_jobstatus.transports.environment import proxy_for
+        from airflow_provider_jobstatus.transports.proxies import proxy_for
 
         proxy_for(self.settings.base_url)
         with BlockingClient(self._limits(), self._ca_file(), mask_secret) as client:

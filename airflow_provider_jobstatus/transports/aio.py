@@ -18,21 +18,20 @@ from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_
 from airflow_provider_jobstatus.core.rate_limiter import MAX_CALLS
 from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
 from airflow_provider_jobstatus.transports.connector import Connector, Route, route
-from airflow_provider_jobstatus.transports.environment import (
-    LOGIN_BUSY,
+from airflow_provider_jobstatus.transports.environment import CallLimits, default_headers, tls_context
+from airflow_provider_jobstatus.transports.failures import LOGIN_BUSY, no_reply, reason
+from airflow_provider_jobstatus.transports.heads import (
     MAX_HEADERS,
     MAX_LINE_BYTES,
-    CallLimits,
-    asks_for_proxy_login,
     check_length,
     content_coding,
-    default_headers,
     header_text,
+)
+from airflow_provider_jobstatus.transports.proxies import (
+    asks_for_proxy_login,
     proxy_for,
     proxy_secrets,
-    reason,
     through_proxy,
-    tls_context,
 )
 from airflow_provider_jobstatus.transports.threads import EXHAUSTED, in_thread, is_exhaustion
 from airflow_provider_jobstatus.transports.time_limits import TimeLimits
@@ -136,7 +135,7 @@ class AioClient:
             async with asyncio.timeout_at(until):
                 await lock.acquire()
         except TimeoutError:
-            raise _error(SendError, next(step.flow()), LOGIN_BUSY) from None
+            raise no_reply(SendError, next(step.flow()), LOGIN_BUSY) from None
         try:
             token = step.slot.token
             if token is None:
@@ -164,13 +163,13 @@ class AioClient:
         try:
             proxy = self._proxy_for(url)
         except SettingsError as error:
-            raise _error(SendError, request, str(error)) from None
+            raise no_reply(SendError, request, str(error)) from None
         wanted = Route(request, direct=not proxy)
         route.set(wanted)
         limits, now = self._limits, asyncio.get_running_loop().time
         ends_at = min(now() + limits.total, until)
         if now() >= until:
-            raise _error(SendError, request, "the question took too long as a whole")
+            raise no_reply(SendError, request, "the question took too long as a whole")
         patience = asyncio.timeout(None)
         try:
             async with patience:
@@ -203,7 +202,7 @@ class AioClient:
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
             text = "the call took too long as a whole" if now() >= ends_at else "nothing came for too long"
-            raise _error(kind, request, text) from None
+            raise no_reply(kind, request, text) from None
         except (
             aiohttp.ClientConnectorError,
             aiohttp.ClientConnectorCertificateError,
@@ -213,19 +212,19 @@ class AioClient:
             if proxy:
                 status = error.status if isinstance(error, aiohttp.ClientHttpProxyError) else None
                 text = through_proxy(request.url, status, text)
-            raise wanted.refusal or _error(SendError, request, text) from None
+            raise wanted.refusal or no_reply(SendError, request, text) from None
         except (RuntimeError, MemoryError) as error:
             if not is_exhaustion(error):
                 raise
             # A thread is needed to look up the host's name, and for nothing else of a call.
             kind = TransportError if isinstance(error, MemoryError) else SendError
-            raise _error(kind, request, EXHAUSTED) from None
+            raise no_reply(kind, request, EXHAUSTED) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise _error(TransportError, request, reason(error)) from None
+            raise no_reply(TransportError, request, reason(error)) from None
         except ValueError as error:
             # Ours says what is wrong and quotes nothing; a library's may quote anything.
             text = str(error) if type(error) is ValueError else type(error).__name__
-            raise _error(TransportError, request, text) from None
+            raise no_reply(TransportError, request, text) from None
         finally:
             self._time_limits.forget(patience)
         return Response(reply.status, headers, body, time.time(), secrets=proxy_secrets(proxy))
@@ -275,13 +274,3 @@ async def _take_in(reader: BodyReader, chunk: bytes) -> bool:
         if step:
             await asyncio.sleep(0)
     return False
-
-
-def _error(kind: type[TransportError], request: Request, text: str) -> TransportError:
-    return kind(
-        f"no usable reply ({text})",
-        vendor=request.vendor,
-        method=request.method,
-        path=request.path,
-        host=request.host,
-    )

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_jobstatus.core.body import BodyReader, inflate
-from airflow_provider_jobstatus.core.errors import SendError, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import SendError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_in
 from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.core.tokens import Exchange, renew_locks
-from airflow_provider_jobstatus.transports.environment import (
-    IDEMPOTENT,
-    LOGIN_BUSY,
-    CallLimits,
+from airflow_provider_jobstatus.transports.client_errors import CLIENT_ERRORS, transport_error
+from airflow_provider_jobstatus.transports.environment import IDEMPOTENT, CallLimits, ca_file, default_headers
+from airflow_provider_jobstatus.transports.failures import LOGIN_BUSY, chain, no_reply, reason
+from airflow_provider_jobstatus.transports.heads import check_length, content_coding, header_text
+from airflow_provider_jobstatus.transports.proxies import (
     asks_for_proxy_login,
-    ca_file,
-    chain,
-    check_length,
-    content_coding,
-    default_headers,
-    header_text,
     proxy_for,
     proxy_secrets,
-    reason,
     through_proxy,
 )
-from airflow_provider_jobstatus.transports.watchdog import Watchdog, watched_pools
+from airflow_provider_jobstatus.transports.watchdog import Watchdog
+from airflow_provider_jobstatus.transports.watched_connections import WatchedAdapter
 
 T = TypeVar("T")
 
@@ -50,16 +42,6 @@ SECONDS_PER_CHUNK = 256.0
 
 #: The end of a connection, where a reply was to come.
 _GONE = (ConnectionError, ssl.SSLError)
-#: What ``requests`` and all below it raise.
-CLIENT_ERRORS = (
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    OSError,
-    MemoryError,
-    ValueError,
-)
-
 os.register_at_fork(after_in_child=renew_locks)
 
 
@@ -139,7 +121,7 @@ class BlockingClient:
     def _exchange(self, step: Exchange, until: float) -> str:
         failures, lock = step.slot.failures, step.slot.lock
         if not lock.acquire(timeout=max(until - time.monotonic(), 0.0)):
-            raise _error(SendError, next(step.flow()), LOGIN_BUSY)
+            raise no_reply(SendError, next(step.flow()), LOGIN_BUSY)
         try:
             token = step.slot.token
             if token is None:
@@ -162,14 +144,14 @@ class BlockingClient:
         left = until - time.monotonic()
         if left <= 0:
             text = "the question took too long as a whole"
-            raise _error(SendError, request, text)
+            raise no_reply(SendError, request, text)
         proxy = proxy_for(request.url)
         # Through a proxy, the address is the proxy's.
         check = (lambda _: None) if proxy else partial(self._peers.check, request)
         try:
             watchdog = Watchdog(min(self._limits.total, left), check, request.url)
         except OSError as error:
-            raise _error(SendError, request, reason(error)) from None
+            raise no_reply(SendError, request, reason(error)) from None
         left_open = False
         try:
             with watchdog.guarding():
@@ -197,12 +179,12 @@ class BlockingClient:
                             break
                     body = reader.finish()
         except CLIENT_ERRORS as error:
-            raise _transport_error(request, error, watchdog.expired, watchdog.connecting) from None
+            raise transport_error(request, error, watchdog.expired, watchdog.connecting) from None
         finally:
             if not left_open:
                 watchdog.stop()
         if watchdog.expired:
-            raise _transport_error(request, TimeoutError(), late=True)
+            raise transport_error(request, TimeoutError(), late=True)
         return Response(reply.status_code, headers, body, time.time(), secrets=proxy_secrets(proxy))
 
     def _ask(self, request: Request, proxy: str | None, watchdog: Watchdog) -> requests.Response:
@@ -246,7 +228,7 @@ class BlockingClient:
             if watchdog.expired:
                 raise TimeoutError
         except CLIENT_ERRORS as error:
-            raise _transport_error(request, error, watchdog.expired) from None
+            raise transport_error(request, error, watchdog.expired) from None
         finally:
             watchdog.stop()
             raw.close()
@@ -270,48 +252,3 @@ class _Session(requests.Session):
         See no redirect anywhere. Told not to follow one, ``requests`` prepares the next request all the same:
         it reads the whole body, whatever its size, and trips over a Location that is no address.
         """
-
-
-class WatchedAdapter(HTTPAdapter):
-    """Opens connections that a watchdog can end."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = watched_pools()
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = watched_pools()
-        return manager
-
-
-def _transport_error(
-    request: Request, error: Exception, late: bool, connecting: bool = False
-) -> TransportError:
-    unsent = isinstance(error, requests.exceptions.InvalidURL) or (connecting and not late)
-    if late:
-        text = "the call took too long as a whole"
-    elif type(error) is ValueError:  # ours: says what is wrong and quotes nothing
-        text = str(error)
-    else:
-        text = reason(error)
-    if unsent and proxy_for(request.url):
-        text = through_proxy(request.url, _tunnel_status(error), text)
-    return _error(SendError if unsent else TransportError, request, text)
-
-
-def _error(kind: type[TransportError], request: Request, text: str) -> TransportError:
-    return kind(
-        f"no usable reply ({text})",
-        vendor=request.vendor,
-        method=request.method,
-        path=request.path,
-        host=request.host,
-    )
-
-
-def _tunnel_status(error: Exception) -> int | None:
-    """Return the status by which a proxy has refused a tunnel, of which http.client leaves but a text."""
-    texts = (str(link) for link in chain(error) if type(link) is OSError)
-    found = next(filter(None, (re.match(r"Tunnel connection failed: (\d{3})", text) for text in texts)), None)
-    return int(found[1]) if found else None

@@ -11,24 +11,21 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 
 import requests
-from requests.utils import select_proxy
 
 from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin, secrets_of
-from airflow_provider_jobstatus.core.errors import SettingsError, TransportError, VendorError
+from airflow_provider_jobstatus.core.errors import TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers, target_of
-from airflow_provider_jobstatus.core.responses import expect, retry_after
+from airflow_provider_jobstatus.core.responses import expect
 from airflow_provider_jobstatus.core.text import plain
-from airflow_provider_jobstatus.core.tokens import Exchange
-from airflow_provider_jobstatus.transports.blocking import CLIENT_ERRORS, BlockingClient, WatchedAdapter
-from airflow_provider_jobstatus.transports.environment import (
-    CallLimits,
+from airflow_provider_jobstatus.transports.blocking import BlockingClient
+from airflow_provider_jobstatus.transports.bound_adapter import BoundAdapter
+from airflow_provider_jobstatus.transports.client_errors import CLIENT_ERRORS
+from airflow_provider_jobstatus.transports.environment import CallLimits, ca_file, default_headers
+from airflow_provider_jobstatus.transports.failures import reason
+from airflow_provider_jobstatus.transports.proxies import (
     asks_for_proxy_login,
-    ca_file,
-    default_headers,
     proxy_for,
-    proxy_secrets,
-    reason,
     through_proxy,
 )
 from airflow_provider_jobstatus.transports.watchdog import Watchdog
@@ -72,7 +69,7 @@ class BoundSession(requests.Session):
         self._peers = Peers()
         self._calls = threading.local()
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _BoundAdapter(base_url, auth, client, limits, self._calls))
+            self.mount(scheme, BoundAdapter(base_url, auth, client, limits, self._calls))
 
     def __getstate__(self) -> NoReturn:
         """
@@ -205,57 +202,6 @@ class BoundSession(requests.Session):
                 error.redact(self._secrets())
                 raise
         return reply
-
-
-class _BoundAdapter(WatchedAdapter):
-    """
-    Sends one request, redirects included one by one: here alone a credential is added.
-
-    :param calls: what each thread's call has ``sent``: what was shown of credentials.
-    """
-
-    def __init__(
-        self, base_url: str, auth: Auth, client: BlockingClient, limits: CallLimits, calls: threading.local
-    ) -> None:
-        super().__init__()
-        self._calls = calls
-        self._base_url = base_url
-        self._auth = auth
-        self._client = client
-        self._time_outs = (limits.connect, limits.read)
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        if not kwargs.get("verify", True):
-            raise SettingsError("certificates are always checked; name a CA file in extra 'verify'")
-        url = request.url or ""
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = self._time_outs
-        if not kwargs.get("proxies") and (proxy := proxy_for(url)):
-            kwargs["proxies"] = {"http": proxy, "https": proxy}
-        self._calls.sent += proxy_secrets(select_proxy(url, kwargs.get("proxies")))
-        if not same_origin(url, self._base_url):
-            return super().send(request, *args, **kwargs)
-        reply = self._send_with_credential(request, *args, **kwargs)
-        repeatable = request.body is None or isinstance(request.body, (bytes, str))
-        headers = {name.lower(): value for name, value in reply.headers.items()}
-        answer = Response(reply.status_code, headers)
-        if self._auth.renewable(answer) and repeatable and not retry_after(answer):
-            reply.close()
-            reply = self._send_with_credential(request, *args, **kwargs)
-        # Not the copy: a redirect is prepared from it, and somebody may log it.
-        reply.request = request
-        return reply
-
-    def _send_with_credential(
-        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
-    ) -> requests.Response:
-        copy = request.copy()
-        headers = self._auth.headers()
-        if isinstance(headers, Exchange):
-            headers = self._client.run(headers.headers())
-        self._calls.sent.add(headers)
-        copy.headers.update(headers)
-        return super().send(copy, *args, **kwargs)
 
 
 def _longest(usual: float, named: Any) -> float:

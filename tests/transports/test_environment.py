@@ -12,17 +12,10 @@ import pytest
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.transports import environment
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
-from airflow_provider_jobstatus.transports.environment import (
-    ca_file,
-    chain,
-    check_length,
-    content_coding,
-    default_headers,
-    header_text,
-    proxy_for,
-    reason,
-    tls_context,
-)
+from airflow_provider_jobstatus.transports.environment import ca_file, default_headers, tls_context
+from airflow_provider_jobstatus.transports.failures import chain, reason
+from airflow_provider_jobstatus.transports.heads import check_length, content_coding, header_text
+from airflow_provider_jobstatus.transports.proxies import proxy_for
 from tests.transports.conftest import Certificates
 from tests.transports.driving import ask, with_aiohttp
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_jobstatus.transports.watchdog import Watchdog, watched_pools
+from airflow_provider_jobstatus.transports.watchdog import Watchdog
+from airflow_provider_jobstatus.transports.watched_connections import watched_pools
 from tests.support.raw_server import RawServer, reply, says
 
 Pair = tuple[socket.socket, socket.socket]
