@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.core.json_errors import (
     tells_of_states,
 )
 from airflow_provider_jobstatus.core.redaction import redact
-from airflow_provider_jobstatus.core.responses import expect, retry_after
+from airflow_provider_jobstatus.core.responses import error_of, expect, retry_after
 from airflow_provider_jobstatus.core.text import clean
 
 #: First bytes of a body by which it is judged; a shorter body is seen whole.
@@ -92,13 +92,8 @@ def expect_file(request: Request, response: Response) -> Response:
     expect(request, response if 200 <= response.status < 300 else without_addresses(response))
     if response.status == 200:
         return response
-    error = ServerError(
-        f"answered {response.status} instead of a file",
-        vendor=request.vendor,
-        method=request.method,
-        path=request.path,
-        status=response.status,
-    )
+    reason = f"answered {response.status} instead of a file"
+    error = error_of(ServerError, request, reason, response.status)
     error.retry_after = retry_after(response)
     raise error
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin, secrets_of
 from airflow_provider_jobstatus.core.errors import (
@@ -27,11 +27,13 @@ from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.responses import retry_after
 from airflow_provider_jobstatus.core.tokens import Exchange, Token
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 Step = Request | Exchange
 Answer = Response | str
-Conversation = Generator[Step, Answer, T]
+#: Sent a response for each request, and a token for each exchange.
+Conversation = Generator[Step, Any, T]
 #: Returns what must not be shown of a conversation, should the vendor have echoed it.
 Secrets = Callable[[], tuple[str, ...]]
 
@@ -59,10 +61,6 @@ class Operation(Generic[T]):
     blame: Callable[[VendorError, Response], None] | None = None
 
 
-def _as_it_is(error: AccessDenied) -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Credentials:
     """
@@ -77,7 +75,7 @@ class Credentials:
     auth: Auth
     base_url: str
     conn_id: str = ""
-    explain: Callable[[AccessDenied], None] = _as_it_is
+    explain: Callable[[AccessDenied], None] | None = None
 
     def belong_to(self, request: Request) -> bool:
         """Return whether a request carries the credential."""
@@ -96,31 +94,27 @@ def conversation(operation: Operation[T], credentials: Credentials | None) -> Co
     :param credentials: None for an operation without.
     """
     sent = Shown()
+    secrets = partial(secrets_of, None if credentials is None else credentials.auth, sent)
     response: Response | None = None
+    answer: Response | VendorError | None = None
     flow = operation.flow()
     try:
-        request = next(flow)
         while True:
+            request = resume(flow, answer)
             try:
                 if credentials is not None and credentials.belong_to(request):
                     response = yield from _with_credential(request, credentials.auth, sent)
                 else:
                     sent.requests += 1
-                    response = _reply((yield request))
+                    response = yield request
                 sent += response.secrets
+                answer = response
             except VendorError as error:
-                failure = error
-            else:
-                request = flow.send(response)
-                continue
-            request = flow.throw(failure)
+                answer = error
     except StopIteration as stop:
         result: T = stop.value
         if operation.finish is None or response is None:
             return result
-        secrets = (
-            partial(secrets_of, credentials.auth, sent) if credentials is not None else partial(tuple, sent)
-        )
         return operation.finish(result, response, secrets)
     except VendorError as error:
         if operation.blame is not None and response is not None:
@@ -128,19 +122,39 @@ def conversation(operation: Operation[T], credentials: Credentials | None) -> Co
         if not operation.repeatable and not _certainly_undone(error, sent.requests):
             error.repeatable = False
         if credentials is not None:
-            error.redact(secrets_of(credentials.auth, sent))
+            error.redact(secrets())
             error.conn_id = credentials.conn_id
-            if isinstance(error, AccessDenied):
+            if isinstance(error, AccessDenied) and credentials.explain is not None:
                 credentials.explain(error)
         raise
 
 
-def log_in(exchange: Exchange) -> Conversation[Token]:
-    """Return the conversation of a login."""
-    return conversation(Operation(exchange.flow, credentials=False), None)
+def log_in(exchange: Exchange, failures: int) -> Conversation[Token]:
+    """
+    Return the conversation of a login; a failure is kept for the calls that are queued for the same login.
+
+    :param failures: of the slot, when this call was queued.
+    :raises VendorError: the login has failed, or another one has since then, which is not repeated.
+    """
+    if (earlier := exchange.slot.failed_since(failures)) is not None:
+        raise earlier
+    try:
+        return (yield from conversation(Operation(exchange.flow, credentials=False), None))
+    except VendorError as error:
+        exchange.slot.failed(error)
+        raise
 
 
-def _with_credential(request: Request, auth: Auth, sent: Shown) -> Generator[Step, Answer, Response]:
+def resume(flow: Generator[S, Any, Any], answer: object) -> S:
+    """
+    Return the next step of a flow or of a conversation.
+
+    :param answer: to the step before, None to begin; a :class:`VendorError` is thrown in.
+    """
+    return flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
+
+
+def _with_credential(request: Request, auth: Auth, sent: Shown) -> Conversation[Response]:
     """Return the reply to a request that carries the credential, repeated if its token has ended."""
     for last in (False, True):
         headers = auth.headers()
@@ -148,16 +162,10 @@ def _with_credential(request: Request, auth: Auth, sent: Shown) -> Generator[Ste
             headers = yield from headers.headers()
         sent.add(headers)
         sent.requests += 1
-        response = _reply((yield request.with_headers(headers)))
+        response: Response = yield request.with_headers(headers)
         if last or not auth.renewable(response) or retry_after(response):
             break
     return response
-
-
-def _reply(answer: Answer) -> Response:
-    if isinstance(answer, Response):
-        return answer
-    raise TypeError("a request was answered by a token, not by a reply")
 
 
 def _certainly_undone(error: VendorError, requests: int) -> bool:

@@ -17,6 +17,7 @@ from airflow_provider_jobstatus.core.errors import (
     RequestRejected,
     ServerError,
     UnexpectedResponse,
+    VendorError,
 )
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.strict_json import (
@@ -28,6 +29,7 @@ from airflow_provider_jobstatus.core.strict_json import (
     parse,
 )
 
+E = TypeVar("E", bound=VendorError)
 K = TypeVar("K")
 
 #: Longest ``Retry-After`` that is obeyed, in seconds.
@@ -35,6 +37,12 @@ MAX_RETRY_AFTER = 3600.0
 
 #: Statuses of a reply that somebody on the way has changed, or that is a part of one.
 _NOT_AS_SENT = frozenset({203, 206})
+_KINDS: dict[int, type[ApiError]] = {
+    **dict.fromkeys((401, 403), AccessDenied),
+    **dict.fromkeys((404, 410), NotFound),
+    **dict.fromkeys((408, 425), ServerError),
+    429: RateLimited,
+}
 #: So many times a header is read that was sent more than once.
 MAX_JOINED = 8
 # Not the comma of a date: "Wed, 04 Mar 2026", "Wednesday, 04-Mar-26".
@@ -55,41 +63,24 @@ def expect(request: Request, response: Response, *statuses: int) -> Response:
     raise _status_error(request, response)
 
 
-def _status_error(request: Request, response: Response) -> ApiError | UnexpectedResponse:
+def _status_error(request: Request, response: Response) -> VendorError:
     status = response.status
-    kind: type[ApiError]
-    if status in (401, 403):
-        kind = AccessDenied
-    elif status in (404, 410):
-        kind = NotFound
-    elif status == 429:
-        kind = RateLimited
-    elif status in (408, 425) or status >= 500:
-        kind = ServerError
-    elif 400 <= status < 500:
-        kind = RequestRejected
+    reason = f"answered {_status_name(status)}"
+    if status < 400:
+        kind: type[VendorError] = UnexpectedResponse
+        reason += ", which this call does not have"
     else:
-        reason = f"answered {_status_name(status)}, which this call does not have"
-        moved = unexpected(request, reason, status)
-        moved.retry_after = retry_after(response)
-        return moved
-    text = response.body[:4096].decode("utf-8", "replace").strip()
-    reason = f"answered {_status_name(status)}" + (f": {text}" if text else "")
-    error = kind(
-        reason,
-        vendor=request.vendor,
-        method=request.method,
-        path=request.path,
-        status=status,
-        host=request.host,
-    )
+        kind = _KINDS.get(status, ServerError if status >= 500 else RequestRejected)
+        text = response.body[:4096].decode("utf-8", "replace").strip()
+        reason += f": {text}" if text else ""
+    error = error_of(kind, request, reason, status)
     error.retry_after = retry_after(response)
     return error
 
 
-def unexpected(request: Request, reason: str, status: int | None = None) -> UnexpectedResponse:
-    """Return the error for a reply that is not what the vendor documents."""
-    return UnexpectedResponse(
+def error_of(kind: type[E], request: Request, reason: str, status: int | None = None) -> E:
+    """Return the error that a request has met."""
+    return kind(
         reason,
         vendor=request.vendor,
         method=request.method,
@@ -97,6 +88,11 @@ def unexpected(request: Request, reason: str, status: int | None = None) -> Unex
         status=status,
         host=request.host,
     )
+
+
+def unexpected(request: Request, reason: str, status: int | None = None) -> UnexpectedResponse:
+    """Return the error for a reply that is not what the vendor documents."""
+    return error_of(UnexpectedResponse, request, reason, status)
 
 
 def expect_json(request: Request, response: Response, *statuses: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, RequestRejected, VendorError
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
-from airflow_provider_jobstatus.core.responses import expect_json, retry_after, unexpected
+from airflow_provider_jobstatus.core.responses import error_of, expect_json, retry_after, unexpected
 
 #: Life of a token, in seconds, whose answer does not say.
 DEFAULT_TOKEN_LIFE = 300.0
@@ -72,23 +72,19 @@ class TokenSlot:
         self._clock = clock
         self._token: Token | None = None
         self._renew_at = 0.0
-        self._failures = 0
+        #: Exchanges that have failed so far: to be remembered before queueing for the next.
+        self.failures = 0
         self._last_error: VendorError | None = None
-
-    @property
-    def failures(self) -> int:
-        """How many exchanges have failed so far: to be remembered before queueing for the next."""
-        return self._failures
 
     def failed(self, error: VendorError) -> None:
         """Remember why an exchange failed, for those who queue."""
-        self._failures += 1
+        self.failures += 1
         # Whose flow it ended in adds its own to it.
         self._last_error = error.seen_by("")
 
     def failed_since(self, failures: int) -> VendorError | None:
         """Return why an exchange failed that others were queued for, so that not each of them repeats it."""
-        if self._last_error is None or self._failures <= failures:
+        if self._last_error is None or self.failures <= failures:
             return None
         return self._last_error.seen_by("")
 
@@ -151,12 +147,9 @@ class Exchange:
     flow: Callable[[], Flow[Token]]
     headers_of: Callable[[str], Mapping[str, str]] = bearer
 
-    def headers(self) -> Generator[Exchange, Response | str, Mapping[str, str]]:
+    def headers(self) -> Generator[Exchange, Any, Mapping[str, str]]:
         """Return the headers that carry the token, once it is there."""
-        token = yield self
-        if not isinstance(token, str):
-            raise TypeError("a login was answered by a reply, not by its token")
-        return self.headers_of(token)
+        return self.headers_of((yield self))
 
 
 def token_flow(request: Request, secrets: tuple[str, ...]) -> Flow[Token]:
@@ -183,27 +176,22 @@ def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -
     try:
         reply = expect_json(request, response)
     except VendorError as error:
-        raise _of_login(error, isinstance(error, RequestRejected), response, secrets) from None
+        raise _of_login(request, error, isinstance(error, RequestRejected), response, secrets) from None
     token = reply.get("access_token")
     if not isinstance(token, str) or not token or not token.isprintable():
         words, refused = _said_instead(reply)
         useless = unexpected(request, f"answered a login without an access_token{words}", response.status)
-        raise _of_login(useless, refused, response, secrets)
+        raise _of_login(request, useless, refused, response, secrets)
     return Token(token, token_life(reply.get("expires_in")))
 
 
-def _of_login(error: VendorError, refused: bool, response: Response, secrets: tuple[str, ...]) -> VendorError:
+def _of_login(
+    request: Request, error: VendorError, refused: bool, response: Response, secrets: tuple[str, ...]
+) -> VendorError:
     """Return what a login failed with, without its secrets; if it was refused, as that."""
     error.redact((*secrets, *response.secrets))
     if refused:
-        error = AccessDenied(
-            error.reason,
-            vendor=error.vendor,
-            method=error.method,
-            path=error.path,
-            status=error.status,
-            host=error.host,
-        )
+        error = error_of(AccessDenied, request, error.reason, error.status)
     error.retry_after = retry_after(response)
     if isinstance(error, AccessDenied):
         error.login = True

@@ -11,21 +11,17 @@ from weakref import WeakKeyDictionary
 import aiohttp
 import yarl
 
-from airflow_provider_jobstatus.core.body import SMALL_BYTES, BodyReader
 from airflow_provider_jobstatus.core.errors import SendError, SettingsError, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
-from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_in
+from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_in, resume
 from airflow_provider_jobstatus.core.rate_limiter import MAX_CALLS
 from airflow_provider_jobstatus.core.tokens import Exchange, TokenSlot
+from airflow_provider_jobstatus.transports.aio_reply import checked_headers, read_body
 from airflow_provider_jobstatus.transports.connector import Connector, Route, route
 from airflow_provider_jobstatus.transports.environment import CallLimits, default_headers, tls_context
 from airflow_provider_jobstatus.transports.failures import LOGIN_BUSY, no_reply, reason
 from airflow_provider_jobstatus.transports.heads import (
-    MAX_HEADERS,
     MAX_LINE_BYTES,
-    check_length,
-    content_coding,
-    header_text,
 )
 from airflow_provider_jobstatus.transports.proxies import (
     asks_for_proxy_login,
@@ -109,20 +105,17 @@ class AioClient:
         """
         if until is None:
             until = asyncio.get_running_loop().time() + self._limits.question
+        answer: Answer | VendorError | None = None
         try:
-            step = next(conversation)
             while True:
+                step = resume(conversation, answer)
                 try:
                     if isinstance(step, Exchange):
-                        answer: Answer = await self._exchange(step, until)
+                        answer = await self._exchange(step, until)
                     else:
                         answer = await self._send(step, until)
                 except VendorError as error:
-                    failure = error
-                else:
-                    step = conversation.send(answer)
-                    continue
-                step = conversation.throw(failure)
+                    answer = error
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -139,13 +132,7 @@ class AioClient:
         try:
             token = step.slot.token
             if token is None:
-                if (earlier := step.slot.failed_since(failures)) is not None:
-                    raise earlier
-                try:
-                    fresh = await self.run(log_in(step), until)
-                except VendorError as error:
-                    step.slot.failed(error)
-                    raise
+                fresh = await self.run(log_in(step, failures), until)
                 await self._mask(fresh.value)
                 token = step.slot.store(fresh)
             return token
@@ -171,9 +158,13 @@ class AioClient:
         if now() >= until:
             raise no_reply(SendError, request, "the question took too long as a whole")
         patience = asyncio.timeout(None)
+
+        def more_time(seconds: float = limits.read) -> None:
+            self._time_limits.set(patience, min(now() + seconds, ends_at))
+
         try:
             async with patience:
-                self._time_limits.set(patience, min(now() + limits.connect + limits.read, ends_at))
+                more_time(limits.connect + limits.read)
                 async with self._session.request(
                     request.method,
                     url,
@@ -184,21 +175,10 @@ class AioClient:
                     proxy=proxy,
                     allow_redirects=False,
                 ) as reply:
-                    if len(reply.raw_headers) > MAX_HEADERS:
-                        raise ValueError("the reply has too many headers")
-                    # Of both together, which aiohttp counts apart before 3.14; and what stands between them.
-                    if any(len(name) + len(text) + 4 > MAX_LINE_BYTES for name, text in reply.raw_headers):
-                        raise ValueError("the reply has a header that is too long")
-                    # The names that aiohttp's parser knows may have some, which others refuse.
-                    if any(b" " in name for name, _ in reply.raw_headers):
-                        raise ValueError("the reply has white space behind a header's name")
-                    if "\0" in (reply.reason or ""):
-                        raise ValueError("the first line of the reply has a NUL")
-                    headers = _headers(reply)
-                    check_length(headers)
+                    headers = checked_headers(reply)
                     if asks_for_proxy_login(request.url, proxy, reply.status):
                         raise ValueError(through_proxy(request.url, reply.status, ""))
-                    body = await self._body(request, reply, headers, patience, ends_at)
+                    body = await read_body(request, reply, headers, more_time)
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
             text = "the call took too long as a whole" if now() >= ends_at else "nothing came for too long"
@@ -228,49 +208,3 @@ class AioClient:
         finally:
             self._time_limits.forget(patience)
         return Response(reply.status, headers, body, time.time(), secrets=proxy_secrets(proxy))
-
-    async def _body(
-        self,
-        request: Request,
-        reply: aiohttp.ClientResponse,
-        headers: dict[str, str],
-        patience: asyncio.Timeout,
-        ends_at: float,
-    ) -> bytes:
-        """Return what is wanted of a reply's body."""
-        coding, content = content_coding(reply.status, headers), reply.content
-        if content.is_eof() and not coding and content.total_bytes <= SMALL_BYTES:
-            # All of it came with the headers.
-            return content.read_nowait()
-        reader = BodyReader(coding, request.outline_for(reply.status))
-        while not content.at_eof():
-            # Whatever is there already needs no patience.
-            if not content.is_eof():
-                until = asyncio.get_running_loop().time() + self._limits.read
-                self._time_limits.set(patience, min(until, ends_at))
-            if await _take_in(reader, await content.readany()):
-                # What is left is not worth reading; the connection cannot be used again.
-                reply.close()
-                break
-        return reader.finish()
-
-
-def _headers(reply: aiohttp.ClientResponse) -> dict[str, str]:
-    """Return headers by their names in lower case; the values of one that came twice, joined."""
-    headers = {name.lower(): header_text(text, "utf-8") for name, text in reply.headers.items()}
-    if len(headers) < len(reply.headers):
-        return {
-            name: ", ".join(header_text(text, "utf-8") for text in reply.headers.getall(name))
-            for name in headers
-        }
-    return headers
-
-
-async def _take_in(reader: BodyReader, chunk: bytes) -> bool:
-    """Feed a chunk, and let the loop have its turn between two steps; return whether no more is needed."""
-    for step, enough in enumerate(reader.feed(chunk)):
-        if enough:
-            return True
-        if step:
-            await asyncio.sleep(0)
-    return False

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
+from itertools import chain
 from typing import TypeVar
 
 import requests
@@ -17,12 +18,12 @@ import urllib3
 from airflow_provider_jobstatus.core.body import BodyReader, inflate
 from airflow_provider_jobstatus.core.errors import SendError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
-from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_in
+from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_in, resume
 from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.core.tokens import Exchange, renew_locks
 from airflow_provider_jobstatus.transports.client_errors import CLIENT_ERRORS, transport_error
 from airflow_provider_jobstatus.transports.environment import IDEMPOTENT, CallLimits, ca_file, default_headers
-from airflow_provider_jobstatus.transports.failures import LOGIN_BUSY, chain, no_reply, reason
+from airflow_provider_jobstatus.transports.failures import LOGIN_BUSY, causes, no_reply, reason
 from airflow_provider_jobstatus.transports.heads import check_length, content_coding, header_text
 from airflow_provider_jobstatus.transports.proxies import (
     asks_for_proxy_login,
@@ -90,20 +91,17 @@ class BlockingClient:
         """
         if until is None:
             until = time.monotonic() + self._limits.question
+        answer: Answer | VendorError | None = None
         try:
-            step = next(conversation)
             while True:
+                step = resume(conversation, answer)
                 try:
                     if isinstance(step, Exchange):
-                        answer: Answer = self._exchange(step, until)
+                        answer = self._exchange(step, until)
                     else:
                         answer = self._send(step, until, streamed)
                 except VendorError as error:
-                    failure = error
-                else:
-                    step = conversation.send(answer)
-                    continue
-                step = conversation.throw(failure)
+                    answer = error
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -125,13 +123,7 @@ class BlockingClient:
         try:
             token = step.slot.token
             if token is None:
-                if (earlier := step.slot.failed_since(failures)) is not None:
-                    raise earlier
-                try:
-                    fresh = self.run(log_in(step), until)
-                except VendorError as error:
-                    step.slot.failed(error)
-                    raise
+                fresh = self.run(log_in(step, failures), until)
                 self._mask(fresh.value)
                 token = step.slot.store(fresh)
             return token
@@ -143,8 +135,7 @@ class BlockingClient:
             raise RuntimeError("a streamed reply is the last of its operation")
         left = until - time.monotonic()
         if left <= 0:
-            text = "the question took too long as a whole"
-            raise no_reply(SendError, request, text)
+            raise no_reply(SendError, request, "the question took too long as a whole")
         proxy = proxy_for(request.url)
         # Through a proxy, the address is the proxy's.
         check = (lambda _: None) if proxy else partial(self._peers.check, request)
@@ -174,9 +165,12 @@ class BlockingClient:
                     )
                 with reply:
                     reader = BodyReader(coding, request.outline_for(reply.status_code))
-                    for chunk in reply.raw.stream(64 * 1024, decode_content=False):
-                        if self._take_in(reader, chunk, watchdog):
+                    chunks = reply.raw.stream(64 * 1024, decode_content=False)
+                    for enough in chain.from_iterable(map(reader.feed, chunks)):
+                        if enough:
                             break
+                        if watchdog.expired:
+                            raise TimeoutError
                     body = reader.finish()
         except CLIENT_ERRORS as error:
             raise transport_error(request, error, watchdog.expired, watchdog.connecting) from None
@@ -205,19 +199,9 @@ class BlockingClient:
                 )
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 # Most often it has died idle. What is connected to anew is closed by then, and thus fresh.
-                gone = isinstance(chain(error)[-1], _GONE)
+                gone = isinstance(causes(error)[-1], _GONE)
                 if not gone or not tries or watchdog.connecting or watchdog.expired:
                     raise
-
-    @staticmethod
-    def _take_in(reader: BodyReader, chunk: bytes, watchdog: Watchdog) -> bool:
-        """Feed a chunk for as long as there is time, and return whether no more is needed."""
-        for enough in reader.feed(chunk):
-            if enough:
-                return True
-            if watchdog.expired:
-                raise TimeoutError
-        return False
 
     @staticmethod
     def _chunks(

@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin, secre
 from airflow_provider_jobstatus.core.errors import TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.redirects import Peers, target_of
-from airflow_provider_jobstatus.core.responses import expect
+from airflow_provider_jobstatus.core.responses import error_of, expect
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from airflow_provider_jobstatus.transports.bound_adapter import BoundAdapter
@@ -184,19 +184,14 @@ class BoundSession(requests.Session):
         try:
             reply = self.request(method, url, **kwargs)
         except requests.RequestException as error:
-            raise TransportError(
-                str(error), vendor=self._vendor, method=method, host=asked.host, path=asked.path
-            ) from None
+            raise error_of(TransportError, asked, str(error)) from None
         asked = replace(asked, url=reply.url)
         if check and reply.status_code >= 400:
             headers = {name.lower(): value for name, value in reply.headers.items()}
             proxy = None if kwargs.get("proxies") else proxy_for(reply.url)
             try:
                 if asks_for_proxy_login(reply.url, proxy, reply.status_code):
-                    text = through_proxy(reply.url, reply.status_code, "")
-                    raise TransportError(
-                        text, vendor=self._vendor, method=method, host=asked.host, path=asked.path
-                    )
+                    raise error_of(TransportError, asked, through_proxy(reply.url, reply.status_code, ""))
                 expect(asked, Response(reply.status_code, headers, reply.content))
             except VendorError as error:
                 error.redact(self._secrets())

@@ -10,7 +10,7 @@ import urllib3
 
 from airflow_provider_jobstatus.core.errors import SendError, TransportError
 from airflow_provider_jobstatus.core.http import Request
-from airflow_provider_jobstatus.transports.failures import chain, no_reply, reason
+from airflow_provider_jobstatus.transports.failures import causes, no_reply, reason
 from airflow_provider_jobstatus.transports.proxies import proxy_for, through_proxy
 
 #: What ``requests`` and all below it raise.
@@ -41,6 +41,6 @@ def transport_error(
 
 def _tunnel_status(error: Exception) -> int | None:
     """Return the status by which a proxy has refused a tunnel, of which http.client leaves but a text."""
-    texts = (str(link) for link in chain(error) if type(link) is OSError)
+    texts = (str(link) for link in causes(error) if type(link) is OSError)
     found = next(filter(None, (re.match(r"Tunnel connection failed: (\d{3})", text) for text in texts)), None)
     return int(found[1]) if found else None

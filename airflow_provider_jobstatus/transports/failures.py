@@ -6,12 +6,13 @@ import ssl
 
 from airflow_provider_jobstatus.core.errors import TransportError
 from airflow_provider_jobstatus.core.http import Request
+from airflow_provider_jobstatus.core.responses import error_of
 
 #: What is said of a call that has waited in vain for the one exchange of its login.
 LOGIN_BUSY = "another call's exchange of the same login took too long"
 
 
-def chain(error: BaseException) -> list[BaseException]:
+def causes(error: BaseException) -> list[BaseException]:
     """Return ``error`` and what caused it, the innermost last."""
     links: list[BaseException] = []
     link: BaseException | None = error
@@ -27,7 +28,7 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LO
 
 def reason(error: BaseException) -> str:
     """Say what a client library's error is about, without its own text, which may hold the whole URL."""
-    for link in reversed(chain(error)):
+    for link in reversed(causes(error)):
         if isinstance(link, ssl.SSLError) and link.reason in _NO_TLS:
             return (
                 "the server speaks plain http there, and no TLS; if that is meant, write http://... as the "
@@ -35,15 +36,9 @@ def reason(error: BaseException) -> str:
             )
         if isinstance(link, OSError) and link.strerror:
             return f"{type(link).__name__}: {link.strerror}"
-    return type(chain(error)[-1]).__name__
+    return type(causes(error)[-1]).__name__
 
 
 def no_reply(kind: type[TransportError], request: Request, text: str) -> TransportError:
     """Return the error of a request that brought no usable reply."""
-    return kind(
-        f"no usable reply ({text})",
-        vendor=request.vendor,
-        method=request.method,
-        path=request.path,
-        host=request.host,
-    )
+    return error_of(kind, request, f"no usable reply ({text})")

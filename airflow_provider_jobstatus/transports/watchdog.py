@@ -17,7 +17,29 @@ from contextlib import contextmanager, suppress
 
 from airflow_provider_jobstatus.transports.threads import EXHAUSTED
 
-current = threading.local()
+
+class _Thread(threading.local):
+    """
+    What is kept of each thread.
+
+    :ivar watchdog: that guards its present call, if it makes one.
+    """
+
+    watchdog: Watchdog | None = None
+
+
+_thread = _Thread()
+
+
+def guarding() -> Watchdog:
+    """
+    Return the watchdog of this thread's call.
+
+    :raises RuntimeError: it makes none.
+    """
+    if _thread.watchdog is None:
+        raise RuntimeError("a connection is used outside of a call")
+    return _thread.watchdog
 
 
 class Watchdog:
@@ -33,9 +55,7 @@ class Watchdog:
     :ivar connecting: whether a connection is still being made, so that nothing was sent.
     """
 
-    def __init__(
-        self, seconds: float, check: Callable[[str], None] = lambda address: None, url: str = ""
-    ) -> None:
+    def __init__(self, seconds: float, check: Callable[[str], None] = lambda _: None, url: str = "") -> None:
         self.check = check
         self.url = url
         self.expired = False
@@ -52,12 +72,11 @@ class Watchdog:
     @contextmanager
     def guarding(self) -> Iterator[None]:
         """Watch every connection that this thread uses meanwhile; within another's, in its place."""
-        outer = getattr(current, "watchdog", None)
-        current.watchdog = self
+        outer, _thread.watchdog = _thread.watchdog, self
         try:
             yield
         finally:
-            current.watchdog = outer
+            _thread.watchdog = outer
 
     def extend(self, seconds: float) -> None:
         """Move the end to ``seconds`` from now."""
@@ -99,7 +118,7 @@ class _WithoutSecrets(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if getattr(current, "watchdog", None) is None:
+        if _thread.watchdog is None:
             return True
         if record.exc_info:
             record.msg, record.args, record.exc_info = "The headers of a reply cannot all be read", (), None

@@ -12,10 +12,10 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_provider_jobstatus.transports.watchdog import Watchdog, current
+from airflow_provider_jobstatus.transports.watchdog import guarding
 
 
-def split_url(url: str) -> tuple[str, str]:
+def _split_url(url: str) -> tuple[str, str]:
     """Return a URL's scheme and host, and what is to be asked for there: as they are, without a fragment."""
     url = url.partition("#")[0]
     end = min((at for mark in "/?" if (at := url.find(mark, url.find("://") + 3)) >= 0), default=len(url))
@@ -77,36 +77,29 @@ class _Watched(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         connection: socket.socket = super()._new_conn()
-        watchdog: Watchdog | None = getattr(current, "watchdog", None)
         try:
-            if watchdog is not None:
-                watchdog.check(connection.getpeername()[0])
+            guarding().check(connection.getpeername()[0])
         except BaseException:
             connection.close()
             raise
         return connection
 
     def connect(self) -> None:
-        watchdog: Watchdog | None = getattr(current, "watchdog", None)
-        if watchdog is not None:
-            watchdog.connecting = True
+        watchdog = guarding()
+        watchdog.connecting = True
         # A proxy's tunnel and TLS included.
         super().connect()
-        if watchdog is not None:
-            watchdog.connecting = False
+        watchdog.connecting = False
 
     def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        watchdog: Watchdog | None = getattr(current, "watchdog", None)
-        if watchdog is not None and watchdog.url:
+        if exact := guarding().url:
             # As it is: requests and urllib3 quote it anew, and a signature may cover its bytes.
-            place, target = split_url(watchdog.url)
+            place, target = _split_url(exact)
             url = target if url.startswith("/") else place + target
         super().putrequest(method, url, *args, **kwargs)
 
     def getresponse(self) -> Any:
-        watchdog: Watchdog | None = getattr(current, "watchdog", None)
-        if watchdog is not None and self.sock is not None:
-            watchdog.watch(self.sock)
+        guarding().watch(self.sock)
         return super().getresponse()
 
 
@@ -122,9 +115,8 @@ class _WatchedTLSPool(HTTPSConnectionPool):
     ConnectionCls = _WatchedTLS
 
 
-def watched_pools() -> dict[str, type[HTTPConnectionPool]]:
-    """Return the pool classes, by scheme, whose connections a :class:`Watchdog` can end."""
-    return {"http": _WatchedPool, "https": _WatchedTLSPool}
+#: Pool classes, by scheme, whose connections a watchdog can end. Without one they make none.
+WATCHED_POOLS = {"http": _WatchedPool, "https": _WatchedTLSPool}
 
 
 class WatchedAdapter(HTTPAdapter):
@@ -132,9 +124,9 @@ class WatchedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = watched_pools()
+        self.poolmanager.pool_classes_by_scheme = WATCHED_POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = watched_pools()
+        manager.pool_classes_by_scheme = WATCHED_POOLS
         return manager

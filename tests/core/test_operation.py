@@ -146,13 +146,5 @@ def test_a_login_is_a_conversation_without_credentials() -> None:
         expect(request, (yield request))
         return Token("t", 60.0)
 
-    (request,), token = converse(log_in(Exchange(TokenSlot(), exchange)), [GOOD])
+    (request,), token = converse(log_in(Exchange(TokenSlot(), exchange), 0), [GOOD])
     assert (request.headers, token) == ({}, Token("t", 60.0))
-
-
-def test_an_answer_of_the_wrong_kind_is_a_fault_of_the_transport() -> None:
-    _, fault = converse(conversation(Operation(submit), KEY), ["token"])
-    assert type(fault) is TypeError
-    auth = ExchangedToken(TokenSlot(), lambda: (_ for _ in ()), ("password",))
-    _, fault = converse(conversation(Operation(submit), Credentials(auth, BASE)), [GOOD])
-    assert type(fault) is TypeError

@@ -13,7 +13,7 @@ from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.transports import environment
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from airflow_provider_jobstatus.transports.environment import ca_file, default_headers, tls_context
-from airflow_provider_jobstatus.transports.failures import chain, reason
+from airflow_provider_jobstatus.transports.failures import causes, reason
 from airflow_provider_jobstatus.transports.heads import check_length, content_coding, header_text
 from airflow_provider_jobstatus.transports.proxies import proxy_for
 from tests.transports.conftest import Certificates
@@ -186,7 +186,7 @@ def test_the_cause_of_an_error_is_named_without_the_librarys_own_text() -> None:
     middle.__context__ = inner
     outer = LookupError("hidden")
     outer.__cause__ = middle
-    assert chain(outer) == [outer, middle, inner]
+    assert causes(outer) == [outer, middle, inner]
     assert reason(outer) == "ConnectionResetError: Connection reset by peer"
     assert reason(middle.__class__("hidden")) == "RuntimeError"
     assert reason(OSError("hidden")) == "OSError"
@@ -195,7 +195,7 @@ def test_the_cause_of_an_error_is_named_without_the_librarys_own_text() -> None:
 def test_errors_that_cause_each_other_end_somewhere() -> None:
     one, other = ValueError(), ValueError()
     one.__context__, other.__context__ = other, one
-    assert chain(one) == [one, other]
+    assert causes(one) == [one, other]
 
 
 @pytest.mark.parametrize(("sent", "length"), [("00", "0"), (" 0", "0"), ("007", "7"), ("70", "70")])

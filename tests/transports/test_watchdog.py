@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_jobstatus.transports.watchdog import Watchdog
-from airflow_provider_jobstatus.transports.watched_connections import watched_pools
+from airflow_provider_jobstatus.transports.watched_connections import WATCHED_POOLS
 from tests.support.raw_server import RawServer, reply, says
 
 Pair = tuple[socket.socket, socket.socket]
@@ -71,18 +71,16 @@ def test_the_time_can_be_extended(pair: Pair) -> None:
     extended.stop()
 
 
-@pytest.mark.parametrize("guarded", [True, False])
-def test_a_pool_makes_connections_with_and_without_a_watchdog(guarded: bool) -> None:
-    with RawServer(says(reply(200, b"ok"))) as server:
-        pool = watched_pools()["http"]("127.0.0.1", server.port)
-        watchdog = Watchdog(20.0)
-        try:
-            if guarded:
-                with watchdog.guarding():
-                    assert pool.urlopen("GET", "/").data == b"ok"
-            else:
-                assert pool.urlopen("GET", "/").data == b"ok"
-        finally:
-            watchdog.stop()
-            pool.close()
+def test_a_pool_makes_connections_with_a_watchdog_and_none_without() -> None:
+    watchdog = Watchdog(20.0)
+    with (
+        RawServer(says(reply(200, b"ok"))) as server,
+        WATCHED_POOLS["http"]("127.0.0.1", server.port) as pool,
+    ):
+        with pytest.raises(RuntimeError, match="outside of a call"):
+            pool.urlopen("GET", "/")
+        with watchdog.guarding():
+            assert pool.urlopen("GET", "/").data == b"ok"
+    watchdog.stop()
+    assert len(server.requests) == 1
     assert (watchdog.connecting, watchdog.expired) == (False, False)
