@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.id_literals import Misread, read_literal
 from airflow_provider_jobstatus.core.text import clean, plain
 
 #: Longest job id, all its parts together.
@@ -31,9 +30,6 @@ _REPR = re.compile(
     r"|(?:\w*set|o?dict_\w+|deque|range|array|map|filter|zip|Lazy\w+)\(.*\)",
     re.DOTALL,
 )
-# What Python and JSON read without quotes as it is written, and one text in quotes.
-_WHOLE = re.compile(r"0|[1-9][0-9]*")
-_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ def job_id_text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         if _undefined(value):
             raise SettingsError("job_id is undefined: its template names what is not there; correct the name")
-        if isinstance(value, _Misread):
+        if isinstance(value, Misread):
             raise SettingsError(
                 f"job_id: {clean(value.spelling, 80)!r} in a list or dict would be read as another id; put"
                 " each id in quotes of its own, as in \"['{{ params.a }}', '{{ params.b }}']\""
@@ -147,8 +143,8 @@ def job_ids(value: object) -> tuple[list[str], bool]:
     """
     if isinstance(value, str):
         text = value.strip()
-        if text.startswith(("[", "{", "('", '("')):
-            value = _literal(text)
+        if text.startswith(("[", "{", "('", '("')) and not text.startswith("{{"):
+            value = read_literal(text)
     if isinstance(value, Mapping):
         if "job_id" not in value:
             raise SettingsError("job_id is a dict without the key 'job_id', so it is no result of a sensor")
@@ -199,54 +195,3 @@ def _items(value: object) -> Collection[Any] | None:
 def _undefined(value: object) -> bool:
     # This layer knows no Jinja.
     return any(kind.__module__.partition(".")[0] == "jinja2" for kind in type(value).__mro__)
-
-
-class _Misread:
-    """What stands in the text of a list or dict and means something else than its spelling."""
-
-    def __init__(self, spelling: str) -> None:
-        self.spelling = spelling
-
-
-class _Spellings(ast.NodeTransformer):
-    """Leaves what is read as it is spelled: ``12_34``, ``0x10``, ``-1``, ``True`` and ``'a' 'b'`` are not."""
-
-    def __init__(self, line: str) -> None:
-        # Python counts bytes.
-        self._line = line.encode("utf-8", "surrogatepass")
-
-    def _misread(self, node: ast.expr) -> ast.expr:
-        return ast.Constant(_Misread(self._spelling(node)))  # type: ignore[arg-type]
-
-    visit_UnaryOp = visit_BinOp = _misread
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        spelling = self._spelling(node)
-        same = _WHOLE.fullmatch(spelling) or _QUOTED.fullmatch(spelling) or node.value is None
-        return node if same else self._misread(node)
-
-    def _spelling(self, node: ast.expr) -> str:
-        return self._line[node.col_offset : node.end_col_offset].decode("utf-8", "replace")
-
-
-def _python(text: str) -> object:
-    line = re.sub(r"[\r\n\f]", " ", text)
-    return ast.literal_eval(_Spellings(line).visit(ast.parse(line, mode="eval")))
-
-
-def _json(text: str) -> object:
-    return json.loads(text, parse_int=lambda number: int(number) if number.isdigit() else _Misread(number))
-
-
-def _literal(text: str) -> object:
-    # Python's form is what a template renders to; JSON's is what other systems send.
-    for parse in (_python, _json):
-        try:
-            return parse(text)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            continue
-    if text.startswith("{{"):
-        return job_id_text(text)
-    raise SettingsError(
-        f"job_id looks like a list or dict, but is none: {clean(text, 80)!r}; each id in it needs quotes"
-    )

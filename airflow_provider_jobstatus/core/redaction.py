@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import html
-import json
 import re
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 from unicodedata import normalize
-from urllib.parse import quote, quote_plus
 
-#: Shorter values are too likely to be ordinary words ("test") for a blind replacement.
-SHORTEST_SECRET = 6
-#: Shorter ones are looked for in their own case only.
-SHORTEST_IN_ANY_CASE = 8
-#: So many first characters of a secret are its own, and are taken out where a cut has left no more.
-HEAD = 12
+from airflow_provider_jobstatus.core.secret_forms import (
+    HEAD,
+    SEPARATORS,
+    Forms,
+    Heads,
+    forms_of,
+    in_lower_case,
+)
+
 #: Of a longer text the rest is left out: some hundred characters are shown.
 MAX_TEXT = 2048
-#: What to look for, by its first characters.
-_Heads = dict[str, list[str]]
 #: How often escapes of escapes are undone, besides those that one pass undoes together.
 MAX_LAYERS = 4
 
@@ -41,7 +38,6 @@ _BREAK = re.compile(r"(?<!\\)\\++[nrt]")
 # Two units of UTF-16; the bytes of one character, each as a surrogate.
 _PARTS = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\udcc2-\udcf4][\udc80-\udcbf]{1,3}")
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
-_SEPARATORS = re.compile(r"[\W_]+")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -58,7 +54,9 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """
     text = text[:MAX_TEXT]
     # A text without room for a secret or the head of one: the usual status word, at each poll.
-    known = [forms for secret in secrets if len(text) >= min(len(secret), HEAD) and (forms := _forms(secret))]
+    known = [
+        forms for secret in secrets if len(text) >= min(len(secret), HEAD) and (forms := forms_of(secret))
+    ]
     if not known and not _ADDRESS_MARK.search(text):
         return text
     # Where each character came from takes time to follow, and most texts hold nothing.
@@ -90,13 +88,13 @@ class _View(NamedTuple):
     ends: Sequence[int] = ()
     raw: bool = True
 
-    def holds(self, known: Iterable[_Forms]) -> bool:
+    def holds(self, known: Iterable[Forms]) -> bool:
         """Return whether anything is to be taken out."""
         return any(True for _ in self._addresses()) or any(
             head in text for _, heads, text in self._searches(known) for head in heads
         )
 
-    def spans(self, known: Iterable[_Forms]) -> Iterator[tuple[int, int]]:
+    def spans(self, known: Iterable[Forms]) -> Iterator[tuple[int, int]]:
         """Yield where in the text as it came something is to be taken out."""
         for start, stop in self._addresses():
             yield self.starts[start], self.ends[stop - 1]
@@ -113,10 +111,10 @@ class _View(NamedTuple):
             if query := _QUERY.search(self.text, *address.span()):
                 yield query.end() - 1, address.end()
 
-    def _searches(self, known: Iterable[_Forms]) -> Iterator[tuple[_View, _Heads, str]]:
+    def _searches(self, known: Iterable[Forms]) -> Iterator[tuple[_View, Heads, str]]:
         """Yield what is to be looked for in which text, as long as that of the view beside it."""
-        bare = _replaced(self, _SEPARATORS, lambda _: "")
-        lower, bare_lower = _lower(self.text), _lower(bare.text)
+        bare = _replaced(self, SEPARATORS, lambda _: "")
+        lower, bare_lower = in_lower_case(self.text), in_lower_case(bare.text)
         for forms in known:
             if self.raw:
                 yield self, forms.escaped, self.text
@@ -191,14 +189,6 @@ def _whole(parts: re.Match[str]) -> str:
     return found.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _lower(text: str) -> str:
-    """Return ``text`` in lower case, letter for letter."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
-    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
-
-
 def _common(text: str, start: int, form: str) -> int:
     """Return where ``text``, from ``start`` on, is no longer ``form``."""
     if text.startswith(form, start):
@@ -207,83 +197,3 @@ def _common(text: str, start: int, form: str) -> int:
     while stop < len(text) and text[stop] == form[stop - start]:
         stop += 1
     return stop
-
-
-class _Forms(NamedTuple):
-    """
-    What a secret looks like.
-
-    :param long: whether it is looked for in any case, that is in lower case in a text in lower case.
-    :param itself: the secret.
-    :param escaped: in base64, and, of a short one, escaped ...
-    :param escaped_in_any_case: ... and in hex, and, of a long one, escaped.
-    :param bare: in base64, and a short one itself, of their letters and digits alone ...
-    :param bare_in_any_case: ... and so in hex, and a long one itself.
-    """
-
-    long: bool
-    itself: _Heads
-    escaped: _Heads
-    escaped_in_any_case: _Heads
-    bare: _Heads
-    bare_in_any_case: _Heads
-
-
-@lru_cache(maxsize=64)
-def _forms(secret: str) -> _Forms | None:
-    # Kept, because every reply is searched for the same few secrets.
-    if len(secret) < SHORTEST_SECRET:
-        return None
-    # A short secret in another case is too likely to be a word.
-    long = len(secret) >= SHORTEST_IN_ANY_CASE
-    raw = secret.encode("utf-8", "surrogatepass")
-    # Undoing escapes finds these, too, unless they make other escapes with what stands before them.
-    escaped = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-    escaped |= {form.replace("/", "\\/") for form in escaped}
-    escaped |= {quote(raw, safe=""), quote(raw), quote_plus(raw)}
-    if long:
-        lower = {_lower(form) for form in escaped} | {secret.upper().lower(), raw.hex()}
-    else:
-        escaped |= {re.sub("%..", lambda escape: escape[0].lower(), form) for form in escaped}
-        lower = {raw.hex()}
-    encoded = set(_base64(raw))
-    encoded |= {form.replace("+", "-").replace("/", "_") for form in encoded}
-    encoded |= {quote(form, safe="") for form in encoded}
-    bare = {_bare(form) for variant in _variants(secret, raw) for form in _base64(variant)}
-    return _Forms(
-        long,
-        _by_head({_lower(secret) if long else secret}),
-        _by_head(encoded if long else encoded | escaped),
-        _by_head(lower),
-        _by_head(bare if long else bare | {_bare(secret)}),
-        _by_head({raw.hex(), *([_lower(_bare(secret))] if long else [])}),
-    )
-
-
-def _by_head(forms: Iterable[str], shortest: int = SHORTEST_SECRET) -> _Heads:
-    found: _Heads = {}
-    for form in forms:
-        if len(form) >= shortest:
-            found.setdefault(form[:HEAD], []).append(form)
-    return found
-
-
-def _bare(text: str) -> str:
-    return _SEPARATORS.sub("", text)
-
-
-def _variants(secret: str, raw: bytes) -> Iterator[bytes]:
-    """Yield what base64 may be made of: UTF-8, UTF-16, and base64 itself."""
-    yield raw
-    yield secret.encode("utf-16-le", "surrogatepass")
-    yield secret.encode("utf-16-be", "surrogatepass")
-    yield b64encode(raw)
-
-
-def _base64(raw: bytes) -> Iterator[str]:
-    yield b64encode(raw).decode()
-    # Of a longer text that contains the secret it depends on where the secret begins, modulo three bytes; the
-    # characters that depend on the neighbours are left out.
-    for shift in range(3):
-        form = b64encode(b"\0" * shift + raw).decode()[(0, 2, 3)[shift] :]
-        yield form.rstrip("=")[: -1 if form.endswith("=") else None]

@@ -14,10 +14,11 @@ from urllib.parse import unquote
 
 from airflow_provider_jobstatus.core.body import inflate
 from airflow_provider_jobstatus.core.content import JUDGED_BYTES, announces_nothing, framing, misfit
+from airflow_provider_jobstatus.core.csv_rows import count_csv_rows
 from airflow_provider_jobstatus.core.encodings import is_binary, is_packed, peek
 from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.json_rows import count_entries, count_json_rows
 from airflow_provider_jobstatus.core.redaction import redact
-from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries, count_json_rows
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete
 from airflow_provider_jobstatus.files.destination import IfExists, writing

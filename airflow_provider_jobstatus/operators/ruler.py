@@ -119,7 +119,8 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
         return {"job_id": job_id, **manifest, "format": self.file_format}
 
     def _download(self, hook: RulerHook, status: JobStatus, absent: list[NotFound]) -> dict[str, Any]:
-        from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
+        from airflow_provider_jobstatus.core.csv_rows import count_csv_rows
+        from airflow_provider_jobstatus.core.json_rows import count_json_rows
         from airflow_provider_jobstatus.files.destination import resolve
         from airflow_provider_jobstatus.files.download import named, save
         from airflow_provider_jobstatus.files.naming import name_for_job

@@ -120,8 +120,9 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
         return {"job_id": job_id, **manifest}
 
     def _download(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:
+        from airflow_provider_jobstatus.core.csv_rows import count_csv_rows
         from airflow_provider_jobstatus.core.encodings import peek
-        from airflow_provider_jobstatus.core.rows import count_csv_rows, count_entries
+        from airflow_provider_jobstatus.core.json_rows import count_entries
         from airflow_provider_jobstatus.files.destination import resolve
         from airflow_provider_jobstatus.files.download import named, save
         from airflow_provider_jobstatus.files.naming import name_for_job

@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.json_counter import PIECE_BYTES, PIECE_DEPTH, ItemCounter
+from airflow_provider_jobstatus.core.json_rows import count_entries, count_json_rows
 from airflow_provider_jobstatus.core.json_scanner import MAX_DEPTH, JsonScanner
-from airflow_provider_jobstatus.core.rows import count_entries, count_json_rows
 from tests.support.values import chunks_of, every_cut
 
 #: Also halves of surrogate pairs, which JSON can say with escapes.

@@ -17,13 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.core.rows import (
-    MAX_CELL,
-    count_csv_rows,
-    count_entries,
-    count_json_rows,
-    csv_rows,
-)
+from airflow_provider_jobstatus.core.csv_rows import MAX_CELL, count_csv_rows, csv_rows
+from airflow_provider_jobstatus.core.json_rows import count_entries, count_json_rows
 from tests.support.values import chunks_of, every_cut, json_values
 
 cells = st.text(

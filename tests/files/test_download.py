@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_jobstatus.core.csv_rows import count_csv_rows
 from airflow_provider_jobstatus.core.errors import TransportError
 from airflow_provider_jobstatus.core.http import Response
-from airflow_provider_jobstatus.core.rows import count_csv_rows, count_json_rows
+from airflow_provider_jobstatus.core.json_rows import count_json_rows
 from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
 from airflow_provider_jobstatus.files.download import named, save
 
@@ -239,7 +240,7 @@ def test_a_compressed_file_is_kept_and_its_rows_are_not_counted(tmp_path: Path) 
 def test_rows_that_cannot_be_counted_are_none_and_prove_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_jobstatus.core.rows.MAX_CELL", 100)
+    monkeypatch.setattr("airflow_provider_jobstatus.core.csv_rows.MAX_CELL", 100)
     body = b"a\n" * 4096 + b'"5 inch,\n' + b"x\n" * 100
     assert refused(tmp_path, {}, body)
     manifest = download(tmp_path, length(body), body)

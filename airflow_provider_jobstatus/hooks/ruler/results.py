@@ -8,13 +8,13 @@ from functools import partial
 from typing import Literal
 
 from airflow_provider_jobstatus.core.content import JUDGED_BYTES, expect_file, framing, misfit
+from airflow_provider_jobstatus.core.csv_rows import csv_rows
 from airflow_provider_jobstatus.core.encodings import peek
 from airflow_provider_jobstatus.core.errors import NotFound, UnexpectedResponse
 from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.responses import json_object
-from airflow_provider_jobstatus.core.rows import csv_rows
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.ruler.job import RulerJobId

@@ -1,17 +1,15 @@
-"""Rows read, and counted, in a stream of bytes."""
+"""Rows of CSV read, and counted, in a stream of bytes."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
 import io
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from airflow_provider_jobstatus.core.encodings import NotText, is_binary, is_packed, peek, utf8
-from airflow_provider_jobstatus.core.json_counter import ItemCounter
 
 #: Longest CSV cell that is read, in characters; the module ``csv`` stops at 128 Ki unless told.
 MAX_CELL = 8 * 1024 * 1024
@@ -22,14 +20,6 @@ MAX_LINE = 2 * MAX_CELL
 # quote that is not the first character of its cell is a character like any other.
 _QUOTED_CELLS = re.compile(rb'"(?<![^,\r\n]")[^"]*+(?:"(?:"|,")[^"]*+)*+(?:"|\Z)')
 
-
-# Members beside the rows of a report, by which its server takes it back; and what a state of that kind says.
-_TAKES_BACK = ("error", "errors", "exception", "fault", "ok", "state", "status", "success")
-_UNDONE = re.compile(
-    r"err|exception|fail|fault|process|pending|queue|running|progress|wait|cancel|delet|expir|denied|refus|reject"
-    r"|unavail|time.?out|throttl",
-    re.IGNORECASE,
-)
 
 _OPEN_QUOTE = "the rows end within a quoted cell"
 _OPEN_ROW = "the last row has no line end, and nothing else shows that it is whole"
@@ -137,87 +127,6 @@ def _counted(chunks: Iterator[bytes], to_line_end: bool) -> int | None:
     if to_line_end and (row or (last == b"\r" and b"\n" in head)):
         raise ValueError(_OPEN_ROW)
     return max(rows + bool(row) - 1, 0)
-
-
-def count_entries(chunks: Iterable[bytes]) -> int | None:
-    """
-    Pull all of ``chunks`` and return the number of rows of a report: JSON with ``entries`` and, mostly,
-    ``total``.
-
-    :return: None if they are JSON of another shape, several texts of JSON one after the other, or compressed.
-    :raises ValueError: they are no whole JSON, ``total`` is not the number of entries, they are a job, or
-        what stands beside the entries or follows them says that they are an error.
-    """
-    outline = _outline_of(chunks, "total", "job", *_TAKES_BACK)
-    if outline is None:
-        return None
-    if outline.followed:
-        # Rows on lines of their own are of one kind, and a row has no entries.
-        if "entries" in outline.items or ("" in outline.items and outline.followed != b"["):
-            raise ValueError("something follows the end of the report")
-        return None
-    if not outline.whole:
-        raise ValueError("the report is no whole JSON")
-    if "job" in outline.members and "entries" not in outline.items:
-        raise ValueError("the vendor sent the job instead of its report")
-    rows = outline.items.get("entries", outline.items.get(""))
-    total = _total(outline.members)
-    if rows is not None and total is not None and total != rows:
-        raise ValueError(f"the report holds {rows} entries and says that it has {total:.15g}")
-    if rows is not None and (name := _taken_back(outline.members)):
-        raise ValueError(f"the report holds {rows} entries, and its {name!r} says that it is none")
-    return rows
-
-
-def _total(members: Mapping[str, bytes]) -> float | None:
-    """Return the number of rows that a report says it has, in whichever form; None if it says none."""
-    try:
-        total = float(json.loads(members.get("total", b"null")))
-    except (TypeError, ValueError):
-        return None
-    return total if total >= 0 else None
-
-
-def _taken_back(members: Mapping[str, bytes]) -> str | None:
-    """Return the member that says that a report is an error, or is not done."""
-    for name in _TAKES_BACK:
-        try:
-            value = json.loads(members.get(name, b"null"))
-        except ValueError:
-            continue
-        if name in ("ok", "success"):
-            wrong = value is False or value in (0, "false")
-        elif name in ("state", "status"):
-            wrong = isinstance(value, str) and _UNDONE.search(value) is not None
-        else:
-            wrong = bool(value)
-        if value is not None and wrong:
-            return name
-    return None
-
-
-def count_json_rows(chunks: Iterable[bytes]) -> int | None:
-    """
-    Pull all of ``chunks`` and return the number of items of a JSON array, or None if they are compressed.
-
-    :raises ValueError: they are no whole array.
-    """
-    outline = _outline_of(chunks)
-    if outline is None:
-        return None
-    if not outline.whole or "" not in outline.items:
-        raise ValueError("the rows are no whole JSON array")
-    return outline.items[""]
-
-
-def _outline_of(chunks: Iterable[bytes], *keep: str) -> ItemCounter | None:
-    """Pull all of ``chunks`` and return the outline of their JSON, or None if they are compressed."""
-    head, chunks = peek(chunks)
-    outline = None if is_packed(head) else ItemCounter(keep)
-    for chunk in chunks if outline is None else utf8(chunks):
-        if outline is not None:
-            outline.feed(chunk)
-    return outline
 
 
 class _ChunkReader(io.RawIOBase):

@@ -1,0 +1,133 @@
+"""What the first bytes of a file look like: markup, JSON, sentences, the name of a column."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_jobstatus.core.json_errors import is_bare_error
+
+_OBJECTS = ("application/json", "text/json", "application/problem+json")
+LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_PROLOGUE = re.compile(r"(?:<\?xml[^>]*+>\s*+|<!--.*?-->\s*+)+", re.DOTALL)
+_ROOT = re.compile(r"<([a-z_][\w.:-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
+_JSON = re.compile(r'\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\})|\[\s*(?:[\[{"\]]|-?\d|true|false|null)')
+SEPARATOR = re.compile(r"[,;|](?:\S|\s?\")|\t")
+# Three words or more: no header of a single column.
+SENTENCE = re.compile(r"\S++(?: \S++){2,}+")
+# The name of a single column on a line of its own; and one word that rather answers than names a column.
+_NAME = re.compile(r'("?)[^\W\d][\w.-]*\1\r?\n')
+_ANSWER = re.compile(
+    r"\W*(?:ok|okay|yes|no|nil|none|null|nan|true|false|undefined)\W*\Z|err|exception|fail|fault|busy|pending|"
+    r"process|queue|progress|running|wait|retry|later|slow|throttl|limit|gateway|upstream|denied|forbid|refus|reject|unauth|expir|"
+    r"time.?out|unavail|maint|down\b|no.?such|not.?|invalid|missing|empty|done|ready|success|complet|cancel|delet",
+    re.IGNORECASE,
+)
+
+
+def is_without_rows(text: str, content_type: str, value: Any, *, whole: bool, is_line: bool) -> bool:
+    """
+    Return whether a text is a single JSON object without ``entries``, and no row of a file by lines.
+
+    :param is_line: whether it is one line with its end, as a file of one row is.
+    """
+    if not whole:
+        if not _JSON.match(text) or not text.startswith("{"):
+            return False
+        try:
+            first, _ = json.JSONDecoder().raw_decode(text)
+        except (ValueError, RecursionError):
+            return '"entries"' not in text
+        return is_bare_error(first)
+    if not isinstance(value, Mapping) or isinstance(value.get("entries"), list) or content_type in LINES:
+        return False
+    return is_wrapped(value) or (content_type in _OBJECTS and not is_line)
+
+
+def first_object(text: str) -> Any:
+    """Return the object with which a text of JSON begins, or an array in it; None if there is none."""
+    begin = text.removeprefix("[").lstrip()
+    try:
+        return json.JSONDecoder().raw_decode(begin)[0] if begin.startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_wrapped(value: Mapping[str, Any]) -> bool:
+    """Return whether an object holds a job or an error as a member."""
+    return any(isinstance(value.get(name), Mapping) for name in ("job", "data", "meta", "result", "response"))
+
+
+def is_prose(text: str) -> bool:
+    """Return whether a text is a few sentences."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (
+        1 < len(lines) <= 5
+        and all(map(SENTENCE.fullmatch, lines))
+        and any(line.endswith((".", "!", "?")) for line in lines)
+        and not SEPARATOR.search(text)
+    )
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text is the header of a single column, as a storage may label it without a look."""
+    return _NAME.fullmatch(text) is not None and _ANSWER.search(text) is None
+
+
+def is_answer(raw: str, value: object) -> bool:
+    """
+    Return whether a line rather answers than heads a table of one column.
+
+    :param value: its value as JSON, or itself.
+    """
+    if not isinstance(value, str):
+        return True
+    return not raw.endswith(("\n", "\r")) and _ANSWER.search(value) is not None
+
+
+def end_of_prologue(text: str) -> int:
+    found = _PROLOGUE.match(text)
+    return found.end() if found else 0
+
+
+def is_markup(text: str, content_type: str, whole: bool) -> bool:
+    """Return whether a text is XML, or HTML without its frame, rather than a table whose cells have tags."""
+    if not text.startswith("<"):
+        return False
+    if text.startswith("<?xml") or content_type.endswith(("/xml", "+xml")):
+        return True
+    root = _ROOT.match(text)
+    if root is None:
+        return False
+    if root[0].endswith("/>"):
+        return root[0] == text
+    closing = re.compile(rf"</{re.escape(root[1])}\s*>", re.IGNORECASE).search(text, root.end())
+    rest = text[(closing or root).end() :].lstrip()
+    if closing is None:
+        return not whole and rest.startswith("<")
+    return (whole and not rest) or rest.startswith("<")
+
+
+def json_value(text: str) -> Any:
+    """Return a JSON text's value; of what is none, the text itself."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def is_json(text: str, content_type: str, whole: bool, value: Any) -> bool:
+    """Return whether a text is JSON, one or more, rather than a table whose first cell looks so."""
+    if whole and value is not text and (text[0] in "[{" or content_type.endswith(("/json", "+json"))):
+        return True
+    if not _JSON.match(text):
+        return False
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        # Cut, or too long to be seen whole.
+        return True
+    rest = text[end:]
+    return not rest.strip() or rest.lstrip(" \t")[:1] in ("\r", "\n", "{", "[")
