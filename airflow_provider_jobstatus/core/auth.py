@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.tokens import Exchange, Token, TokenSlot, bearer
 
-# Some clients see the host a in https://a\@b/, others b; some drop a tab from a host, others do not.
+# Clients differ: in https://a\@b/ the host is a for some and b for others, and some drop a tab from a host.
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
 # All of a URL that its origin depends on.
 _FRONT = re.compile(r"[^:/?#]+://[^/?#]*")
@@ -27,7 +27,7 @@ class Auth(Protocol):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Everything that must not be shown, in case the vendor echoes it."""
+        """What must not be shown, in case the vendor echoes it."""
         ...
 
     def headers(self) -> Mapping[str, str] | Exchange:
@@ -35,7 +35,7 @@ class Auth(Protocol):
         ...
 
     def renewable(self, response: Response) -> bool:
-        """Whether this reply refuses a token that can be renewed; forgets the token if so."""
+        """Return whether this reply refuses a token that can be renewed; if so, the token is dropped."""
         ...
 
 
@@ -57,7 +57,7 @@ class HeaderKey:
         return self._header
 
     def renewable(self, response: Response) -> bool:
-        """Never: a refused key stays refused until the connection is changed."""
+        """Return False: a refused key stays refused until the connection is changed."""
         return False
 
 
@@ -99,7 +99,7 @@ class ExchangedToken:
         return bearer(token)
 
     def renewable(self, response: Response) -> bool:
-        """Whether the status says that the token has ended; forgets it if so."""
+        """Return whether the status says that the token has ended; if so, the token is dropped."""
         if response.status not in self._refusals:
             return False
         self._slot.forget(self._used)
@@ -120,7 +120,7 @@ def origin(url: str) -> tuple[str, str, int]:
 
 @lru_cache(maxsize=256)
 def _origin(front: str) -> tuple[str, str, int]:
-    # The same few hosts are asked again and again.
+    # There are few origins, and each request has its origin compared.
     try:
         parts = urlsplit(front)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
@@ -146,7 +146,7 @@ def _root(url: str) -> str | None:
 
 class Shown(list[str]):
     """
-    What was shown of credentials. It hides them itself: some error trackers send local variables along.
+    The credentials that requests have carried. Its repr hides them, as error trackers may report variables.
 
     :ivar requests: how many requests were sent, those without credentials included.
     """
@@ -163,9 +163,9 @@ class Shown(list[str]):
 
 def secrets_of(auth: Auth | None, sent: Iterable[str]) -> tuple[str, ...]:
     """
-    Return what a reply is to be searched for: others may have renewed a token since it was sent.
+    Return what a reply is to be searched for: a token may have been renewed since its request was sent.
 
-    :param sent: what was shown of credentials, a proxy's included.
+    :param sent: the credentials that requests have carried, also to a proxy.
     """
     own = () if auth is None else auth.secrets
     return tuple(dict.fromkeys((*own, *sent)))

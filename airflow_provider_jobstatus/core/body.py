@@ -1,4 +1,4 @@
-"""The body of a reply, taken in piece by piece: decoded, and never more of it held than is allowed."""
+"""The body of a reply, read piece by piece: decoded, and held only up to a limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.json_outline import JsonOutline
 
-#: A reply to a flow that is larger is an error; what may be larger is streamed, or only its outline is read.
+#: A larger reply to a flow is an error. What may be larger is streamed, or only its outline is read.
 MAX_BODY_BYTES = 2 * 1024 * 1024
-#: What is no larger is not worth an outline.
+#: A body of this size or less is read whole, without an outline.
 SMALL_BYTES = 64 * 1024
-#: Most bytes that are inflated and looked at in one step: what an event loop can spare the time for.
+#: Most bytes that are inflated and read in one step, so that an event loop is not held up.
 PIECE_BYTES = 32 * 1024
-#: Values of ``Content-Encoding`` that change nothing: how a file was uploaded, what it is written in.
+#: Values of ``Content-Encoding`` that change nothing: labels of an upload, charsets.
 _LABELS = frozenset({"", "identity", "none", "aws-chunked", "binary", "7bit", "8bit"})
 _CHARSETS = frozenset({"utf-8", "utf8", "utf-16", "us-ascii", "ascii", "iso-8859-1", "windows-1252"})
 _GZIP = b"\x1f\x8b"
@@ -25,11 +25,11 @@ class Inflater:
     """
     Undoes a content coding, holding no more than one piece of output at a time.
 
-    We ask for ``identity``; a proxy on the way may compress all the same, and a storage may say again what a
-    file was labelled with when it was stored.
+    Requests ask for ``identity``. A proxy may compress all the same, and a storage may repeat the label with
+    which a file was stored.
 
     :param encoding: value of ``Content-Encoding``.
-    :raises ValueError: a coding that we do not know.
+    :raises ValueError: the coding is unknown.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -46,9 +46,9 @@ class Inflater:
 
     def feed(self, data: bytes) -> Iterable[bytes]:
         """
-        Return what ``data`` decodes to, to be iterated over at once.
+        Return the decoded pieces of ``data``, to be iterated over at once.
 
-        :raises ValueError: it is broken, as the iteration shows.
+        :raises ValueError: while iterating, if the data is broken.
         """
         return (data,) if not self._coding and 0 < len(data) <= PIECE_BYTES else self._pieces(data)
 
@@ -74,7 +74,7 @@ class Inflater:
             raise ValueError("the body is not what its content coding says") from None
 
     def _begin(self, data: bytes) -> bytes:
-        """Begin a member if there is enough to tell what it is, and return what there is of it."""
+        """Begin a member once its kind shows, and return the data of it that has come."""
         data, self._head = self._head + data, b""
         if self._member is not None:
             # Behind a member, zeros are padding.
@@ -93,7 +93,7 @@ class Inflater:
 
     def finish(self) -> bytes:
         """
-        Return what is left to put out.
+        Return the rest of the output.
 
         :raises ValueError: the body is cut short.
         """
@@ -107,7 +107,7 @@ class Inflater:
 
 def inflate(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """
-    Undo a content coding of a body that is pulled.
+    Undo the content coding of a body, pulled chunk by chunk.
 
     :raises ValueError: see :class:`Inflater`.
     """
@@ -123,7 +123,7 @@ class BodyReader:
 
     :param encoding: value of ``Content-Encoding``.
     :param outline: what to read of a JSON body that is larger than :data:`SMALL_BYTES`.
-    :raises ValueError: a coding that we do not know.
+    :raises ValueError: the coding is unknown.
     """
 
     def __init__(self, encoding: str, outline: JsonOutline | None = None) -> None:
@@ -135,12 +135,12 @@ class BodyReader:
 
     def feed(self, data: bytes) -> Iterator[bool]:
         """
-        Take in what comes next, step by step; after each, yield whether the rest is of no interest.
+        Read the next bytes in steps; after each, yield whether the rest of the body is not needed.
 
-        Some bytes may inflate to a thousand times as many, so that the caller looks at its clock between two
-        steps, and lets others have theirs.
+        Bytes may inflate a thousandfold. Between two steps the caller checks its deadline, and an event loop
+        has a turn.
 
-        :raises ValueError: it is broken, or too large to be held.
+        :raises ValueError: the body is broken, or too large to be held.
         """
         return map(self._add, self._inflater.feed(data))
 

@@ -1,4 +1,4 @@
-"""A clock that tells the time of day and is not moved by whoever sets it."""
+"""The time of day by a clock that no change of the system's clock moves."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-Whether a file is what was asked for, by its media type and its first bytes.
+Whether a body is the requested file, by its media type and its first bytes.
 
-A length or a digest shows that a body is whole, not that it is the file: a login page, an error in JSON and
-the job itself come whole, with 200, and under any media type. What is no file of the format is refused here;
-what may be one passes, because servers label files carelessly.
+A length or a digest shows that a body is whole, not that it is the file: a login page, an error in JSON or
+the job itself may come whole, with 200, under any media type. A body that cannot be a file of the format is
+refused here; one that may be passes, because servers label files carelessly.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from airflow_provider_jobstatus.core.file_kinds import (
     is_name,
     is_prose,
     is_without_rows,
-    json_value,
 )
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.json_errors import (
     holds_job,
     is_bare_error,
     is_error,
+    json_value,
     telling,
     tells_of_states,
 )
@@ -41,7 +41,7 @@ from airflow_provider_jobstatus.core.redaction import redact
 from airflow_provider_jobstatus.core.responses import error_of, expect, retry_after
 from airflow_provider_jobstatus.core.text import clean
 
-#: First bytes of a body by which it is judged; a shorter body is seen whole.
+#: A body is judged by so many first bytes; a shorter one is seen whole.
 JUDGED_BYTES = 64 * 1024
 #: Longest part of a page or of an error that is shown, in characters.
 SHOWN = 200
@@ -50,7 +50,7 @@ _A_PAGE = "a page of HTML"
 _BYTES = "application/octet-stream"
 _PAGES = ("text/html", "application/xhtml+xml")
 _TABLES = ("text/csv", "application/csv", "text/comma-separated-values", "application/vnd.ms-excel")
-# Never text, whatever a server does not know about its files.
+# Never text, however carelessly a server labels its files.
 _FOREIGN = re.compile(r"(?:image|audio|video|font)/|application/pdf\Z")
 _FOREIGN_BYTES = (b"%PDF-", b"\x89PNG\r\n")
 _PAGE = re.compile(r"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
@@ -83,7 +83,7 @@ def expect_file(request: Request, response: Response) -> Response:
     Return a reply with 200, which alone may be a file; what it holds is judged by :func:`misfit`.
 
     :raises ApiError: another status; :class:`ServerError` for a 2xx that is not 200, such as "not yet" or a
-        part that was not asked for.
+        part that was not requested.
     :raises UnexpectedResponse: a redirect.
     """
     expect(request, response if 200 <= response.status < 300 else without_addresses(response))

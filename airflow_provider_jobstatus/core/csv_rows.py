@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.encodings import NotText, is_binary, is_packed, peek, utf8
 
-#: Longest CSV cell that is read, in characters; the module ``csv`` stops at 128 Ki unless told.
+#: Longest CSV cell that is read, in characters; the module ``csv`` stops at 128 Ki by default.
 MAX_CELL = 8 * 1024 * 1024
 #: Longest line, in characters, which is held whole.
 MAX_LINE = 2 * MAX_CELL
@@ -100,9 +100,8 @@ def _counted(chunks: Iterator[bytes], to_line_end: bool) -> int | None:
     rows = 0
     last = b""
     quoted_bytes = 0
-    # What of the row that is being read matters to what follows it: nothing at the start of a row, ',' at the
-    # start of a cell, '"' within a quoted cell, '""' after its last quote, which may be half of a doubled
-    # one, and 'x' anywhere else.
+    # Where in a row the next chunk begins: empty at the start of a row, ',' at the start of a cell, '"' in a
+    # quoted cell, '""' after its last quote, which may be half of a doubled one, and 'x' anywhere else.
     row = b""
     for chunk in utf8(chunks):
         quoted_bytes = quoted_bytes + len(chunk) if row == b'"' and b'"' not in chunk else 0
@@ -130,7 +129,7 @@ def _counted(chunks: Iterator[bytes], to_line_end: bool) -> int | None:
 
 
 class _ChunkReader(io.RawIOBase):
-    """Chunks of bytes as a file, read as they are asked for."""
+    """Chunks of bytes as a file; each is pulled when it is read."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -155,8 +154,8 @@ def _private_csv() -> Any:
     """
     Return another instance of the C module behind ``csv``, with a limit of its own.
 
-    The limit of ``csv`` is one for the whole process: a stream that raises it would change it for everybody,
-    and the first of two streams to end would lower it for the other.
+    The limit of ``csv`` holds for the whole process: a stream that raised it would change it for all other
+    code, and the first of two streams to end would lower it for the other.
     """
     spec: Any = importlib.util.find_spec("_csv")
     module: Any = importlib.util.module_from_spec(spec)

@@ -1,5 +1,5 @@
 """
-What a conversation with a vendor can fail with.
+Errors of a conversation with a vendor.
 
 ::
 
@@ -31,7 +31,7 @@ from airflow_provider_jobstatus.core.text import TEXT_LIMIT, clean
 
 class VendorError(Exception):
     """
-    A question to a vendor that brought no usable answer.
+    A request to a vendor that brought no usable response.
 
     :param reason: what came back, in a few words.
     :param vendor: the connection type, such as ``"ruler"``.
@@ -41,10 +41,10 @@ class VendorError(Exception):
     :param host: of the request, with its port if it names one.
 
     :ivar conn_id: of the Airflow connection, where one is known.
-    :ivar asked: whether the question was sent, rather than left out as there would be no answer.
-    :ivar retry_after: seconds that the reply asks us to stay away, if it does, whatever its status.
+    :ivar asked: whether the request was sent; False if it was left out because no response could come.
+    :ivar retry_after: seconds of the reply's ``Retry-After``, whatever its status; None without one.
     :ivar own: whether a 4xx is known to be the vendor's own, rather than of a proxy or firewall before it.
-    :ivar repeatable: whether the same may be asked again: not if it creates something that may be there now.
+    :ivar repeatable: whether the request may be repeated: not if it may already have created something.
     """
 
     asked = True
@@ -72,12 +72,12 @@ class VendorError(Exception):
         super().__init__(reason)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Survive a copy and the way to another process: an exception's own way calls the constructor."""
+        """Support copies and pickles: the way of an exception itself would call the constructor."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def seen_by(self, conn_id: str) -> Self:
         """
-        Return a copy for another wait that meets the same error; what is added to it stays its own.
+        Return a copy for another wait that meets the same error; a remark added to one is not added to both.
 
         :param conn_id: of its connection; empty if that is not known yet.
         """
@@ -86,20 +86,20 @@ class VendorError(Exception):
         return other
 
     def redact(self, secrets: Iterable[str]) -> None:
-        """Take our own secrets out of the text, should the vendor have echoed one."""
-        # Not for the parse of a DAG file, which needs no error of a vendor.
+        """Replace our own secrets in the text, in case the vendor has echoed one."""
+        # Imported late: the parse of a DAG file raises no error of a vendor.
         from airflow_provider_jobstatus.core.redaction import redact
 
         # The whole text, then cut: a cut may have left the beginning of a secret.
         self.reason = clean(redact(str(self.args[0]), secrets))
         self.args = (self.reason,)
-        # A library's error behind ours, hidden from tracebacks, may hold the request or quote the reply; so
-        # may the local variables of the frames so far, which some error trackers send along.
+        # A library's error behind ours may hold the request or quote the reply, and so may local variables of
+        # the frames so far: some error trackers report both.
         self.__context__ = None
         self.__traceback__ = None
 
     def add(self, remark: str) -> None:
-        """Append a remark of ours to the reason, which makes room for it if it is long."""
+        """Append a remark of ours to the reason; a long reason is cut to make room."""
         self.reason = clean(f"{clean(self.reason, max(TEXT_LIMIT - len(remark) - 2, 80))}; {remark}")
         self.args = (self.reason,)
 
@@ -126,7 +126,7 @@ class AccessDenied(ApiError):
     401 or 403: the credential or its permissions are refused.
 
     :ivar login: whether a login was refused, which too many tries may lock.
-    :ivar credential: what of the connection is shown to the vendor, in its own words.
+    :ivar credential: what the connection shows to the vendor, named in the vendor's words.
     :ivar refused_since: when these very settings of the connection were first refused, in epoch seconds; None
         if that is not known.
     """
@@ -144,14 +144,14 @@ class RateLimited(ApiError):
     """
     429.
 
-    :ivar spent: the licence's calls are used up, so that waiting cannot help.
+    :ivar spent: the licence's calls are used up: waiting cannot help.
     """
 
     spent = False
 
 
 class ServerError(ApiError):
-    """5xx, 408 or 425: the vendor may well answer later."""
+    """5xx, 408 or 425: a later request may succeed."""
 
 
 class RequestRejected(ApiError):
@@ -167,5 +167,5 @@ class SettingsError(Exception):
 
 
 def unreadable(conn_id: str, reason: str) -> TransportError:
-    """Return the error for a connection that another try may read."""
+    """Return the error of a connection that could not be read now; another try may succeed."""
     return TransportError(f"connection {conn_id!r} cannot be read ({reason})", vendor="Airflow")

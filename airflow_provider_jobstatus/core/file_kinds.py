@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_jobstatus.core.json_errors import is_bare_error
+from airflow_provider_jobstatus.core.json_errors import first_value, is_bare_error
 
 _OBJECTS = ("application/json", "text/json", "application/problem+json")
 LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
-_PROLOGUE = re.compile(r"(?:<\?xml[^>]*+>\s*+|<!--.*?-->\s*+)+", re.DOTALL)
+_PROLOGUE = re.compile(r"(?:<\?xml[^>]*+>\s*+|<!--.*?-->\s*+)*", re.DOTALL)
 _ROOT = re.compile(r"<([a-z_][\w.:-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
 _JSON = re.compile(r'\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\})|\[\s*(?:[\[{"\]]|-?\d|true|false|null)')
 SEPARATOR = re.compile(r"[,;|](?:\S|\s?\")|\t")
 # Three words or more: no header of a single column.
 SENTENCE = re.compile(r"\S++(?: \S++){2,}+")
-# The name of a single column on a line of its own; and one word that rather answers than names a column.
+# The name of a single column on a line of its own; and words of a reply rather than of a column.
 _NAME = re.compile(r'("?)[^\W\d][\w.-]*\1\r?\n')
 _ANSWER = re.compile(
     r"\W*(?:ok|okay|yes|no|nil|none|null|nan|true|false|undefined)\W*\Z|err|exception|fail|fault|busy|pending|"
@@ -36,23 +35,17 @@ def is_without_rows(text: str, content_type: str, value: Any, *, whole: bool, is
     if not whole:
         if not _JSON.match(text) or not text.startswith("{"):
             return False
-        try:
-            first, _ = json.JSONDecoder().raw_decode(text)
-        except (ValueError, RecursionError):
-            return '"entries"' not in text
-        return is_bare_error(first)
+        first, end = first_value(text)
+        return is_bare_error(first) if end else '"entries"' not in text
     if not isinstance(value, Mapping) or isinstance(value.get("entries"), list) or content_type in LINES:
         return False
     return is_wrapped(value) or (content_type in _OBJECTS and not is_line)
 
 
 def first_object(text: str) -> Any:
-    """Return the object with which a text of JSON begins, or an array in it; None if there is none."""
+    """Return the object with which a text of JSON begins, or an array in it; something else if none does."""
     begin = text.removeprefix("[").lstrip()
-    try:
-        return json.JSONDecoder().raw_decode(begin)[0] if begin.startswith("{") else None
-    except (ValueError, RecursionError):
-        return None
+    return first_value(begin)[0] if begin.startswith("{") else None
 
 
 def is_wrapped(value: Mapping[str, Any]) -> bool:
@@ -72,13 +65,13 @@ def is_prose(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Return whether a text is the header of a single column, as a storage may label it without a look."""
+    """Return whether a text is the header of a single column, as a storage may send it."""
     return _NAME.fullmatch(text) is not None and _ANSWER.search(text) is None
 
 
 def is_answer(raw: str, value: object) -> bool:
     """
-    Return whether a line rather answers than heads a table of one column.
+    Return whether a line is a short reply rather than the header of a table of one column.
 
     :param value: its value as JSON, or itself.
     """
@@ -88,8 +81,8 @@ def is_answer(raw: str, value: object) -> bool:
 
 
 def end_of_prologue(text: str) -> int:
-    found = _PROLOGUE.match(text)
-    return found.end() if found else 0
+    """Return where a declaration of XML and comments end with which a text begins."""
+    return _PROLOGUE.match(text).end()  # type: ignore[union-attr]
 
 
 def is_markup(text: str, content_type: str, whole: bool) -> bool:
@@ -110,24 +103,13 @@ def is_markup(text: str, content_type: str, whole: bool) -> bool:
     return (whole and not rest) or rest.startswith("<")
 
 
-def json_value(text: str) -> Any:
-    """Return a JSON text's value; of what is none, the text itself."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
 def is_json(text: str, content_type: str, whole: bool, value: Any) -> bool:
-    """Return whether a text is JSON, one or more, rather than a table whose first cell looks so."""
+    """Return whether a text is JSON, one or more, rather than a table whose first cell looks like it."""
     if whole and value is not text and (text[0] in "[{" or content_type.endswith(("/json", "+json"))):
         return True
     if not _JSON.match(text):
         return False
-    try:
-        _, end = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
-        # Cut, or too long to be seen whole.
-        return True
-    rest = text[end:]
+    _, end = first_value(text)
+    # Without an end, it is cut, or too long to be seen whole.
+    rest = text[end:] if end else ""
     return not rest.strip() or rest.lstrip(" \t")[:1] in ("\r", "\n", "{", "[")

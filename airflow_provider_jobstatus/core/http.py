@@ -2,8 +2,8 @@
 Requests, responses and flows: a conversation with a vendor as values.
 
 A *flow* is a generator that yields requests, is sent the response to each, and returns a parsed result. It
-does no I/O; :mod:`airflow_provider_jobstatus.core.operation` says how it is driven. What goes wrong is thrown
-in: a :class:`~airflow_provider_jobstatus.core.errors.VendorError`.
+does no I/O; :mod:`airflow_provider_jobstatus.core.operation` says how it is driven. A failed request is
+thrown in, as a :class:`~airflow_provider_jobstatus.core.errors.VendorError`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Request:
 
     :param vendor: for messages, such as ``"ruler"``.
     :param method: HTTP method.
-    :param url: absolute, already quoted, sent as it is.
-    :param headers: sent besides the transport's own.
+    :param url: absolute and quoted; it is sent as it is.
+    :param headers: sent in addition to those of the transport.
     :param body: bytes or None.
-    :param outline: makes what is read of a 2xx reply of JSON that is large: it may be too large to be held.
-    :param anonymous: to a host that a reply has named: never to carry our credentials, wherever it goes, and
-        not to be sent into the network (:class:`~airflow_provider_jobstatus.core.redirects.Peers`).
+    :param outline: makes the outline that is read of a large 2xx reply of JSON, instead of holding it whole.
+    :param anonymous: whether a reply has named its host: it never carries our credentials, and is not sent
+        into the network (:class:`~airflow_provider_jobstatus.core.redirects.Peers`).
     """
 
     vendor: str
@@ -54,17 +54,17 @@ class Request:
         )
 
     def outline_for(self, status: int) -> JsonOutline | None:
-        """Return what to read of a reply's body if it is large, or None for all of it: of an error."""
+        """Return the outline to read of a large body, or None to read all of it, as of an error."""
         return self.outline() if self.outline is not None and 200 <= status < 300 else None
 
     @property
     def path(self) -> str:
-        """Path of the URL, without query: what may stand in a message."""
+        """Path of the URL, without query: may be shown in a message."""
         return urlsplit(self.url).path
 
     @property
     def host(self) -> str:
-        """Host of the URL, with its port if it names one: what may stand in a message."""
+        """Host of the URL, with its port if it names one: may be shown in a message."""
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
     def __repr__(self) -> str:
@@ -82,8 +82,8 @@ class Response:
     :param body: decoded of any transfer and content coding; empty if the reply is streamed.
     :param received_at: epoch seconds.
     :param chunks: the unread body of a streamed reply.
-    :param secrets: what the transport itself has added to the request, such as a proxy's password: an error
-        may repeat it.
+    :param secrets: those that the transport has added to the request, such as a proxy's password: an error
+        may repeat them.
     """
 
     status: int
@@ -99,5 +99,5 @@ class Response:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-#: What a vendor's module writes: requests out, responses in, a parsed result at the end.
+#: Of a vendor's module: yields requests, is sent responses, returns a parsed result.
 Flow = Generator[Request, Response, T]

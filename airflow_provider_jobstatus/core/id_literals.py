@@ -1,10 +1,11 @@
-"""Lists and dicts of job ids that a template has made texts of."""
+"""Lists and dicts of job ids as the text that a template makes of them."""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
+from dataclasses import dataclass
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.text import clean
@@ -14,15 +15,15 @@ _WHOLE = re.compile(r"0|[1-9][0-9]*")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
+@dataclass(frozen=True)
 class Misread:
-    """What stands in the text of a list or dict and means something else than its spelling."""
+    """A value in a list or dict that means something else than its spelling."""
 
-    def __init__(self, spelling: str) -> None:
-        self.spelling = spelling
+    spelling: str
 
 
 class _Spellings(ast.NodeTransformer):
-    """Leaves what is read as it is spelled: ``12_34``, ``0x10``, ``-1``, ``True`` and ``'a' 'b'`` are not."""
+    """Keeps values that mean their spelling: ``12_34``, ``0x10``, ``-1``, ``True``, ``'a' 'b'`` do not."""
 
     def __init__(self, line: str) -> None:
         # Python counts bytes.
@@ -52,6 +53,11 @@ def _json(text: str) -> object:
 
 
 def read_literal(text: str) -> object:
+    """
+    Return the list or dict that a text spells.
+
+    :raises SettingsError: it spells none.
+    """
     # Python's form is what a template renders to; JSON's is what other systems send.
     for parse in (_python, _json):
         try:

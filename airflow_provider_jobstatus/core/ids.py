@@ -19,12 +19,12 @@ MAX_ID_LENGTH = 500
 MAX_ITERATED = 100_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# What ids are made of as a rule: nothing to check or to quote.
+# Of a usual id nothing is to be checked or quoted.
 _USUAL = re.compile(rf"[A-Za-z0-9_/-]{{1,{MAX_ID_LENGTH}}}")
-# All but printable ASCII; and a separator of paths, queries or escapes: an HTTP client or a proxy may read
-# them as such, quoted or not.
+# All but printable ASCII; and separators of paths, queries and escapes, which an HTTP client or a proxy may
+# read as such even if they are quoted.
 _FORBIDDEN = re.compile(r"[^!-~]|[/?#%\\]")
-# What a template makes of a generator, a set, a view or a lazy sequence: it has no id in it that can be read.
+# The text that a template makes of a generator, a set, a view or a lazy sequence: no id can be read from it.
 _REPR = re.compile(
     r"<.+ at 0x[0-9A-Fa-f]+>"
     r"|(?:\w*set|o?dict_\w+|deque|range|array|map|filter|zip|Lazy\w+)\(.*\)",
@@ -35,7 +35,7 @@ _REPR = re.compile(
 @dataclass(frozen=True, slots=True)
 class JobId:
     """
-    A job id that a vendor's hook has taken apart; each vendor adds the parts.
+    A job id taken apart by a vendor's hook; each vendor adds the parts.
 
     :param text: the whole, as the user gave it, without white space around it.
     """
@@ -125,7 +125,7 @@ def single_job_id(value: object) -> str:
 
     :raises SettingsError: a list, or no id.
     """
-    # A list is not looked into: lists may be nested deeper than Python follows.
+    # The items of a list are not read: lists may be nested deeper than Python follows.
     if _items(value) is None:
         ids, many = job_ids(value)
         if not many:
@@ -159,7 +159,7 @@ def job_ids(value: object) -> tuple[list[str], bool]:
 
 def lasting(value: Any) -> Any:
     """
-    Return what names jobs in a form that reads alike each time, also in another process.
+    Return a value that names jobs in a form that reads alike each time, also in another process.
 
     An iterator can be read once, and a set has another order in each process: either becomes a list. Texts
     become plain ones, as a template would make something else of a member of an enumeration.
@@ -178,7 +178,7 @@ def lasting(value: Any) -> Any:
 
 
 def _items(value: object) -> Collection[Any] | None:
-    """Return the items of what stands for several ids; None for anything else."""
+    """Return the items of a value that stands for several ids; None for any other value."""
     if isinstance(value, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(value, Iterable):
         return None
     # An undefined name in a template is an empty iterable.
@@ -193,5 +193,5 @@ def _items(value: object) -> Collection[Any] | None:
 
 
 def _undefined(value: object) -> bool:
-    # This layer knows no Jinja.
+    # Jinja is not imported here.
     return any(kind.__module__.partition(".")[0] == "jinja2" for kind in type(value).__mro__)

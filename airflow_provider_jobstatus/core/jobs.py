@@ -1,4 +1,4 @@
-"""A job's state in our words, the vendor's words for it, and what one look at a job tells."""
+"""A job's state in our words, the vendor's words for it, and the status that one poll finds."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ TERMINAL_STATES = tuple(state for state in JobState if state.terminal)
 @dataclass(frozen=True, slots=True)
 class JobStatus:
     """
-    What one look at a job tells.
+    The status of a job, as one poll found it.
 
-    :param job_id: as it was asked for.
+    :param job_id: as the user gave it.
     :param vendor: the connection type, such as ``"ruler"``.
     :param state: in our words.
     :param vendor_status: the vendor's word.
@@ -52,8 +52,8 @@ class JobStatus:
     :param counts: rows as ``{"total", "processed", "succeeded", "failed"}``, each a number or None; or None.
     :param created_at: ISO 8601 with offset, or None.
     :param completed_at: ISO 8601 with offset, or None.
-    :param known: whether the vendor's word is one that we know; not part of the result.
-    :param retry_after: seconds that the reply asks us to stay away, or None; not part of the result.
+    :param known: whether the vendor's word is in the table of words; not part of the result.
+    :param retry_after: seconds of the reply's ``Retry-After``, or None; not part of the result.
     """
 
     job_id: str
@@ -98,7 +98,7 @@ class JobStatus:
             return None
 
     def or_fuller(self, earlier: JobStatus | None) -> JobStatus:
-        """Return this status, or an earlier one that says the same if only that one tells counts."""
+        """Return this status, or an earlier one of the same word if only that one has counts."""
         return earlier if earlier and earlier.counts and not self.counts else self
 
     def describe(self) -> str:
@@ -115,7 +115,7 @@ class JobStatus:
 
 
 def job_result(job_id: str, status: JobStatus | None) -> dict[str, Any]:
-    """Return what a sensor returns of a job; of one that the vendor never told of, only its id."""
+    """Return what a sensor returns of a job: only its id if no poll has found a status."""
     return {**dict.fromkeys(_PLAIN_TYPES), "job_id": job_id} if status is None else status.as_dict()
 
 
@@ -135,7 +135,7 @@ _PLAIN_TYPES: dict[str, tuple[type, ...]] = {
 
 class Listed(NamedTuple):
     """
-    What a vendor's list tells of a job.
+    A job in a vendor's list.
 
     :param word: the vendor's.
     :param progress: whole percent, or None.
@@ -148,10 +148,10 @@ class Listed(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Listing:
     """
-    What a vendor's list told.
+    A vendor's list of jobs.
 
-    :param jobs: by the key that names a job there. One that stands there twice is left out.
-    :param requests: how many it took.
+    :param jobs: by the key that names a job in the list. A job that is listed twice is left out.
+    :param requests: how many requests the list took.
     """
 
     jobs: Mapping[str, Listed]
@@ -159,7 +159,7 @@ class Listing:
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, Listed]], requests: int = 1) -> Listing:
-        """Return a listing of what stands in it once."""
+        """Return a listing without the jobs that are listed twice."""
         jobs: dict[str, Listed] = {}
         twice = set()
         for key, listed in entries:
@@ -173,7 +173,7 @@ class Listing:
 class StatusTable:
     """
     A vendor's words and what they mean. Words are compared without the case of ASCII letters and without
-    surrounding white space: what else Unicode takes for the same letter is another word.
+    surrounding white space. Letters that only Unicode takes for the same make another word.
 
     :param words: vendor word to state.
     """

@@ -1,4 +1,4 @@
-"""Items of a JSON array, counted as they pass by, some twenty times as fast as an outline that is read."""
+"""Items of a JSON array, counted while they pass, some twenty times as fast as by the scanner alone."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 from airflow_provider_jobstatus.core.json_scanner import MAX_DEPTH, JsonScanner
 
-#: What is looked at together, in bytes: it stays in a processor's cache.
+#: Bytes that are counted together: they stay in a processor's cache.
 PIECE_BYTES = 64 * 1024
-#: Deepest nesting within one piece that is taken apart here.
+#: Deepest nesting within one piece that is counted here.
 PIECE_DEPTH = 16
 
 _ESCAPES = re.compile(rb'\\["\\]')
@@ -19,12 +19,12 @@ _CLOSING = re.compile(rb"[\]}]")
 
 class ItemCounter(JsonScanner):
     """
-    A :class:`JsonScanner` that passes whole pieces of an array of items at once. It sees the same: where a
-    piece may hold the array's end, or anything odd, the scanner reads it.
+    A :class:`JsonScanner` that passes whole pieces of an array at once, with the same result: a piece that
+    may hold the array's end, or anything odd, is left to the scanner.
     """
 
     def feed(self, chunk: bytes) -> None:
-        """Take in what comes next."""
+        """Read the next bytes."""
         for at in range(0, len(chunk), PIECE_BYTES):
             if self.broken:
                 break
@@ -33,7 +33,7 @@ class ItemCounter(JsonScanner):
                 super().feed(piece)
 
     def _pass(self, piece: bytes) -> bool:
-        """Take in a piece that lies within the array as a whole; return whether that could be done."""
+        """Read a piece that lies within the array; return False if it may not, and is still to be read."""
         level = self._item_level()
         if not level or not self._in_item or self._kept is not None:
             return False

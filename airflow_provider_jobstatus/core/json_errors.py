@@ -1,4 +1,4 @@
-"""JSON that tells of an error, of a job or of the state of some work, and so is no row of a file."""
+"""JSON that describes an error, a job or the state of some work, and so is no row of a file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _BESIDE = _TELLING | {
     *("correlationid", "correlation_id", "data", "meta", "progress", "resource", "result", "trace"),
 }
 
-# Members that tell how far some work has come; what consists of these and of an error's alone is no row. Here
-# names are written in small letters, without "_" and "-".
+# Members that describe the state of some work. An object of these and of an error's members alone is no row.
+# Names are in small letters here, without "_" and "-".
 _OF_A_STATE = frozenset(
     {
         *("eta", "jobstatus", "level", "ok", "percent", "phase", "position", "progress", "queueposition"),
@@ -30,17 +30,17 @@ _OF_A_STATE = frozenset(
 )
 _OF_A_JOB = frozenset({"jobid", "reportid", "reporttype"})
 
-# What a row may not consist of alone. An `errorMessage` is a column of Ruler's.
+# An object of these members alone is no row. An `errorMessage` is a column of Ruler's.
 _OF_AN_ERROR = _TELLING - {"errormessage"} | {"fields", "instance", "timestamp", "path"}
 
 
 def is_bare_error(value: object) -> bool:
-    """Return whether a value is an object of nothing but what errors tell, and so no row of a file."""
+    """Return whether a value is an object of an error's members alone, and so no row of a file."""
     return isinstance(value, Mapping) and bool(value) and {name.lower() for name in value} <= _OF_AN_ERROR
 
 
 def is_bare_state(value: object) -> bool:
-    """Return whether a value is an object of nothing but what errors, and states of some work, tell."""
+    """Return whether a value is an object of the members of errors and of states alone."""
     return (
         isinstance(value, Mapping)
         and bool(value)
@@ -73,9 +73,9 @@ def is_error(value: Mapping[str, Any], row: bool) -> bool:
 
 
 def tells_of_states(text: str) -> bool:
-    """Return whether a text is lines of JSON that all tell of errors or states alone."""
+    """Return whether a text is lines of JSON that all describe errors or states alone."""
     lines = text.splitlines()
-    return text.startswith("{") and all(is_bare_state(_value(line)) for line in lines if line.strip())
+    return text.startswith("{") and all(is_bare_state(json_value(line)) for line in lines if line.strip())
 
 
 def _plain_names(names: Iterable[str]) -> set[str]:
@@ -83,14 +83,23 @@ def _plain_names(names: Iterable[str]) -> set[str]:
 
 
 def telling(value: Any) -> Any:
-    """Return what of an error is meant for a person; what else it holds may be about people."""
+    """Return the members of an error that explain it; others may hold personal data."""
     if isinstance(value, Mapping):
         return {name: telling(member) for name, member in value.items() if name.lower() in _TELLING}
     return f"{len(value)} items" if isinstance(value, list) else value
 
 
-def _value(line: str) -> Any:
+def json_value(text: str) -> Any:
+    """Return a JSON text's value; of what is none, the text itself."""
     try:
-        return json.loads(line)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return text
+
+
+def first_value(text: str) -> tuple[Any, int]:
+    """Return the value of JSON with which a text begins, and where it ends; the text and 0 if none does."""
+    try:
+        return json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return text, 0

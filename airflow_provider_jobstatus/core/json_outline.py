@@ -1,10 +1,10 @@
 """
 A reply of JSON that may be too large to hold, read block by block.
 
-A finished job's reply may carry all its results, hundreds of megabytes of them, before or after the one word
-that we want. Each block is made a small text of JSON of its own and parsed as any other reply: so the outline
-takes and refuses what :func:`~airflow_provider_jobstatus.core.responses.load_json` does, holds little, and no
-block takes long.
+A finished job's reply may carry all its results, hundreds of megabytes of them, before or after its status.
+Each block is made a small JSON text of its own and parsed like any other reply. So the outline takes and
+refuses what :func:`~airflow_provider_jobstatus.core.responses.load_json` does, holds little, and no block
+takes long.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from airflow_provider_jobstatus.core.strict_json import (
 
 #: Within so many bytes an outline and the whole say the same; beyond, not all of a reply need be read.
 AGREED_BYTES = 8 * 1024 * 1024
-#: What is parsed in one step, in bytes: an event loop can spare the time, whatever they are.
+#: Bytes that are parsed in one step: whatever they hold, an event loop is not held up.
 BLOCK_BYTES = 32 * 1024
-#: What is held of a string that is longer than a block, in bytes; and the most that is kept of one, in
-#: characters. No word and no id is as long, and no text is shown as a whole.
+#: Bytes that are held of a string longer than a block, and most characters that are kept of one. No word and
+#: no id is as long, and no text is shown as a whole.
 KEPT_BYTES = 48 * 1024
-#: Most bytes that are held of what has no end yet.
+#: Most bytes that are held of a value without an end so far.
 MAX_HELD_BYTES = 64 * 1024
 
 _SPACE = b" \t\n\r"
 _CHARS = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
 _ENDED_AND_BEGUN = re.compile(rb"([\]}]*+)([\[{]*+)")
 _OTHER = {"[": "]", "{": "}"}
-#: The name under which an object leads to what is open within it; no vendor's.
+#: The name under which an object holds the container that is open within it; no vendor uses it.
 _WAY = uuid.uuid4().hex
 
 
@@ -49,7 +49,7 @@ class JsonOutline:
 
     :param keep: names of the members that are kept, of the outermost object and of objects that are kept. Of
         an array no item is kept; but what is empty stays empty, and what is not does not become so.
-    :param enough: asked at each block beyond :data:`AGREED_BYTES`, with what is kept so far of the
+    :param enough: called at each block beyond :data:`AGREED_BYTES` with what is kept so far of the
         outermost value; True ends the reading.
     :param must: members that a text of more than :data:`AGREED_BYTES` is refused without.
 
@@ -80,18 +80,18 @@ class JsonOutline:
 
     def feed(self, piece: bytes) -> bool:
         """
-        Take in what comes next, and return whether no more is needed.
+        Read the next bytes, and return whether no more are needed.
 
-        :raises ValueError: what has come is not the beginning of any JSON that is taken.
+        :raises ValueError: the text so far is not the beginning of any valid JSON.
         """
-        # Blocks are the same wherever a text is cut on its way.
+        # Blocks do not depend on how a text was cut on its way.
         self._block += piece
         while len(self._block) >= self.block_bytes:
             block = bytes(self._block[: self.block_bytes])
             del self._block[: self.block_bytes]
             self._read(block, last=False)
             if self._size > AGREED_BYTES:
-                # By what names a reply tells its results apart is not to be held for all of them.
+                # Results may be named, one by one: not all of their names are to be held.
                 self._names = [names & self._keep for names in self._names]
                 if self._enough(self.kept):
                     return True
@@ -99,7 +99,7 @@ class JsonOutline:
 
     def finish(self) -> None:
         """
-        Note that nothing follows.
+        End the text.
 
         :raises ValueError: the text is not whole, or does not have what it must.
         """
@@ -113,7 +113,7 @@ class JsonOutline:
         return json.dumps(self.kept).encode()
 
     def _read(self, block: bytes, *, last: bool) -> None:
-        """Parse what is whole by the end of a block: all before its last comma."""
+        """Parse what is complete at the end of a block: all before its last comma."""
         text = self._rest + (block if self._size else block.removeprefix(BOM_UTF8))
         self._size += len(block)
         outside = without_escapes(text).split(b'"')
@@ -164,7 +164,7 @@ class JsonOutline:
         self._open = still_open
 
     def _take(self, value: Any, left: int, begun: int) -> None:
-        """Take in what was parsed, of which ``left`` containers of before and ``begun`` others are open."""
+        """Keep what was parsed; ``left`` containers of before and ``begun`` new ones are open now."""
         last = len(self._open) - 1
         container: Any = {"": value}
         target: Any = None

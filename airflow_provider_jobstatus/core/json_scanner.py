@@ -1,8 +1,8 @@
 """
-The outline of a JSON text, read in constant memory.
+A JSON text, read in constant memory.
 
-A report's rows are counted while they pass, however many there are. A scanner sees each byte once, keeps the
-few members that it was asked for, and knows no more of JSON than strings and nesting.
+A report's rows are counted while they pass, however many there are. A scanner reads each byte once, keeps a
+few named members, and recognizes no more of JSON than strings and nesting.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ MAX_DEPTH = 1000
 
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _PLAIN = rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+"
-# What lies between two brackets, whole innermost objects and arrays included: passed at once where nobody
-# looks.
+# Text between two brackets, with whole innermost objects and arrays: passed at once where nothing is counted
+# or kept.
 _UNINTERESTING = re.compile(
     rb'(?:[^"\[\]{}]++|' + _STRING + rb"|\{" + _PLAIN + rb"\}|\[" + _PLAIN + rb"\])*+", re.DOTALL
 )
@@ -38,7 +38,7 @@ class JsonScanner:
         under the empty name those of the outermost array itself.
     :ivar broken: whether the text can no longer become whole.
     :ivar whole: whether the text has ended where it should.
-    :ivar followed: how what follows the outermost object or array begins; empty if nothing follows.
+    :ivar followed: the first token behind the outermost object or array; empty if nothing follows.
     """
 
     def __init__(self, keep: Iterable[str] = ()) -> None:
@@ -59,11 +59,11 @@ class JsonScanner:
         self._in_name = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take in what comes next."""
+        """Read the next bytes."""
         at, self._escaped = self._escaped, 0
         begin = 0
         while at < len(chunk):
-            if not self._in_string and self._nobody_looks():
+            if not self._in_string and self._is_uninteresting():
                 at = _UNINTERESTING.match(chunk, at).end()  # type: ignore[union-attr]
             found = (_IN_STRING if self._in_string else _IN_JSON).search(chunk, at)
             if found is None:
@@ -88,7 +88,7 @@ class JsonScanner:
         self._take(chunk[begin:])
         self._escaped = max(at - len(chunk), 0)
 
-    def _nobody_looks(self) -> bool:
+    def _is_uninteresting(self) -> bool:
         depth = len(self._enclosing)
         return depth > 2 or (depth == 2 and self._enclosing[-1:] == b"{")
 
@@ -116,7 +116,7 @@ class JsonScanner:
             self._begin(token, depth)
         elif depth == 1 and self._name in self._keep:
             self._kept = bytearray()
-            # The colon itself is taken next; it is cut off with the white space around the value.
+            # The colon itself is kept next, and cut off with the white space around the value.
 
     def _begin(self, token: bytes, depth: int) -> None:
         """Begin a value or a name."""

@@ -1,8 +1,8 @@
 """
 Operations, and how they are driven.
 
-An *operation* is a flow with all that its caller must know of it. A *conversation* is an operation that is
-under way, with credentials: a generator that yields steps and is sent the answer to each. A step is a
+An *operation* is a flow with all that its caller must know of it. A *conversation* is an operation in
+progress, with credentials: a generator that yields steps and is sent the answer to each. A step is a
 :class:`~airflow_provider_jobstatus.core.http.Request`, answered by a response, or an
 :class:`~airflow_provider_jobstatus.core.tokens.Exchange`, answered by a token. Transports drive
 conversations.
@@ -34,14 +34,14 @@ Step = Request | Exchange
 Answer = Response | str
 #: Sent a response for each request, and a token for each exchange.
 Conversation = Generator[Step, Any, T]
-#: Returns what must not be shown of a conversation, should the vendor have echoed it.
+#: Returns the secrets of a conversation, which a reply may echo.
 Secrets = Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[T]):
     """
-    What may be asked of a vendor. Only a hook's ``call``, ``acall`` and ``open`` drive it.
+    An operation of a vendor's API. Only a hook's ``call``, ``acall`` and ``open`` drive it.
 
     :param flow: makes the flow, anew for each time that the operation is driven.
     :param credentials: whether requests to the connection's own origin carry its credential.
@@ -50,7 +50,7 @@ class Operation(Generic[T]):
         it creates something.
     :param finish: makes the result of what the flow has returned, of the last reply, and of the secrets that
         may stand in it.
-    :param blame: notes in an error what else the last reply tells.
+    :param blame: adds to an error what the last reply explains.
     """
 
     flow: Callable[[], Flow[T]]
@@ -64,7 +64,7 @@ class Operation(Generic[T]):
 @dataclass(frozen=True, slots=True, eq=False)
 class Credentials:
     """
-    What of a connection goes with an operation.
+    The parts of a connection that an operation needs.
 
     :param auth: the credential.
     :param base_url: requests to its origin carry the credential, and no others.

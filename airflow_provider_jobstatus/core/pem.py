@@ -1,4 +1,4 @@
-"""A private key as people paste it."""
+"""A private key as it is pasted into a form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----(.*?)-----END \1-----", 
 
 def proper_pem(text: str) -> str:
     """
-    Return a private key, a PEM, in its proper lines.
+    Return a private key as a PEM with its line breaks.
 
     :param text: a PEM, also one whose line breaks a form has dropped, or that has them written out as
         ``\\n``; or all of it in base64.

@@ -1,4 +1,4 @@
-"""Our own secrets, found in what others say, in whichever way they write them."""
+"""Our own secrets replaced in a text from outside, in whichever form they stand there."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     A secret is found as it is, in any case, with anything between its letters and digits that is neither, in
     hex and in base64 (of UTF-8 and UTF-16, also within a longer base64 such as that of ``user:secret``), each
     of them also behind escapes of JSON, URLs and HTML, and escapes of these; and by its first :data:`HEAD`
-    characters, for what cut it may have left just these. The query of an address may be its signature. Takes
+    characters, as a cut may have left only these. The query of an address may be its signature. Takes
     time in proportion to the length of ``text``, of which no more than :data:`MAX_TEXT` is returned.
 
     :param secrets: those shorter than :data:`SHORTEST_SECRET` are left alone.
@@ -59,7 +59,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     ]
     if not known and not _ADDRESS_MARK.search(text):
         return text
-    # Where each character came from takes time to follow, and most texts hold nothing.
+    # Following where each character came from takes time, and most texts hold no secret.
     if not any(view.holds(known) for view in _views(_View(text))):
         return text
     # Found in the text as it came, then replaced together: one secret may begin or overlap another.

@@ -30,21 +30,21 @@ _LOCAL_NAT64 = ip_network("64:ff9b:1::/48")
 
 def target_of(request: Request, response: Response) -> str:
     """
-    Return where a redirect leads, if that is a place to call.
+    Return the address of a redirect, if it may be followed.
 
-    :raises UnexpectedResponse: nowhere; not https, unless the vendor itself is called over http; with a user
-        in it; or from the outside to an address inside the network.
+    :raises UnexpectedResponse: it names no address; not one of https, unless the vendor itself is called over
+        http; one with a user in it; or, from outside, one inside the network.
     """
     url = location_of(request, response)
     named_user = urlsplit(url).username is not None
     scheme, host, _ = origin(url)
     own_scheme, own_host, _ = origin(request.url)
-    # Some clients read letters outside ASCII as others: the full-width ones of "localhost", for one.
+    # Some clients read letters outside ASCII as ASCII, such as the full-width letters of "localhost".
     if not host or not host.isascii() or named_user or scheme not in ("https", own_scheme):
         raise unexpected(request, "redirects to an address that is not to be called", response.status)
     if (_is_inside(host) and not _is_inside(own_host)) or _is_nowhere(host):
         raise unexpected(request, "redirects to an address inside the network", response.status)
-    # As it is, but for letters that no request can carry.
+    # Unchanged, but for characters that no request can carry.
     return quote(url, safe=printable)
 
 
@@ -52,7 +52,7 @@ def location_of(request: Request, response: Response) -> str:
     """
     Return the address that a redirect names.
 
-    :raises UnexpectedResponse: none, or what is no address.
+    :raises UnexpectedResponse: it names none, or something else.
     """
     location = response.headers.get("location", "")
     if not location:
@@ -60,7 +60,7 @@ def location_of(request: Request, response: Response) -> str:
     front = _FRONT.match(location)
     end = front.end() if front else 0
     location = location[:end] + quote(location[end:], safe=_SENT_AS_IT_IS)
-    # A library drops what it takes for nothing, such as the ";" of an address that is signed as a whole.
+    # A library drops empty parts, such as the ";" of an address that is signed as a whole.
     place = _PLACE.match(location)[0]  # type: ignore[index]
     base = request.url if place else re.split("[?#]", request.url)[0]
     try:
@@ -74,7 +74,7 @@ def location_of(request: Request, response: Response) -> str:
 
 
 def place_of(request: Request, response: Response) -> str:
-    """Return host and path of where a redirect leads, for a message: what follows may be a signature."""
+    """Return host and path of a redirect's address, for a message; the rest may be a signature."""
     try:
         parts = urlsplit(location_of(request, response))
     except UnexpectedResponse:
@@ -85,10 +85,10 @@ def place_of(request: Request, response: Response) -> str:
 
 class Peers:
     """
-    The addresses that one client is connected to: what a name leads to shows only there.
+    The addresses to which a client connects: only they show where a name leads.
 
-    A vendor that is called inside the network, such as a gateway or a sandbox, may keep its files there, too;
-    one that is called outside may not lead us in. Where a proxy makes the connection, this is its concern.
+    A vendor inside the network, such as a gateway or a sandbox, may keep its files there, too; one outside
+    may not redirect us into it. Connections of a proxy are the proxy's concern.
     """
 
     def __init__(self) -> None:
@@ -96,19 +96,19 @@ class Peers:
 
     def check(self, request: Request, address: str) -> None:
         """
-        Look at the address that a connection for ``request`` leads to.
+        Check the address of a connection for ``request``.
 
         :raises UnexpectedResponse: a reply has named the host, and it is inside the network.
         """
         peer = _address(address)
         if not request.anonymous:
             self._inside = self._inside or peer is None or not peer.is_global
-        elif peer is None or _serves_nobody(peer) or not (peer.is_global or self._inside):
+        elif peer is None or _is_no_storage(peer) or not (peer.is_global or self._inside):
             raise unexpected(request, "was redirected to a name whose address is inside the network")
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a text is: of one that only carries another on its way, the other."""
+    """Return the address that a text spells; of one that only carries another, the other."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -119,24 +119,24 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
         return address.sixtofour
     last, before = int(address) & 0xFFFFFFFF, int(address) >> 32 & 0xFFFFFFFF
     if address in _LOCAL_NAT64:
-        # Where in it the other stands is up to each network, at the end as a rule.
+        # Each network decides where in it the other stands; as a rule, at the end.
         return IPv4Address(0 if before else last)
     return IPv4Address(last) if any(address in network for network in _CARRIERS) else address
 
 
-def _serves_nobody(address: IPv4Address | IPv6Address) -> bool:
-    """Whether it is the address of no vendor's storage anywhere: a cloud's metadata are link-local."""
+def _is_no_storage(address: IPv4Address | IPv6Address) -> bool:
+    """Return whether no storage of a vendor has such an address: a cloud's metadata are link-local."""
     return address.is_link_local or address.is_unspecified or address.is_multicast
 
 
 def _is_nowhere(host: str) -> bool:
     address = _address(host)
-    # A number in another form than usual only hides an address.
-    return _serves_nobody(address) if address else _looks_like_a_number(host.rstrip("."))
+    # A number in an unusual form only hides an address.
+    return _is_no_storage(address) if address else _looks_like_a_number(host.rstrip("."))
 
 
 def _looks_like_a_number(name: str) -> bool:
-    # What ends in a number, decimal or hexadecimal, is an address to some resolvers, and no public name.
+    # A name that ends in a number, decimal or hexadecimal, is an address to some resolvers, and never public.
     return re.fullmatch(r"[0-9]+|0x[0-9a-f]*", name.rpartition(".")[2]) is not None
 
 

@@ -1,4 +1,4 @@
-"""What a flow expects of a reply, and the error that each disappointment is."""
+"""What a flow expects of a reply, and the error if it is something else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ K = TypeVar("K")
 #: Longest ``Retry-After`` that is obeyed, in seconds.
 MAX_RETRY_AFTER = 3600.0
 
-#: Statuses of a reply that somebody on the way has changed, or that is a part of one.
+#: Statuses of a reply that was changed on its way, or is a part of one.
 _NOT_AS_SENT = frozenset({203, 206})
 _KINDS: dict[int, type[ApiError]] = {
     **dict.fromkeys((401, 403), AccessDenied),
@@ -43,7 +43,7 @@ _KINDS: dict[int, type[ApiError]] = {
     **dict.fromkeys((408, 425), ServerError),
     429: RateLimited,
 }
-#: So many times a header is read that was sent more than once.
+#: Most values that are read of a repeated header.
 MAX_JOINED = 8
 # Not the comma of a date: "Wed, 04 Mar 2026", "Wednesday, 04-Mar-26".
 _JOINED = re.compile(r",(?!\s*\d+[ -][A-Za-z])")
@@ -186,7 +186,7 @@ def _seconds_asked(text: str, response: Response) -> float | None:
 
 
 def clock_difference(response: Response, now: float) -> float:
-    """Return the seconds by which the clock of who answered is ahead of ``now``; 0 if it does not tell."""
+    """Return the seconds by which the server's clock is ahead of ``now``; 0 without a ``Date``."""
     theirs = _http_date(response.headers.get("date", ""))
     return 0.0 if theirs is None else theirs - now
 

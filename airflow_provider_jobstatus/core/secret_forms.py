@@ -1,4 +1,4 @@
-"""What our own secrets look like in what others say."""
+"""The forms in which our own secrets may stand in a text from outside."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from urllib.parse import quote, quote_plus
 SHORTEST_SECRET = 6
 #: Shorter ones are looked for in their own case only.
 SHORTEST_IN_ANY_CASE = 8
-#: So many first characters of a secret are its own, and are taken out where a cut has left no more.
+#: So many first characters identify a secret, and are replaced where a cut has left no more.
 HEAD = 12
-#: What to look for, by its first characters.
+#: Forms, by their first characters.
 Heads = dict[str, list[str]]
 
 SEPARATORS = re.compile(r"[\W_]+")

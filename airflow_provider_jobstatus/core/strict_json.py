@@ -1,4 +1,4 @@
-"""JSON as we take it: to the letter, each key once, not deep; and what parsing it costs."""
+"""Strict JSON: to the letter, each key once, not deep; and the time that parsing it takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_JSON_DEPTH = 64
 #: JSON of no more bytes is parsed in a few milliseconds, whatever it holds.
 FREE_BYTES = 64 * 1024
 #: Most that is parsed in one step, in nanoseconds by :func:`cost`. A parser holds the interpreter's lock, so
-#: that a thread is no help; and a machine may be half as fast as the one on which was measured, or busy.
+#: that a thread is no help; and a machine may be busy, or half as fast as the one of the measurements.
 MAX_COST = 30_000_000
 #: Members of an object, on average, beyond which each of them costs more.
 MANY_MEMBERS = 64

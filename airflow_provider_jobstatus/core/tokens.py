@@ -1,5 +1,5 @@
 """
-Tokens that a login is exchanged for: who has one, how long it is good, and that one exchange serves all.
+Tokens for which a login is exchanged: where they are kept, and how long they are valid.
 
 An :class:`Exchange` is a login that the transport runs alone per :class:`TokenSlot`, so that a thousand waits
 on one login exchange once.
@@ -18,9 +18,9 @@ from airflow_provider_jobstatus.core.errors import AccessDenied, RequestRejected
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.responses import error_of, expect_json, retry_after, unexpected
 
-#: Life of a token, in seconds, whose answer does not say.
+#: Life of a token, in seconds, if the reply gives none.
 DEFAULT_TOKEN_LIFE = 300.0
-#: Words of OAuth by which a login is refused, whatever the status of the reply.
+#: Words of OAuth that refuse a login, whatever the status of the reply.
 REFUSALS = frozenset(
     {
         *("access_denied", "invalid_client", "invalid_grant", "invalid_request", "invalid_scope"),
@@ -29,7 +29,7 @@ REFUSALS = frozenset(
     }
 )
 _REASONS = ("error_description", "message")
-#: Bounds of a life that an answer does say.
+#: Bounds of the life that a reply gives, in seconds.
 TOKEN_LIFE_BOUNDS = (5.0, 86_400.0)
 #: A token is renewed this many seconds before its end, or after 80 % of its life, whichever is later.
 RENEW_AHEAD = 60.0
@@ -38,10 +38,10 @@ RENEW_AHEAD = 60.0
 @dataclass(frozen=True, slots=True)
 class Token:
     """
-    What a login brought.
+    A token.
 
     :param value: the access token.
-    :param life: seconds it is good for, counted from the reply.
+    :param life: seconds for which it is valid, counted from the reply.
     """
 
     value: str = field(repr=False)
@@ -49,7 +49,7 @@ class Token:
 
 
 def token_life(expires_in: object) -> float:
-    """Return the seconds a token is good for, from whatever ``expires_in`` holds."""
+    """Return the seconds for which a token is valid, whatever ``expires_in`` holds."""
     try:
         life = float(expires_in)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -77,20 +77,20 @@ class TokenSlot:
         self._last_error: VendorError | None = None
 
     def failed(self, error: VendorError) -> None:
-        """Remember why an exchange failed, for those who queue."""
+        """Keep the error of an exchange for the calls that are queued for it."""
         self.failures += 1
-        # Whose flow it ended in adds its own to it.
+        # The flow that it ends adds remarks of its own.
         self._last_error = error.seen_by("")
 
     def failed_since(self, failures: int) -> VendorError | None:
-        """Return why an exchange failed that others were queued for, so that not each of them repeats it."""
+        """Return the error of an exchange for which a call was queued, so that it is not repeated."""
         if self._last_error is None or self.failures <= failures:
             return None
         return self._last_error.seen_by("")
 
     @property
     def token(self) -> str | None:
-        """The token, or None if there is none that is good for some time yet."""
+        """The token, or None if there is none that stays valid for some time."""
         if self._token is None or self._clock() >= self._renew_at:
             return None
         return self._token.value
@@ -102,7 +102,7 @@ class TokenSlot:
         return token.value
 
     def forget(self, value: str | None) -> None:
-        """Drop the token if it still is ``value``: another call may have renewed it in the meantime."""
+        """Drop the token if it is still ``value``: another call may have renewed it."""
         if self._token is not None and self._token.value == value:
             self._token = None
 
@@ -115,14 +115,14 @@ def token_slot(*login: str) -> TokenSlot:
     """
     Return this process's slot for a login.
 
-    :param login: everything that makes the login what it is, the secret included; only a digest is kept.
+    :param login: all that identifies the login, the secret included; only a digest is kept.
     """
     digest = hashlib.sha256(repr(login).encode("utf-8", "surrogatepass")).hexdigest()
     return slots.setdefault(digest, TokenSlot())
 
 
 def renew_locks() -> None:
-    """Give every slot a lock that is free: after a fork, as the thread that holds one is not in the child."""
+    """Give every slot a free lock, after a fork: a thread that holds one does not exist in the child."""
     for slot in slots.values():
         slot.lock = threading.Lock()
 
@@ -137,8 +137,8 @@ class Exchange:
     """
     A step of a conversation, answered by the token in ``slot``.
 
-    The transport runs ``flow`` alone per slot, and not at all if the slot is filled by then; registers the
-    token with the secrets masker; stores it.
+    The transport drives ``flow``, one at a time for each slot, and not at all if the slot is filled by then.
+    It registers the token with the secrets masker and stores it.
 
     :param headers_of: returns the headers that carry the token.
     """
@@ -148,7 +148,7 @@ class Exchange:
     headers_of: Callable[[str], Mapping[str, str]] = bearer
 
     def headers(self) -> Generator[Exchange, Any, Mapping[str, str]]:
-        """Return the headers that carry the token, once it is there."""
+        """Yield the exchange and return the headers that carry its token."""
         return self.headers_of((yield self))
 
 
@@ -167,7 +167,7 @@ def token_flow(request: Request, secrets: tuple[str, ...]) -> Flow[Token]:
 
 def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -> Token:
     """
-    Return the token that a login brought.
+    Return the token in the reply to a login.
 
     :param secrets: of the login, to be taken out of an error.
     :raises AccessDenied: 400, 401 or 403, or one of :data:`REFUSALS` in place of a token: none of them can be
@@ -188,7 +188,7 @@ def read_token(request: Request, response: Response, secrets: tuple[str, ...]) -
 def _of_login(
     request: Request, error: VendorError, refused: bool, response: Response, secrets: tuple[str, ...]
 ) -> VendorError:
-    """Return what a login failed with, without its secrets; if it was refused, as that."""
+    """Return the error of a login without its secrets; if the login was refused, as a refusal."""
     error.redact((*secrets, *response.secrets))
     if refused:
         error = error_of(AccessDenied, request, error.reason, error.status)
@@ -199,7 +199,7 @@ def _of_login(
 
 
 def _said_instead(reply: dict[str, Any]) -> tuple[str, bool]:
-    """Return what a reply without a token says of the reason, and whether it is one of :data:`REFUSALS`."""
+    """Return the reason in a reply without a token, and whether it is one of :data:`REFUSALS`."""
     error = reply.get("error")
     words = list(error.values()) if isinstance(error, dict) else [error]
     said = [word.strip() for word in words if isinstance(word, str)]

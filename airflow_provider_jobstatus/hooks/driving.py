@@ -113,7 +113,7 @@ class DrivingHook(ConnectedHook):
     @property
     def longest_question(self) -> float:
         """Seconds that a question may take with all its calls."""
-        return self._limits().question
+        return self._limits().operation
 
     def _limits(self) -> CallLimits:
         from airflow_provider_jobstatus.transports.environment import CallLimits

@@ -34,7 +34,7 @@ from airflow_provider_jobstatus.transports.time_limits import TimeLimits
 
 T = TypeVar("T")
 
-#: Seconds for which a connection is kept that nobody uses: longer than the usual time between two polls.
+#: Seconds for which an idle connection is kept: longer than the usual time between two polls.
 KEEP_ALIVE = 90.0
 
 
@@ -54,7 +54,7 @@ class AioClient:
 
     :param limits: how long a call may take.
     :param ca: file of certificate authorities, or None for the environment's.
-    :param mask: told every token that a login brings, before anything else happens with it.
+    :param mask: called with every new token before it is used.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class AioClient:
         self._ca = ca
         self._mask = mask
         self._time_limits = TimeLimits(min(self._limits.total, self._limits.connect, self._limits.read))
-        # The environment's answers, by scheme and host: it is asked once.
+        # By scheme and host: the environment is read once for each.
         self._proxies: dict[tuple[str, str], str | None] = {}
 
     async def __aenter__(self) -> AioClient:
@@ -75,7 +75,7 @@ class AioClient:
         try:
             tls = await in_thread(tls_context, self._ca)
         except SettingsError as error:
-            # A worker could: the triggerer's environment may be mended while the wait lasts.
+            # Unlike on a worker: the triggerer's environment may be mended while the wait lasts.
             raise TransportError(str(error), vendor="TLS") from None
         self._session = aiohttp.ClientSession(
             connector=Connector(ssl=tls, limit=MAX_CALLS, keepalive_timeout=KEEP_ALIVE),
@@ -100,11 +100,11 @@ class AioClient:
         """
         Drive a conversation to its end and return its result.
 
-        :param until: the loop's time at which it ends at the latest; None for as long as a question may take.
+        :param until: the loop's time at which it ends at the latest; None for the usual time of an operation.
         :raises VendorError: what the flow raises, and what goes wrong on the way.
         """
         if until is None:
-            until = asyncio.get_running_loop().time() + self._limits.question
+            until = asyncio.get_running_loop().time() + self._limits.operation
         answer: Answer | VendorError | None = None
         try:
             while True:
@@ -156,7 +156,7 @@ class AioClient:
         limits, now = self._limits, asyncio.get_running_loop().time
         ends_at = min(now() + limits.total, until)
         if now() >= until:
-            raise no_reply(SendError, request, "the question took too long as a whole")
+            raise no_reply(SendError, request, "the operation took too long as a whole")
         patience = asyncio.timeout(None)
 
         def more_time(seconds: float = limits.read) -> None:
@@ -170,7 +170,7 @@ class AioClient:
                     url,
                     headers=request.headers,
                     data=request.body,
-                    # aiohttp would name a content type of its own; to be told not to costs time.
+                    # aiohttp would name a content type of its own; preventing it takes time.
                     skip_auto_headers=None if request.method == "GET" else ["Content-Type"],
                     proxy=proxy,
                     allow_redirects=False,

@@ -29,7 +29,7 @@ def checked_headers(reply: aiohttp.ClientResponse) -> dict[str, str]:
     # Of both together, which aiohttp counts apart before 3.14; and what stands between them.
     if any(len(name) + len(text) + 4 > MAX_LINE_BYTES for name, text in reply.raw_headers):
         raise ValueError("the reply has a header that is too long")
-    # The names that aiohttp's parser knows may have some, which others refuse.
+    # aiohttp's parser allows some behind the names that it knows; others refuse it.
     if any(b" " in name for name, _ in reply.raw_headers):
         raise ValueError("the reply has white space behind a header's name")
     if "\0" in (reply.reason or ""):
@@ -51,7 +51,7 @@ def _headers(reply: aiohttp.ClientResponse) -> dict[str, str]:
 
 
 async def _take_in(reader: BodyReader, chunk: bytes) -> bool:
-    """Feed a chunk, and let the loop have its turn between two steps; return whether no more is needed."""
+    """Read a chunk, with a turn of the loop between two steps; return whether no more is needed."""
     for step, enough in enumerate(reader.feed(chunk)):
         if enough:
             return True
@@ -78,11 +78,11 @@ async def read_body(
         return content.read_nowait()
     reader = BodyReader(coding, request.outline_for(reply.status))
     while not content.at_eof():
-        # Whatever is there already needs no patience.
+        # What has come already needs no time.
         if not content.is_eof():
             more_time()
         if await _take_in(reader, await content.readany()):
-            # What is left is not worth reading; the connection cannot be used again.
+            # The rest is not needed; the connection cannot be used again.
             reply.close()
             break
     return reader.finish()

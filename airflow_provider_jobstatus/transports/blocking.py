@@ -52,7 +52,7 @@ class BlockingClient:
 
     :param limits: how long a call may take.
     :param ca: file of certificate authorities, or None for the environment's.
-    :param mask: told every token that a login brings, before anything else happens with it.
+    :param mask: called with every new token before it is used.
     :raises SettingsError: the authorities cannot be read.
     """
 
@@ -85,12 +85,13 @@ class BlockingClient:
         """
         Drive a conversation to its end and return its result.
 
-        :param until: monotonic time at which it ends at the latest; None for as long as a question may take.
+        :param until: monotonic time at which it ends at the latest; None for the usual time of an
+            operation.
         :param streamed: whether to leave the body of a 2xx reply unread.
         :raises VendorError: what the flow raises, and what goes wrong on the way.
         """
         if until is None:
-            until = time.monotonic() + self._limits.question
+            until = time.monotonic() + self._limits.operation
         answer: Answer | VendorError | None = None
         try:
             while True:
@@ -135,7 +136,7 @@ class BlockingClient:
             raise RuntimeError("a streamed reply is the last of its operation")
         left = until - time.monotonic()
         if left <= 0:
-            raise no_reply(SendError, request, "the question took too long as a whole")
+            raise no_reply(SendError, request, "the operation took too long as a whole")
         proxy = proxy_for(request.url)
         # Through a proxy, the address is the proxy's.
         check = (lambda _: None) if proxy else partial(self._peers.check, request)

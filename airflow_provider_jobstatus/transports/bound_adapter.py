@@ -54,7 +54,7 @@ class BoundAdapter(WatchedAdapter):
         if self._auth.renewable(answer) and repeatable and not retry_after(answer):
             reply.close()
             reply = self._send_with_credential(request, *args, **kwargs)
-        # Not the copy: a redirect is prepared from it, and somebody may log it.
+        # Not the copy with the credential: a redirect is prepared from it, and a caller may log it.
         reply.request = request
         return reply
 

@@ -144,13 +144,13 @@ class BoundSession(requests.Session):
         raise shown
 
     def _secrets(self) -> tuple[str, ...]:
-        """Return what the last call of this thread may bring to light: others may have renewed a token."""
+        """Return the secrets of this thread's last call: a token may have been renewed since."""
         return secrets_of(self._auth, getattr(self._calls, "sent", ()))
 
     def _check_of(
         self, request: requests.PreparedRequest, options: dict[str, Any], redirected: bool
     ) -> Callable[[str], None]:
-        """Return what looks at the address of a connection: as for flows, but a user may name any place."""
+        """Return the check of a connection's address: as for flows, but a user may name any place."""
         url = request.url or ""
         own = same_origin(url, self._base_url)
         if not (own or redirected) or options.get("proxies") or proxy_for(url):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Route:
     """
-    What a connection is wanted for.
+    The purpose of a connection.
 
     :param request: that is to be sent on it.
     :param direct: whether the address is the vendor's own, and not a proxy's.
@@ -94,7 +94,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 def _out_of_step(protocol: ResponseHandler) -> bool:
-    """Whether more has come on a connection that is not in use than was asked for; or its end."""
+    """Return whether more has come on an idle connection than was requested, or its end."""
     if protocol.should_close:
         return True
     try:

@@ -14,8 +14,8 @@ from airflow_provider_jobstatus.transports.failures import reason
 
 #: Methods of which a second request does no more than one, RFC 9110, section 9.2.2.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-#: How many times the longest call a whole question may take.
-QUESTION_CALLS = 2
+#: Longest time of an operation, as a multiple of that of a call.
+OPERATION_CALLS = 2
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -34,9 +34,9 @@ class CallLimits:
     read: float = 30.0
 
     @property
-    def question(self) -> float:
-        """How long a flow may take with all its calls, logins included: as long as two calls."""
-        return QUESTION_CALLS * self.total
+    def operation(self) -> float:
+        """How long an operation may take with all its calls, logins included: as long as two calls."""
+        return OPERATION_CALLS * self.total
 
 
 def default_headers() -> dict[str, str]:
@@ -98,6 +98,6 @@ def _tls(ca: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=None if folder else ca, capath=ca if folder else None)
     # Python's own default is whatever OpenSSL was set up for, on some systems.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # As urllib3, which looks only at a certificate's alternative names.
+    # As urllib3, which reads only a certificate's alternative names.
     context.hostname_checks_common_name = False
     return context

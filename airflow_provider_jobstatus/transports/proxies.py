@@ -1,4 +1,4 @@
-"""Proxies that the environment names: which one is meant, what it is shown, and how its refusal is told."""
+"""The proxies of the environment, the secrets that they are sent, and the messages of their refusals."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def proxy_for(url: str) -> str | None:
 
 @cache
 def proxy_secrets(proxy: str | None) -> tuple[str, ...]:
-    """Return what is shown to a proxy and must not be shown to anybody else: its password, and the login."""
+    """Return the secrets that are sent to a proxy: its password, and the encoded login."""
     parts = urlsplit(proxy or "")
     if not parts.password:
         return ()
@@ -62,8 +62,8 @@ def proxy_secrets(proxy: str | None) -> tuple[str, ...]:
 
 def asks_for_proxy_login(url: str, proxy: str | None, status: int) -> bool:
     """
-    Return whether a reply is the proxy's, which wants another login than its variable holds. From within a
-    tunnel no proxy answers.
+    Return whether a reply is a proxy's refusal of the login in its variable. Within a tunnel, no reply is a
+    proxy's.
     """
     return status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and bool(proxy) and url.startswith("http:")
 

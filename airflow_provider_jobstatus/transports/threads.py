@@ -10,7 +10,7 @@ from airflow_provider_jobstatus.core.errors import TransportError
 
 T = TypeVar("T")
 
-#: What a message says of it.
+#: The text of such an error.
 EXHAUSTED = "no thread can be started here now; the limit of processes or of memory may be reached"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-#: Longest time between two looks, in seconds, and its share of the shortest limit.
+#: Longest time between two checks, in seconds, and its share of the shortest limit.
 TICK, PART = 1.0, 0.1
 
 
@@ -13,7 +13,7 @@ class TimeLimits:
     Ends calls that take too long: up to a second after their deadlines, or a tenth of the shortest limit if
     that is less.
 
-    One timer looks after all of them: one for each would be set and cancelled with each call.
+    One timer serves all calls: one for each would be set and cancelled with each call.
 
     :param shortest: limit there is, in seconds.
     """
@@ -31,21 +31,21 @@ class TimeLimits:
         """
         self._calls[call] = at
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._tick, self._look)
+            self._timer = asyncio.get_running_loop().call_later(self._tick, self._check)
 
     def forget(self, call: asyncio.Timeout) -> None:
-        """Let a call be: it has ended."""
+        """Drop the deadline of a call that has ended."""
         self._calls.pop(call, None)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for call in [call for call, at in self._calls.items() if at <= now]:
             del self._calls[call]
             call.reschedule(now)
-        self._timer = loop.call_later(self._tick, self._look) if self._calls else None
+        self._timer = loop.call_later(self._tick, self._check) if self._calls else None

@@ -47,8 +47,9 @@ class Watchdog:
     Ends the connection that is in use when the time is up.
 
     :param seconds: from now on.
-    :param check: told the address of every connection before anything is sent there; raises to prevent that.
-    :param url: that is asked for.
+    :param check: called with the address of every connection before anything is sent there; raises to prevent
+        that.
+    :param url: the address of the request, to be sent byte for byte; empty to leave it to ``requests``.
     :raises OSError: no thread can be started for it.
 
     :ivar expired: whether it did.

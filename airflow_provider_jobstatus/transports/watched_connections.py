@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.transports.watchdog import guarding
 
 
 def _split_url(url: str) -> tuple[str, str]:
-    """Return a URL's scheme and host, and what is to be asked for there: as they are, without a fragment."""
+    """Return scheme and host of a URL, and the target on that host: unchanged, without the fragment."""
     url = url.partition("#")[0]
     end = min((at for mark in "/?" if (at := url.find(mark, url.find("://") + 3)) >= 0), default=len(url))
     return url[:end], url[end:] if url[end:].startswith("/") else f"/{url[end:]}"
