@@ -79,20 +79,10 @@ def test_a_life_is_within_its_bounds_whatever_the_vendor_says(value: object) -> 
 @pytest.mark.parametrize(
     ("expires_in", "life"),
     [
-        (3600, 3600.0),
-        ("3600", 3600.0),
-        (59.5, 59.5),
-        (1, 5.0),
-        (10**9, 86_400.0),
-        (float("inf"), 86_400.0),
-        (None, DEFAULT_TOKEN_LIFE),
-        (0, DEFAULT_TOKEN_LIFE),
-        (-1, DEFAULT_TOKEN_LIFE),
-        (float("nan"), DEFAULT_TOKEN_LIFE),
-        (10**400, DEFAULT_TOKEN_LIFE),
-        ("soon", DEFAULT_TOKEN_LIFE),
-        ("", DEFAULT_TOKEN_LIFE),
-        ([], DEFAULT_TOKEN_LIFE),
+        *((3600, 3600.0), ("3600", 3600.0), (59.5, 59.5), (1, 5.0), (10**9, 86_400.0)),
+        *((float("inf"), 86_400.0), (None, DEFAULT_TOKEN_LIFE), (0, DEFAULT_TOKEN_LIFE)),
+        *((-1, DEFAULT_TOKEN_LIFE), (float("nan"), DEFAULT_TOKEN_LIFE), (10**400, DEFAULT_TOKEN_LIFE)),
+        *(("soon", DEFAULT_TOKEN_LIFE), ("", DEFAULT_TOKEN_LIFE), ([], DEFAULT_TOKEN_LIFE)),
         ({}, DEFAULT_TOKEN_LIFE),
     ],
 )
@@ -270,24 +260,13 @@ def test_an_exchange_that_fails_fails_the_flow() -> None:
 # Where credentials go
 
 ELSEWHERE = [
-    "http://api.example/v1/job",
-    "https://api.example:444/v1/job",
-    "https://api.example.evil/v1/job",
-    "https://evil.example/v1/job",
-    "https://api.example@evil.example/v1/job",
-    "https://api.example:443@evil.example/",
-    "https://evil.example\\@api.example/v1/job",
-    "https://evil.example/https://api.example/",
-    "https://api.example\t.evil/",
-    " https://api.example/v1/job",
-    "https://api.example/v1/a b",
-    "https://[::1",
-    "https://api.example:port/",
-    "https://api.example:99999/",
-    "//api.example/v1/job",
-    "file:///api.example/v1/job",
-    "nonsense",
-    "",
+    *("http://api.example/v1/job", "https://api.example:444/v1/job", "https://api.example.evil/v1/job"),
+    *("https://evil.example/v1/job", "https://api.example@evil.example/v1/job"),
+    *("https://api.example:443@evil.example/", "https://evil.example\\@api.example/v1/job"),
+    *("https://evil.example/https://api.example/", "https://api.example\t.evil/"),
+    *(" https://api.example/v1/job", "https://api.example/v1/a b", "https://[::1"),
+    *("https://api.example:port/", "https://api.example:99999/", "//api.example/v1/job"),
+    *("file:///api.example/v1/job", "nonsense", ""),
 ]
 
 
@@ -305,11 +284,8 @@ def test_a_credential_is_not_sent_to_another_origin(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        f"{BASE}/job",
-        "https://api.example",
-        "https://api.example:443/other",
-        "HTTPS://API.EXAMPLE/v1/job?a=b#c",
-        "https://api.example/a%5Cb",
+        *(f"{BASE}/job", "https://api.example", "https://api.example:443/other"),
+        *("HTTPS://API.EXAMPLE/v1/job?a=b#c", "https://api.example/a%5Cb"),
     ],
 )
 def test_a_credential_is_sent_to_the_connections_own_origin(url: str) -> None:

@@ -78,19 +78,8 @@ def test_what_lasts_of_an_enumeration_reads_alike_in_a_template() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        None,
-        "",
-        "  ",
-        "None",
-        "null",
-        " None ",
-        True,
-        False,
-        1.5,
-        b"id",
-        object(),
-        "x" * (MAX_ID_LENGTH + 1),
-        {},
+        *(None, "", "  ", "None", "null", " None ", True, False, 1.5, b"id", object()),
+        *("x" * (MAX_ID_LENGTH + 1), {}),
     ],
 )
 def test_what_is_no_id_is_refused(value: object) -> None:
@@ -122,15 +111,8 @@ def test_the_text_of_a_broken_list_is_refused_and_no_more(text: str) -> None:
 @given(st.lists(ids, max_size=5))
 def test_a_list_is_read_from_every_form_that_it_comes_in(many: list[str]) -> None:
     forms: list[Any] = [
-        many,
-        tuple(many),
-        iter(many),
-        (each for each in many),
-        str(many),
-        f"  {many}\n",
-        json.dumps(many),
-        [{"job_id": each, "state": "succeeded"} for each in many],
-        {"job_id": many},
+        *(many, tuple(many), iter(many), (each for each in many), str(many), f"  {many}\n"),
+        *(json.dumps(many), [{"job_id": each, "state": "succeeded"} for each in many], {"job_id": many}),
     ]
     assert [job_ids(form) for form in forms] == [(many, True)] * len(forms)
 
@@ -138,22 +120,9 @@ def test_a_list_is_read_from_every_form_that_it_comes_in(many: list[str]) -> Non
 @pytest.mark.parametrize(
     "value",
     [
-        "[{[]: 1}]",
-        "[{[]}]",
-        "[" * 5000 + "]" * 5000,
-        "['a'], ['b']",
-        "[a, b]",
-        "[__import__('os')]",
-        "[1.5]",
-        "[['a']]",
-        "[None]",
-        "['a', '']",
-        ["a", None],
-        [["a"]],
-        {"id": "a"},
-        {"job_id": {"job_id": "a"}},
-        {"job_id": None},
-        [{"job_id": ["a"]}],
+        *("[{[]: 1}]", "[{[]}]", "[" * 5000 + "]" * 5000, "['a'], ['b']", "[a, b]", "[__import__('os')]"),
+        *("[1.5]", "[['a']]", "[None]", "['a', '']", ["a", None], [["a"]], {"id": "a"}),
+        *({"job_id": {"job_id": "a"}}, {"job_id": None}, [{"job_id": ["a"]}]),
     ],
 )
 def test_a_list_of_other_things_is_refused(value: object) -> None:
@@ -164,11 +133,8 @@ def test_a_list_of_other_things_is_refused(value: object) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {"s/b", "s/c", "s/a"},
-        frozenset({"s/b", "s/c", "s/a"}),
-        str({"s/b", "s/c", "s/a"}),
-        {"job_id": {"s/b", "s/c", "s/a"}},
-        str({"job_id": {"s/b", "s/c", "s/a"}}),
+        *({"s/b", "s/c", "s/a"}, frozenset({"s/b", "s/c", "s/a"}), str({"s/b", "s/c", "s/a"})),
+        *({"job_id": {"s/b", "s/c", "s/a"}}, str({"job_id": {"s/b", "s/c", "s/a"}})),
     ],
     ids=["set", "frozen set", "text", "in a result", "in a result's text"],
 )
@@ -228,21 +194,10 @@ def test_an_undefined_name_in_a_template_is_no_list(
 @pytest.mark.parametrize(
     "value",
     [
-        str(each for each in "ab"),
-        str(iter({"a": 1}.values())),
-        str(iter(["a"])),
-        str({"a": 1}.keys()),
-        str({"a": "b"}.values()),
-        str(set()),
-        str(frozenset({"a"})),
-        str(deque(["a"])),
-        str(range(3)),
-        "LazyXComSequence([3 items])",
-        "{{ params.job }}",
-        "s/{{ no such element: dict object['job'] }}",
-        "s/{% raw %}",
-        10**4400,
-        -(10**500),
+        *(str(each for each in "ab"), str(iter({"a": 1}.values())), str(iter(["a"])), str({"a": 1}.keys())),
+        *(str({"a": "b"}.values()), str(set()), str(frozenset({"a"})), str(deque(["a"])), str(range(3))),
+        *("LazyXComSequence([3 items])", "{{ params.job }}", "s/{{ no such element: dict object['job'] }}"),
+        *("s/{% raw %}", 10**4400, -(10**500)),
     ],
     ids=lambda value: type(value).__name__,
 )

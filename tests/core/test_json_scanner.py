@@ -71,16 +71,7 @@ def test_no_bytes_upset_it(body: bytes, size: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b"",
-        b"<html>",
-        b"null",
-        b'"done"',
-        b"{}}",
-        b"{} {}",
-        b"[}",
-        b"{]",
-        b"[1",
-        b'{"a',
+        *(b"", b"<html>", b"null", b'"done"', b"{}}", b"{} {}", b"[}", b"{]", b"[1", b'{"a'),
         b'{"status": 1, "status": 2}',
     ],
 )

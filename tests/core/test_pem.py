@@ -52,15 +52,10 @@ def test_the_kind_of_key_is_kept(label: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "canary",
-        "-----BEGIN PRIVATE KEY-----canary",
-        "canary-----END PRIVATE KEY-----",
+        *("", "canary", "-----BEGIN PRIVATE KEY-----canary", "canary-----END PRIVATE KEY-----"),
         "-----BEGIN PRIVATE KEY-----canary-----END EC PRIVATE KEY-----",
-        base64.b64encode(b"canary").decode(),
-        base64.b64encode(b"\xff\xfe canary").decode(),
-        pem(label="PUBLIC KEY"),
-        pem(label="CERTIFICATE"),
+        *(base64.b64encode(b"canary").decode(), base64.b64encode(b"\xff\xfe canary").decode()),
+        *(pem(label="PUBLIC KEY"), pem(label="CERTIFICATE")),
     ],
 )
 def test_what_is_no_private_key_is_refused_without_being_shown(text: str) -> None:

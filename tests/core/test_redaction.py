@@ -40,25 +40,15 @@ def as_go(secret: str) -> str:
 WAYS: dict[str, list[Callable[[str], str]]] = {
     "as it is, in any case": [str, str.upper, str.lower, str.swapcase, str.capitalize],
     "escaped for JSON, also as `\\u002B`, and JSON in JSON": [
-        in_json,
-        as_go,
-        lambda secret: in_json(secret).replace("/", "\\/"),
-        lambda secret: in_json(in_json(secret)),
-        lambda secret: in_json(in_json(in_json(as_go(secret)))),
-        lambda secret: each(secret, "\\u{:04x}"),
-        lambda secret: in_json(each(secret, "\\u{:04X}")),
-        lambda secret: each(secret, "\\x{:02x}"),
-        lambda secret: each(secret, "\\u{{{:x}}}"),
+        *(in_json, as_go, lambda secret: in_json(secret).replace("/", "\\/")),
+        *(lambda secret: in_json(in_json(secret)), lambda secret: in_json(in_json(in_json(as_go(secret))))),
+        *(lambda secret: each(secret, "\\u{:04x}"), lambda secret: in_json(each(secret, "\\u{:04X}"))),
+        *(lambda secret: each(secret, "\\x{:02x}"), lambda secret: each(secret, "\\u{{{:x}}}")),
     ],
     "URL-encoded, once or more often": [
-        encoded,
-        quote,
-        quote_plus,
-        lambda secret: encoded(secret).lower(),
-        lambda secret: encoded(encoded(secret)),
-        lambda secret: encoded(encoded(encoded(secret))),
-        lambda secret: each(secret, "%{:02x}"),
-        lambda secret: each(secret, "%u{:04X}"),
+        *(encoded, quote, quote_plus, lambda secret: encoded(secret).lower()),
+        *(lambda secret: encoded(encoded(secret)), lambda secret: encoded(encoded(encoded(secret)))),
+        *(lambda secret: each(secret, "%{:02x}"), lambda secret: each(secret, "%u{:04X}")),
     ],
     "with HTML entities": [
         html.escape,
@@ -189,10 +179,7 @@ def test_a_text_without_a_secret_stays_as_it_came(text: str) -> None:
 @pytest.mark.parametrize(
     "form",
     [
-        json.dumps,
-        str.upper,
-        quote,
-        lambda text: encoded(encoded(text)),
+        *(json.dumps, str.upper, quote, lambda text: encoded(encoded(text))),
         lambda text: html.escape(json.dumps(text)),
     ],
 )

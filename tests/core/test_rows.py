@@ -329,21 +329,8 @@ def test_what_is_no_array_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b" ",
-        b"[] []",
-        b"[]]",
-        b"[1]2",
-        b"2[1]",
-        b"[],",
-        b"]",
-        b"][",
-        b'{"rows": [1]}',
-        b"{[1]}",
-        b"{1: [1]}",
-        b'"[1]"',
-        b"[]{}",
-        b"<html>",
+        *(b"", b" ", b"[] []", b"[]]", b"[1]2", b"2[1]", b"[],", b"]", b"][", b'{"rows": [1]}', b"{[1]}"),
+        *(b"{1: [1]}", b'"[1]"', b"[]{}", b"<html>"),
     ],
 )
 def test_what_is_more_than_an_array_is_refused(body: bytes) -> None:
@@ -376,11 +363,8 @@ FOLLOWED = "something follows the end of the report"
 @pytest.mark.parametrize(
     "lines",
     [
-        b'{"a": 1}\n{"a": 2}\n',
-        b'{"total": 5, "agent": "x"}\n{"total": 6, "agent": "y"}',
-        b'{"entries": 3}\n{"entries": 4}\n',
-        b"[1, 2]\n[3, 4]\n",
-        b'{"a": 1}\n\n[2]\n',
+        *(b'{"a": 1}\n{"a": 2}\n', b'{"total": 5, "agent": "x"}\n{"total": 6, "agent": "y"}'),
+        *(b'{"entries": 3}\n{"entries": 4}\n', b"[1, 2]\n[3, 4]\n", b'{"a": 1}\n\n[2]\n'),
     ],
 )
 def test_rows_of_json_in_lines_are_no_report_and_not_counted(lines: bytes) -> None:
