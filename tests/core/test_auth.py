@@ -37,6 +37,13 @@ class Clock:
         return self.now
 
 
+def holding(token: str) -> TokenSlot:
+    """Return a slot with a token that is valid for an hour."""
+    slot = TokenSlot(Clock())
+    slot.store(Token(token, 3600.0))
+    return slot
+
+
 def log_in() -> Flow[Token]:
     yield Request("vendor", "POST", "https://login.example/token")
     return Token("unused", 60.0)
@@ -114,8 +121,7 @@ def test_no_token_is_used_past_its_end_and_most_of_it_is_used(life: float) -> No
 
 
 def test_only_the_token_that_was_refused_is_forgotten() -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("new", 3600.0))
+    slot = holding("new")
     slot.forget("old")
     slot.forget(None)
     assert slot.token == "new"
@@ -197,8 +203,7 @@ def test_a_token_that_ends_between_two_requests_of_a_flow_is_renewed() -> None:
 
 
 def test_a_refused_token_is_renewed_and_the_request_repeated_once() -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("t1", 3600.0))
+    slot = holding("t1")
     request = get(method="POST", body=b"body", headers={"A": "b"})
     steps, result = converse(authorized(ask(request), exchanged(slot), BASE), [REFUSED, "t2", GOOD])
     assert tokens_of(steps) == ["Bearer t1", "exchange", "Bearer t2"]
@@ -207,16 +212,14 @@ def test_a_refused_token_is_renewed_and_the_request_repeated_once() -> None:
 
 
 def test_a_fresh_token_that_is_refused_too_is_an_error() -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("t1", 3600.0))
+    slot = holding("t1")
     steps, result = converse(authorized(ask(get()), exchanged(slot), BASE), [REFUSED, "t2", REFUSED])
     assert tokens_of(steps) == ["Bearer t1", "exchange", "Bearer t2"]
     assert type(result) is AccessDenied
 
 
 def test_a_token_that_somebody_else_has_renewed_is_taken_without_an_exchange() -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("t1", 3600.0))
+    slot = holding("t1")
     flow = authorized(ask(get()), exchanged(slot), BASE)
     next(flow)
     slot.store(Token("t2", 3600.0))
@@ -224,8 +227,7 @@ def test_a_token_that_somebody_else_has_renewed_is_taken_without_an_exchange() -
 
 
 def test_every_request_of_a_flow_may_be_repeated_once() -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("t1", 3600.0))
+    slot = holding("t1")
     flow = authorized(ask(get(), get()), exchanged(slot), BASE)
     steps = [next(flow), flow.send(REFUSED)]
     slot.store(Token("t2", 3600.0))
@@ -240,8 +242,7 @@ def test_every_request_of_a_flow_may_be_repeated_once() -> None:
     ("status", "renewed"), [(401, True), (403, False), (400, False), (500, False), (200, False)]
 )
 def test_a_refusal_is_a_401_unless_the_vendor_means_another_status(status: int, renewed: bool) -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("t1", 3600.0))
+    slot = holding("t1")
     auth = exchanged(slot)
     converse(authorized(ask(get()), auth, BASE), [GOOD])
     assert auth.renewable(Response(status)) is renewed
@@ -272,8 +273,7 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("url", ELSEWHERE)
 def test_a_credential_is_not_sent_to_another_origin(url: str) -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("t1", 3600.0))
+    slot = holding("t1")
     for auth in (HeaderKey("X-Key", "k"), exchanged(slot)):
         request = get(url, headers={"A": "b"})
         steps, _ = converse(authorized(ask(request), auth, BASE), [REFUSED])
@@ -347,8 +347,7 @@ def test_an_error_that_a_flow_does_not_catch_leaves_it_as_it_is() -> None:
 
 
 def test_an_error_shows_no_secret_that_the_vendor_echoes() -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("token-in-use", 3600.0))
+    slot = holding("token-in-use")
     echo = Response(500, body=b"bad: token-in-use pass-word dG9rZW4taW4tdXNl pass%2Dword and more")
     _, result = converse(authorized(ask(get()), exchanged(slot, "pass-word"), BASE), [echo])
     assert type(result) is ServerError
@@ -359,8 +358,7 @@ def test_an_error_shows_no_secret_that_the_vendor_echoes() -> None:
 
 
 def test_a_reply_is_searched_for_the_token_that_its_own_request_carried() -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("first-token-1", 3600.0))
+    slot = holding("first-token-1")
     auth = exchanged(slot)
     slow = authorized(ask(get()), auth, BASE)
     next(slow)
@@ -374,8 +372,7 @@ def test_a_reply_is_searched_for_the_token_that_its_own_request_carried() -> Non
 
 
 def test_a_reply_to_a_repeated_request_is_searched_for_both_of_its_tokens() -> None:
-    slot = TokenSlot(Clock())
-    slot.store(Token("first-token-1", 3600.0))
+    slot = holding("first-token-1")
     refused = Response(401, body=b"first-token-1 has ended, second-token-2 is not known")
     _, result = converse(authorized(ask(get()), exchanged(slot), BASE), [REFUSED, "second-token-2", refused])
     assert type(result) is AccessDenied

@@ -296,16 +296,6 @@ def test_an_error_while_reading_is_not_an_end() -> None:
 spaces = st.text(" \t\r\n", max_size=3).map(str.encode)
 
 
-@given(
-    st.data(), st.lists(json_values, max_size=6), st.booleans(), st.sampled_from([None, 1]), spaces, spaces
-)
-def test_the_items_of_an_array_are_counted_however_it_is_cut(
-    data: st.DataObject, items: list[Any], ascii_only: bool, indent: int | None, before: bytes, after: bytes
-) -> None:
-    body = before + json.dumps(items, ensure_ascii=ascii_only, indent=indent).encode() + after
-    assert count_json_rows(data.draw(chunks_of(body))) == len(items)
-
-
 def test_the_items_are_the_same_when_cut_at_every_offset() -> None:
     items = [{"a": '\\"[,]{}\\\\', "b": [1, [2, 3], {}]}, "x,y", [], -1.5e9, None, "\\", '"']
     for chunks in every_cut(json.dumps(items, indent=1).encode()):
@@ -349,32 +339,20 @@ def test_what_is_more_than_an_array_is_refused(body: bytes) -> None:
         (b'{"entries": [1, 2, 3]}', 3),
         (b"[{}, {}]", 2),
         (b'{"rows": 3}', None),
+        *((b'{"entries": [1, 2], "total": 2}' + space, 2) for space in (b"\n", b" \r\n\t ")),
+        # Rows on lines of their own.
         (b'{"a": 1}\n{"a": 2}\n', None),
-        (b"[1]\n[2]", None),
+        (b'{"total": 5, "agent": "x"}\n{"total": 6, "agent": "y"}', None),
+        (b'{"entries": 3}\n{"entries": 4}\n', None),
+        *((b"[1]\n[2]", None), (b"[1, 2]\n[3, 4]\n", None), (b'{"a": 1}\n\n[2]\n', None)),
     ],
 )
 def test_a_reports_rows_are_its_entries(report: bytes, rows: int | None) -> None:
-    assert count_entries(report[at : at + 3] for at in range(0, len(report), 3)) == rows
+    for size in (1, 3, len(report)):
+        assert count_entries(report[at : at + size] for at in range(0, len(report), size)) == rows
 
 
 FOLLOWED = "something follows the end of the report"
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        *(b'{"a": 1}\n{"a": 2}\n', b'{"total": 5, "agent": "x"}\n{"total": 6, "agent": "y"}'),
-        *(b'{"entries": 3}\n{"entries": 4}\n', b"[1, 2]\n[3, 4]\n", b'{"a": 1}\n\n[2]\n'),
-    ],
-)
-def test_rows_of_json_in_lines_are_no_report_and_not_counted(lines: bytes) -> None:
-    for size in (1, 5, len(lines)):
-        assert count_entries(lines[at : at + size] for at in range(0, len(lines), size)) is None
-
-
-@pytest.mark.parametrize("space", [b"", b"\n", b" \r\n\t "])
-def test_white_space_behind_a_report_is_nothing(space: bytes) -> None:
-    assert count_entries([b'{"entries": [1, 2], "total": 2}', space]) == 2
 
 
 @pytest.mark.parametrize(

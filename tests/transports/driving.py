@@ -71,10 +71,15 @@ def get(url: str, **parts: Any) -> Request:
     return Request("vendor", "GET", url, **parts)
 
 
-def ask(url: str, **parts: Any) -> Flow[Response]:
+def send(request: Request) -> Flow[Response]:
     """Return the reply as it came, whatever its status."""
-    response: Response = yield get(url, **parts)
+    response: Response = yield request
     return response
+
+
+def ask(url: str, **parts: Any) -> Flow[Response]:
+    """Return the reply to a GET as it came."""
+    return send(get(url, **parts))
 
 
 def ask_body(url: str) -> Flow[tuple[int, bytes]]:

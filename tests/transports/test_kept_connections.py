@@ -14,7 +14,16 @@ from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.transports.aio import AioClient
 from tests.support.raw_server import Handler, RawServer, Received, reply, reset, says
 from tests.transports.conftest import Certificates
-from tests.transports.driving import PATIENT, TRANSPORTS, Drive, Failure, attempt, get, with_aiohttp
+from tests.transports.driving import (
+    PATIENT,
+    TRANSPORTS,
+    Drive,
+    Failure,
+    ask_expecting,
+    attempt,
+    get,
+    with_aiohttp,
+)
 
 EVERYWHERE = pytest.mark.parametrize("drive", TRANSPORTS.values(), ids=TRANSPORTS)
 
@@ -171,33 +180,29 @@ def cut(connection: socket.socket) -> None:
 ENDS = {"a reset": reset, "a close": close, "a close within the head": cut}
 
 
+def twice(url: str, method: str, body: bytes | None = None) -> Flow[bytes]:
+    yield get(f"{url}/1")
+    answer: bytes = (yield Request("vendor", method, f"{url}/2", body=body)).body
+    return answer
+
+
 @EVERYWHERE
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_what_may_be_asked_twice_is_asked_at_once_again_on_a_fresh_connection(
+def test_a_repeatable_request_is_repeated_at_once_on_a_fresh_connection(
     drive: Drive, method: str, end: str
 ) -> None:
-    def twice(url: str) -> Flow[bytes]:
-        yield get(f"{url}/1")
-        body: bytes = (yield Request("vendor", method, f"{url}/2")).body
-        return body
-
     with RawServer(Dying(ENDS[end])) as server:
-        assert drive(twice(server.url)) == b"/2"
+        assert drive(twice(server.url, method)) == b"/2"
         assert [request.target for request in server.requests] == ["/1", "/2", "/2"]
         assert server.connections == 2
 
 
 @EVERYWHERE
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_what_may_not_be_asked_twice_is_sent_once(drive: Drive, method: str) -> None:
-    def twice(url: str) -> Flow[bytes]:
-        yield get(f"{url}/1")
-        body: bytes = (yield Request("vendor", method, f"{url}/2", body=b"x")).body
-        return body
-
+def test_a_request_that_is_not_repeatable_is_sent_once(drive: Drive, method: str) -> None:
     with RawServer(Dying()) as server:
-        assert attempt(drive, twice(server.url)) == Failure(TransportError)
+        assert attempt(drive, twice(server.url, method, b"x")) == Failure(TransportError)
         assert [request.target for request in server.requests] == ["/1", "/2"]
 
 
@@ -230,12 +235,8 @@ def test_the_second_try_is_not_on_another_connection_that_has_died_idle() -> Non
 
     async def main(url: str) -> list[bytes]:
         async with AioClient(PATIENT) as client:
-            await asyncio.gather(*(client.run(one(f"{url}/together")) for _ in range(4)))
-            return [await client.run(one(f"{url}/{number}")) for number in range(2)]
-
-    def one(url: str) -> Flow[bytes]:
-        body: bytes = (yield get(url)).body
-        return body
+            await asyncio.gather(*(client.run(ask_expecting(f"{url}/together")) for _ in range(4)))
+            return [await client.run(ask_expecting(f"{url}/{number}")) for number in range(2)]
 
     with RawServer(handle) as server:
         assert asyncio.run(main(server.url)) == [b"/0", b"/1"]

@@ -6,6 +6,8 @@ import gzip
 import socket
 import threading
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -16,7 +18,7 @@ from airflow_provider_jobstatus.core.responses import expect
 from airflow_provider_jobstatus.transports import blocking
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from airflow_provider_jobstatus.transports.environment import CallLimits
-from tests.support.raw_server import RawServer, Received, reply, reset, says
+from tests.support.raw_server import Handler, RawServer, Received, reply, reset, says
 from tests.transports.driving import PATIENT, get
 
 LARGE = bytes(range(256)) * 4 * 8192 + b"the end"
@@ -26,6 +28,24 @@ assert len(LARGE) > MAX_BODY_BYTES
 def stream(url: str) -> Flow[Response]:
     request = get(url)
     return expect(request, (yield request))
+
+
+def as_it_is(url: str) -> Flow[Response]:
+    response: Response = yield get(url)
+    return response
+
+
+@contextmanager
+def streamed(
+    handler: Handler, flow: Callable[[str], Flow[Response]] = stream, limits: CallLimits = PATIENT
+) -> Iterator[Response]:
+    """Open what a handler answers."""
+    with (
+        RawServer(handler) as server,
+        BlockingClient(limits) as client,
+        client.open(flow(f"{server.url}/file?token=hidden")) as response,
+    ):
+        yield response
 
 
 def body_of(response: Response) -> bytes:
@@ -50,11 +70,7 @@ def body_of(response: Response) -> bytes:
     ],
 )
 def test_a_body_larger_than_any_limit_comes_in_pieces(headers: dict[str, str], coded: bytes) -> None:
-    with (
-        RawServer(says(reply(200, coded, headers))) as server,
-        BlockingClient(PATIENT) as client,
-        client.open(stream(server.url)) as response,
-    ):
+    with streamed(says(reply(200, coded, headers))) as response:
         assert response.body == b""
         assert response.chunks is not None
         pieces = list(response.chunks)
@@ -69,35 +85,20 @@ def test_a_streamed_reply_is_the_last_of_its_operation() -> None:
         return response
 
     with (
-        RawServer(says(reply(200, LARGE))) as server,
-        BlockingClient(PATIENT) as client,
         pytest.raises(RuntimeError, match="is the last of its operation"),
-        client.open(two_steps(server.url)),
+        streamed(says(reply(200, LARGE)), two_steps),
     ):
         pass
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_the_body_of_another_status_is_read_whole(status: int) -> None:
-    def as_it_is(url: str) -> Flow[Response]:
-        response: Response = yield get(url)
-        return response
-
-    with (
-        RawServer(says(reply(status, b"why"))) as server,
-        BlockingClient(PATIENT) as client,
-        client.open(as_it_is(server.url)) as response,
-    ):
+    with streamed(says(reply(status, b"why")), as_it_is) as response:
         assert (response.status, response.body, response.chunks) == (status, b"why", None)
 
 
 def test_an_error_says_what_the_vendor_said() -> None:
-    with (
-        RawServer(says(reply(404, b"no such report"))) as server,
-        BlockingClient(PATIENT) as client,
-        pytest.raises(NotFound, match="no such report"),
-        client.open(stream(server.url)),
-    ):
+    with pytest.raises(NotFound, match="no such report"), streamed(says(reply(404, b"no such report"))):
         pass
 
 
@@ -172,12 +173,7 @@ def test_a_break_in_the_middle_is_an_error(answer: bytes, ends_with_reset: bool)
             connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
-    with (
-        RawServer(handle) as server,
-        BlockingClient(PATIENT) as client,
-        pytest.raises(TransportError) as caught,
-        client.open(stream(f"{server.url}/file?token=hidden")) as response,
-    ):
+    with pytest.raises(TransportError) as caught, streamed(handle) as response:
         body_of(response)
     assert (caught.value.method, caught.value.path) == ("GET", "/file")
     assert "hidden" not in str(caught.value)
@@ -187,22 +183,13 @@ def test_a_break_in_the_middle_is_an_error(answer: bytes, ends_with_reset: bool)
 def test_a_compressed_body_cut_anywhere_is_an_error(cut: int) -> None:
     coded = gzip.compress(b"a,b\r\n1,2\r\n")
     answer = begin(b"Content-Encoding: gzip") + coded[: min(cut, len(coded) - 1)]
-    with (
-        RawServer(says(answer, close=True)) as server,
-        BlockingClient(PATIENT) as client,
-        client.open(stream(server.url)) as response,
-        pytest.raises(TransportError),
-    ):
+    with streamed(says(answer, close=True)) as response, pytest.raises(TransportError):
         body_of(response)
 
 
 def test_a_wrong_length_is_an_error_before_anything_is_read() -> None:
-    with (
-        RawServer(says(begin(b"Content-Length: -5") + b"12345")) as server,
-        BlockingClient(PATIENT) as client,
-        pytest.raises(TransportError, match="Content-Length"),
-        client.open(stream(server.url)),
-    ):
+    handler = says(begin(b"Content-Length: -5") + b"12345")
+    with pytest.raises(TransportError, match="Content-Length"), streamed(handler):
         pass
 
 
@@ -277,10 +264,6 @@ def test_small_chunks_that_come_fast_enough_are_given_time(monkeypatch: pytest.M
 
 def test_a_silent_body_ends_after_the_read_timeout() -> None:
     limits = CallLimits(total=20.0, connect=5.0, read=0.2)
-    with (
-        RawServer(says(begin(b"Content-Length: 10") + b"12345")) as server,
-        BlockingClient(limits) as client,
-        client.open(stream(server.url)) as response,
-        pytest.raises(TransportError),
-    ):
+    handler = says(begin(b"Content-Length: 10") + b"12345")
+    with streamed(handler, limits=limits) as response, pytest.raises(TransportError):
         body_of(response)
