@@ -24,7 +24,7 @@ from airflow_provider_jobstatus.transports.heads import (
     MAX_LINE_BYTES,
 )
 from airflow_provider_jobstatus.transports.proxies import (
-    asks_for_proxy_login,
+    check_proxy_login,
     proxy_for,
     proxy_secrets,
     through_proxy,
@@ -176,8 +176,7 @@ class AioClient:
                     allow_redirects=False,
                 ) as reply:
                     headers = checked_headers(reply)
-                    if asks_for_proxy_login(request.url, proxy, reply.status):
-                        raise ValueError(through_proxy(request.url, reply.status, ""))
+                    check_proxy_login(request.url, proxy, reply.status)
                     body = await read_body(request, reply, headers, more_time)
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError

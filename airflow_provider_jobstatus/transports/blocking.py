@@ -6,7 +6,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from itertools import chain
@@ -26,10 +26,9 @@ from airflow_provider_jobstatus.transports.environment import IDEMPOTENT, CallLi
 from airflow_provider_jobstatus.transports.failures import LOGIN_BUSY, causes, no_reply, reason
 from airflow_provider_jobstatus.transports.heads import check_length, content_coding, header_text
 from airflow_provider_jobstatus.transports.proxies import (
-    asks_for_proxy_login,
+    check_proxy_login,
     proxy_for,
     proxy_secrets,
-    through_proxy,
 )
 from airflow_provider_jobstatus.transports.watchdog import Watchdog
 from airflow_provider_jobstatus.transports.watched_connections import WatchedAdapter
@@ -144,28 +143,22 @@ class BlockingClient:
             watchdog = Watchdog(min(self._limits.total, left), check, request.url)
         except OSError as error:
             raise no_reply(SendError, request, reason(error)) from None
-        left_open = False
-        try:
-            with watchdog.guarding():
-                reply = self._ask(request, proxy, watchdog)
-                headers = {name.lower(): header_text(value) for name, value in reply.headers.items()}
-                try:
+        with ExitStack() as open_until_here:
+            open_until_here.callback(watchdog.stop)
+            try:
+                with watchdog.guarding():
+                    reply = open_until_here.enter_context(self._ask(request, proxy, watchdog))
+                    status = reply.status_code
+                    headers = {name.lower(): header_text(value) for name, value in reply.headers.items()}
                     check_length(headers)
-                    if asks_for_proxy_login(request.url, proxy, reply.status_code):
-                        raise ValueError(through_proxy(request.url, reply.status_code, ""))
-                except ValueError:
-                    reply.close()
-                    raise
-                coding = content_coding(reply.status_code, headers)
-                if streamed and 200 <= reply.status_code < 300:
-                    left_open = True
-                    self._unread = reply.raw
-                    chunks = self._chunks(request, reply.raw, coding, watchdog)
-                    return Response(
-                        reply.status_code, headers, b"", time.time(), chunks, proxy_secrets(proxy)
-                    )
-                with reply:
-                    reader = BodyReader(coding, request.outline_for(reply.status_code))
+                    check_proxy_login(request.url, proxy, status)
+                    coding = content_coding(status, headers)
+                    if streamed and 200 <= status < 300:
+                        self._unread = reply.raw
+                        chunks = self._chunks(request, reply.raw, coding, watchdog)
+                        open_until_here.pop_all()
+                        return Response(status, headers, b"", time.time(), chunks, proxy_secrets(proxy))
+                    reader = BodyReader(coding, request.outline_for(status))
                     chunks = reply.raw.stream(64 * 1024, decode_content=False)
                     for enough in chain.from_iterable(map(reader.feed, chunks)):
                         if enough:
@@ -173,14 +166,11 @@ class BlockingClient:
                         if watchdog.expired:
                             raise TimeoutError
                     body = reader.finish()
-        except CLIENT_ERRORS as error:
-            raise transport_error(request, error, watchdog.expired, watchdog.connecting) from None
-        finally:
-            if not left_open:
-                watchdog.stop()
+            except CLIENT_ERRORS as error:
+                raise transport_error(request, error, watchdog.expired, watchdog.connecting) from None
         if watchdog.expired:
             raise transport_error(request, TimeoutError(), late=True)
-        return Response(reply.status_code, headers, body, time.time(), secrets=proxy_secrets(proxy))
+        return Response(status, headers, body, time.time(), secrets=proxy_secrets(proxy))
 
     def _ask(self, request: Request, proxy: str | None, watchdog: Watchdog) -> requests.Response:
         """Send a request and read the head of its reply; once more if the connection ends without one."""

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 from requests.utils import select_proxy
 
-from airflow_provider_jobstatus.core.auth import Auth, same_origin
+from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.responses import retry_after
@@ -16,18 +16,32 @@ from airflow_provider_jobstatus.core.tokens import Exchange
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from airflow_provider_jobstatus.transports.environment import CallLimits
 from airflow_provider_jobstatus.transports.proxies import proxy_for, proxy_secrets
+from airflow_provider_jobstatus.transports.watchdog import Watchdog
 from airflow_provider_jobstatus.transports.watched_connections import WatchedAdapter
+
+
+class Calls(threading.local):
+    """
+    The calls of a bound session, one a thread.
+
+    :ivar watchdog: of the call in progress, if there is one.
+    :ivar sent: the credentials that the last call has carried.
+    """
+
+    def __init__(self) -> None:
+        self.watchdog: Watchdog | None = None
+        self.sent = Shown()
 
 
 class BoundAdapter(WatchedAdapter):
     """
     Sends one request, redirects included one by one: here alone a credential is added.
 
-    :param calls: what each thread's call has ``sent``: what was shown of credentials.
+    :param calls: of the session.
     """
 
     def __init__(
-        self, base_url: str, auth: Auth, client: BlockingClient, limits: CallLimits, calls: threading.local
+        self, base_url: str, auth: Auth, client: BlockingClient, limits: CallLimits, calls: Calls
     ) -> None:
         super().__init__()
         self._calls = calls

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -19,14 +18,13 @@ from airflow_provider_jobstatus.core.redirects import Peers, target_of
 from airflow_provider_jobstatus.core.responses import error_of, expect
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
-from airflow_provider_jobstatus.transports.bound_adapter import BoundAdapter
+from airflow_provider_jobstatus.transports.bound_adapter import BoundAdapter, Calls
 from airflow_provider_jobstatus.transports.client_errors import CLIENT_ERRORS
 from airflow_provider_jobstatus.transports.environment import CallLimits, ca_file, default_headers
 from airflow_provider_jobstatus.transports.failures import reason
 from airflow_provider_jobstatus.transports.proxies import (
-    asks_for_proxy_login,
+    check_proxy_login,
     proxy_for,
-    through_proxy,
 )
 from airflow_provider_jobstatus.transports.watchdog import Watchdog
 
@@ -67,7 +65,7 @@ class BoundSession(requests.Session):
         self._client = client
         self._limits = limits
         self._peers = Peers()
-        self._calls = threading.local()
+        self._calls = Calls()
         for scheme in ("http://", "https://"):
             self.mount(scheme, BoundAdapter(base_url, auth, client, limits, self._calls))
 
@@ -110,10 +108,9 @@ class BoundSession(requests.Session):
             and leads to no credential.
         :raises VendorError: a login has failed, or an address must not be called.
         """
-        watchdog: Watchdog | None = getattr(self._calls, "watchdog", None)
-        if watchdog is not None:
-            # A redirect, within the call that is under way.
-            watchdog.check = self._check_of(request, kwargs, redirected=True)
+        if self._calls.watchdog is not None:
+            # A redirect, within the call in progress.
+            self._calls.watchdog.check = self._check_of(request, kwargs, redirected=True)
             return super().send(request, **kwargs)
         seconds = _longest(self._limits.total, kwargs.get("timeout"))
         check = self._check_of(request, kwargs, redirected=False)
@@ -145,7 +142,7 @@ class BoundSession(requests.Session):
 
     def _secrets(self) -> tuple[str, ...]:
         """Return the secrets of this thread's last call: a token may have been renewed since."""
-        return secrets_of(self._auth, getattr(self._calls, "sent", ()))
+        return secrets_of(self._auth, self._calls.sent)
 
     def _check_of(
         self, request: requests.PreparedRequest, options: dict[str, Any], redirected: bool
@@ -190,9 +187,10 @@ class BoundSession(requests.Session):
             headers = {name.lower(): value for name, value in reply.headers.items()}
             proxy = None if kwargs.get("proxies") else proxy_for(reply.url)
             try:
-                if asks_for_proxy_login(reply.url, proxy, reply.status_code):
-                    raise error_of(TransportError, asked, through_proxy(reply.url, reply.status_code, ""))
+                check_proxy_login(reply.url, proxy, reply.status_code)
                 expect(asked, Response(reply.status_code, headers, reply.content))
+            except ValueError as error:
+                raise error_of(TransportError, asked, str(error)) from None
             except VendorError as error:
                 error.redact(self._secrets())
                 raise

@@ -60,12 +60,14 @@ def proxy_secrets(proxy: str | None) -> tuple[str, ...]:
     return password, b64encode(login).decode()
 
 
-def asks_for_proxy_login(url: str, proxy: str | None, status: int) -> bool:
+def check_proxy_login(url: str, proxy: str | None, status: int) -> None:
     """
-    Return whether a reply is a proxy's refusal of the login in its variable. Within a tunnel, no reply is a
-    proxy's.
+    Refuse a reply of a proxy that refuses the login in its variable. Within a tunnel, no reply is a proxy's.
+
+    :raises ValueError: this is one.
     """
-    return status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and bool(proxy) and url.startswith("http:")
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy and url.startswith("http:"):
+        raise ValueError(through_proxy(url, status))
 
 
 def proxy_variable(url: str) -> str:
@@ -75,7 +77,7 @@ def proxy_variable(url: str) -> str:
     return next((form for form in forms if os.environ.get(form)), forms[1])
 
 
-def through_proxy(url: str, status: int | None, text: str) -> str:
+def through_proxy(url: str, status: int | None, text: str = "") -> str:
     """
     Say that a request did not get past its proxy.
 
