@@ -22,6 +22,7 @@ SENSOR_NEEDS = {
     "_compat",
     "core",
     "core.errors",
+    "core.id_literals",
     "core.ids",
     "core.jobs",
     "core.text",

@@ -31,8 +31,11 @@ NAME = "airflow_provider_jobstatus"
 PACKAGE = Path(str(find_spec(NAME).origin)).parent  # found, and not imported
 #: Load when first used.
 HEAVY = {"requests", "aiohttp", "jwt", "cryptography", "urllib3", "yarl"}
-#: The only modules that import what is heavy.
-_HEAVY_NAMES = ("aio", "blocking", "connector", "session", "watchdog")
+#: The only modules that import what is heavy, or change its loggers.
+_HEAVY_NAMES = (
+    *("aio", "aio_reply", "blocking", "bound_adapter", "bound_session", "client_errors", "connector"),
+    *("watched_connections", "watchdog"),
+)
 TRANSPORTS = {f"{NAME}.transports.{name}" for name in _HEAVY_NAMES}
 #: Events of every import and every definition of a class. Whatever else happens is told.
 HARMLESS = {
