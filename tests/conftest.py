@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import math
 import os
 import shutil
@@ -46,6 +47,17 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     if isinstance(val, bytes) and b"\x1f\x8b\x08" in val:
         return f"{len(val)} bytes with a gzip"
     return None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_collections() -> None:
+    """
+    Let the garbage collector pass over everything that was there before this module.
+
+    Each full collection would look at the objects of all tests again: 0.3 s with our 17,000.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
