@@ -139,25 +139,19 @@ def test_a_key_that_stays_refused_ends_the_wait_when_the_grace_is_over(
     assert grace - 1 <= ended_after <= grace + (61 if mode == "reschedule" else 1)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_without_a_grace_the_second_refusal_ends_the_wait(mode: str, time: Timed) -> None:
+@pytest.mark.parametrize(
+    ("mode", "extra", "store"),
+    [*((mode, {"refusal_grace": 0}, True) for mode in MODES), ("reschedule", {}, False)],
+)
+def test_without_a_grace_or_below_airflow_3_3_in_reschedule_mode_the_second_refusal_ends_the_wait(
+    mode: str, extra: dict[str, Any], store: bool, time: Timed
+) -> None:
     vendor = Vendor(time, changes_at=150)
     with RawServer(vendor) as server:
-        time.connection(server.url, extra={"refusal_grace": 0})
+        time.connection(server.url, extra=extra)
 
         with pytest.raises(VendorRefused):
-            wait(mode, time)
-
-    assert len(vendor.refused()) == 2
-
-
-def test_below_airflow_3_3_a_rescheduled_wait_has_no_grace(time: Timed) -> None:
-    vendor = Vendor(time, changes_at=150)
-    with RawServer(vendor) as server:
-        time.connection(server.url)
-
-        with pytest.raises(VendorRefused):
-            run({"conn_id": "ruler_default", "job_id": "site/job"}, "reschedule", time, store=False)
+            run({"conn_id": "ruler_default", "job_id": "site/job"}, mode, time, store=store)
 
     assert len(vendor.refused()) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,23 @@ class Waiter:
         with WorkerSession(CONN_ID, now=lambda: self.seconds, pause=self.pause) as session:
             return BlockingWait(spec, list(job_ids), session, self).run()
 
-    def received(self, received: Received) -> float:
-        """Note a request for a status, and return when it came."""
-        self.asked.append((received.target.split("/")[-2], self.seconds))
-        return self.seconds
+    def vendor(
+        self, *, done_at: float = math.inf, refusal: int = 0, first: bytes = b"", **options: Any
+    ) -> RawServer:
+        """
+        Return a vendor whose jobs run until ``done_at``.
+
+        :param refusal: status of every response, if it is given.
+        :param first: the first response.
+        """
+
+        def answer(received: Received, to: socket.socket) -> None:
+            self.asked.append((received.target.split("/")[-2], self.seconds))
+            usual = reply(refusal, b'{"message": "no"}') if refusal else None
+            usual = usual or reply(200, DONE if self.seconds >= done_at else RUNNING)
+            to.sendall(first if first and len(self.asked) == 1 else usual)
+
+        return RawServer(answer, **options)
 
     def _store(self) -> None:
         for at, value in self._changes:
@@ -94,11 +108,7 @@ def test_a_changed_ca_file_is_used_when_the_connection_is_read_again(waiter: Wai
     (tmp_path / "good.pem").write_bytes(good.authority)
     (tmp_path / "other.pem").write_bytes(other.authority)
 
-    def answer(received: Received, to: socket.socket) -> None:
-        waiter.received(received)
-        to.sendall(reply(200, DONE))
-
-    with RawServer(answer, tls=good.contexts["good"]) as server:
+    with waiter.vendor(done_at=0, tls=good.contexts["good"]) as server:
         waiter.connection(server.url, extra={"verify": str(tmp_path / "other.pem")})
         waiter.connection(server.url, at=300.0, extra={"verify": str(tmp_path / "good.pem")})
         (event,) = waiter.wait("site/job")
@@ -112,12 +122,8 @@ def test_after_a_refusal_what_the_changed_connection_trusts_counts(waiter: Waite
     (tmp_path / "both.pem").write_bytes(good.authority + other.authority)
     (tmp_path / "other.pem").write_bytes(other.authority)
 
-    def refuse(received: Received, to: socket.socket) -> None:
-        waiter.received(received)
-        to.sendall(reply(401, b'{"message": "no"}'))
-
     with (
-        RawServer(refuse, tls=good.contexts["good"]) as server,
+        waiter.vendor(refusal=401, tls=good.contexts["good"]) as server,
         WorkerSession(CONN_ID, now=lambda: waiter.seconds, pause=waiter.pause) as session,
     ):
         waiter.connection(server.url, extra={"verify": str(tmp_path / "both.pem")})
@@ -131,10 +137,7 @@ def test_after_a_refusal_what_the_changed_connection_trusts_counts(waiter: Waite
 
 
 def test_a_worker_asks_no_faster_than_the_key_may(waiter: Waiter) -> None:
-    def answer(received: Received, to: socket.socket) -> None:
-        to.sendall(reply(200, DONE if waiter.received(received) > 60 else RUNNING))
-
-    with RawServer(answer) as server:
+    with waiter.vendor(done_at=61) as server:
         waiter.connection(server.url, extra={"requests_per_second": 0.1, "burst": 2})
         events = waiter.wait(*[f"site/job-{number}" for number in range(5)])
 
@@ -146,11 +149,7 @@ def test_a_worker_asks_no_faster_than_the_key_may(waiter: Waiter) -> None:
 
 
 def test_a_rate_that_is_used_up_holds_no_wait_beyond_its_deadline(waiter: Waiter) -> None:
-    def answer(received: Received, to: socket.socket) -> None:
-        waiter.received(received)
-        to.sendall(reply(200, RUNNING))
-
-    with RawServer(answer) as server:
+    with waiter.vendor() as server:
         waiter.connection(server.url, extra={"requests_per_second": 5 / 3600, "burst": 1})
         events = waiter.wait(*[f"site/job-{number}" for number in range(20)], timeout=1800.0)
 
@@ -163,13 +162,8 @@ def test_a_rate_that_is_used_up_holds_no_wait_beyond_its_deadline(waiter: Waiter
 def test_a_limit_of_the_key_silences_all_jobs_and_a_sick_job_only_itself(
     status: int, silences: bool, waiter: Waiter
 ) -> None:
-    def answer(received: Received, to: socket.socket) -> None:
-        first = not waiter.asked
-        waiter.received(received)
-        headers = {"Retry-After": "300"} if first else {}
-        to.sendall(reply(status if first else 200, b'{"message": "no"}' if first else DONE, headers=headers))
-
-    with RawServer(answer) as server:
+    first = reply(status, b'{"message": "no"}', headers={"Retry-After": "300"})
+    with waiter.vendor(done_at=0, first=first) as server:
         waiter.connection(server.url)
         events = waiter.wait("site/first", "site/second")
 
@@ -179,10 +173,7 @@ def test_a_limit_of_the_key_silences_all_jobs_and_a_sick_job_only_itself(
 
 
 def test_settings_that_work_outlive_a_connection_that_cannot_be_read(waiter: Waiter) -> None:
-    def answer(received: Received, to: socket.socket) -> None:
-        to.sendall(reply(200, DONE if waiter.received(received) > 1500 else RUNNING))
-
-    with RawServer(answer) as server:
+    with waiter.vendor(done_at=1501) as server:
         waiter.connection(server.url)
         waiter.no_connection(300.0)
         (event,) = waiter.wait("site/job", max_outage=60.0)
@@ -192,11 +183,7 @@ def test_settings_that_work_outlive_a_connection_that_cannot_be_read(waiter: Wai
 
 
 def test_a_changed_account_ends_the_wait_although_no_poll_is_refused(waiter: Waiter) -> None:
-    def answer(received: Received, to: socket.socket) -> None:
-        waiter.received(received)
-        to.sendall(reply(200, RUNNING))
-
-    with RawServer(answer) as server:
+    with waiter.vendor() as server:
         waiter.connection(server.url, extra={"site_id": "site"})
         waiter.connection(server.url, at=120.0, extra={"site_id": "another"})
         (event,) = waiter.wait("job")
@@ -207,10 +194,7 @@ def test_a_changed_account_ends_the_wait_although_no_poll_is_refused(waiter: Wai
 
 
 def test_a_wait_on_a_worker_remembers_how_long_its_jobs_took(waiter: Waiter) -> None:
-    def answer(received: Received, to: socket.socket) -> None:
-        to.sendall(reply(200, DONE if waiter.received(received) >= 300 else RUNNING))
-
-    with RawServer(answer) as server:
+    with waiter.vendor(done_at=300) as server:
         waiter.connection(server.url)
         waiter.wait("of_this_test/a", "of_this_test/b")
 

@@ -170,33 +170,31 @@ def test_progress_that_is_complete_long_before_the_end_is_no_hurry() -> None:
     assert len(found) < 60
 
 
-def test_progress_that_falls_began_anew() -> None:
+@pytest.mark.parametrize(
+    ("polls", "now", "left"),
+    [
+        # Progress that falls began anew.
+        ([(0.1, 10), (0.5, 50), (0.1, 60)], 60, None),
+        ([(0.1, 10), (0.5, 50), (0.1, 60), (0.2, 160)], 160, 800),
+        # Progress that jumps counts by its faster rate.
+        ([(0.0, 0), (0.1, 100), (0.8, 200)], 200, 0.2 / 0.7 * 100),
+        # The time before the first row is no part of the rate.
+        ([(0.0, 0), (0.0, 500), (0.0, 1000), (0.1, 1100)], 1100, 900),
+        # Time that passes without a step is not left any more.
+        ([(0.0, 0), (0.1, 100)], 200, 800),
+        ([(0.0, 0), (0.1, 100)], 100 + 10_000, 5000),
+        # A job without progress, or with nonsense, has no rate.
+        ([(None, 1), (math.nan, 2), (-1.0, 3), (2.0, 4)], 5, None),
+    ],
+)
+def test_the_time_left_is_that_at_the_rate_of_progress(
+    polls: list[tuple[float | None, float]], now: float, left: float | None
+) -> None:
     pace = ProgressRate()
-    for share, now in ((0.1, 10), (0.5, 50), (0.1, 60)):
-        pace.see(share, now)
-    assert pace.seconds_left(60) is None
-    pace.see(0.2, 160)
-    assert pace.seconds_left(160) == pytest.approx(800)
-
-
-def test_progress_that_jumps_counts_by_its_faster_pace() -> None:
-    pace = ProgressRate()
-    for share, now in ((0.0, 0), (0.1, 100), (0.8, 200)):
-        pace.see(share, now)
-    assert pace.seconds_left(200) == pytest.approx(0.2 / 0.7 * 100)
-
-
-def test_the_time_before_the_first_row_is_no_part_of_the_pace() -> None:
-    pace = ProgressRate()
-    for share, now in ((0.0, 0), (0.0, 500), (0.0, 1000), (0.1, 1100)):
-        pace.see(share, now)
-    assert pace.seconds_left(1100) == pytest.approx(900)
-
-
-def test_time_that_passes_without_a_step_is_time_that_is_not_left() -> None:
-    pace = ProgressRate([[0, 0.0], [100, 0.1]])
-    assert pace.seconds_left(200) == pytest.approx(800)
-    assert pace.seconds_left(100 + 10_000) == pytest.approx(5000)
+    for share, at in polls:
+        pace.see(share, at)
+    assert pace.seconds_left(now) == (left if left is None else pytest.approx(left))
+    assert (pace.chance(now, 10) is None) == (left is None)
 
 
 def test_a_pace_is_that_of_the_last_looks_and_goes_on_from_its_memory() -> None:
@@ -212,14 +210,6 @@ def test_a_pace_is_that_of_the_last_looks_and_goes_on_from_its_memory() -> None:
 @pytest.mark.parametrize("look", [[math.inf, 0.1], [math.nan, 0.1], [-1, 0.1], [10**400, 0.1], [5, math.nan]])
 def test_a_remembered_look_at_no_time_is_not_used(look: list[float]) -> None:
     assert ProgressRate([[1, 0.1], look, [2, 0.2]]).memory() == [[1, 0.1], [2, 0.2]]
-
-
-def test_a_job_that_tells_no_progress_or_nonsense_has_no_pace() -> None:
-    pace = ProgressRate()
-    for share in (None, math.nan, -1.0, 2.0):
-        pace.see(share, START)
-    assert pace.memory() == []
-    assert pace.chance(START, 10) is None
 
 
 # Durations
