@@ -39,7 +39,7 @@ def resolve(destination: object, name: str) -> str:
     path = destination_text(destination)
     if path is None:
         raise DestinationError(f"destination is a {type(destination).__name__}; give a path or a URI")
-    if not path.strip():
+    if not path:
         raise DestinationError("destination is empty; give a path or a URI")
     if (local := _local(path)) is not None:
         # A path that another task can read: ObjectStoragePath neither expands a ~ nor knows localhost.
@@ -59,12 +59,11 @@ def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
     :raises DestinationError: it cannot be written.
     """
     try:
-        if (local := _local(path)) is not None:
-            with local_file(Path(local), if_exists) as file:
-                yield file
-        else:
-            with remote_file(path, if_exists, PART_BYTES) as file:
-                yield file
+        local = _local(path)
+        with (
+            remote_file(path, if_exists, PART_BYTES) if local is None else local_file(Path(local), if_exists)
+        ) as file:
+            yield file
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {type(error).__name__}: {_reason(error)}") from error
     except ValueError as error:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -105,9 +106,8 @@ def save(
         rows, broken = None, ""
         try:
             if count_rows is count_csv_rows and not proofs:
-                rows = count_csv_rows(written_through(), to_line_end=True)
-            else:
-                rows = count_rows(written_through())
+                count_rows = partial(count_csv_rows, to_line_end=True)
+            rows = count_rows(written_through())
         except ValueError as error:
             broken = str(error)
         secrets = (*secrets, *reply.secrets)
@@ -185,10 +185,8 @@ def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
 def _digest(value: str, size: int) -> bytes | None:
     """Return a digest of ``size`` bytes that is written in Base64, or in hex as some servers do."""
     for read in (partial(b64decode, validate=True), bytes.fromhex):
-        try:
+        with suppress(ValueError):
             digest = read(value)
-        except ValueError:
-            continue
-        if len(digest) == size:
-            return digest
+            if len(digest) == size:
+                return digest
     return None

@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import TypeVar
 
 from airflow_provider_jobstatus.core.errors import (
@@ -22,6 +21,9 @@ from airflow_provider_jobstatus.exceptions import DownloadIncomplete
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Errors that may pass.
+PASSING = (TransportError, ServerError, RateLimited, DownloadIncomplete)
 
 #: Tries of one download or read, and the longest pause of our own between two of them, in seconds.
 MAX_TRIES = 8
@@ -60,8 +62,8 @@ class RetryBudget:
             except (VendorError, DownloadIncomplete) as error:
                 tries += 1
                 wanted: float | None = getattr(error, "retry_after", None)
-                passing = isinstance(error, (TransportError, ServerError, RateLimited, DownloadIncomplete))
-                if if_missing and isinstance(error, NotFound) and error.status == HTTPStatus.NOT_FOUND:
+                passing = isinstance(error, PASSING)
+                if if_missing and isinstance(error, NotFound) and error.status == 404:
                     passing = True
                     if tries == MAX_TRIES:
                         error.add(if_missing)
