@@ -81,10 +81,10 @@ class Timeline:
 
     def stage(self, now: float) -> tuple[str, float]:
         """Return the word that time alone brings, and how much of its stage is over, from 0 to 1."""
-        if self._waits_for_poll:
-            return self._stages[0][0], 0.0
         left = now - self.created_at
         for word, seconds in self._stages:
+            if self._waits_for_poll:
+                return word, 0.0
             if left < seconds:
                 return word, left / seconds
             left -= seconds

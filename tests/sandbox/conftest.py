@@ -1,4 +1,4 @@
-"""A sandbox of its own for each test of the sandbox."""
+"""A sandbox of its own for each test of the sandbox, or one for tests that leave it as it is."""
 
 from __future__ import annotations
 
@@ -11,5 +11,12 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Sandbox]:
+    """A sandbox for tests that change no settings, and make each job that they need."""
     with Sandbox() as running:
         yield running

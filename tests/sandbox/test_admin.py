@@ -23,15 +23,13 @@ def admin(sandbox: Sandbox, method: str, path: str, body: object = None) -> requ
     return requests.request(method, f"{sandbox.api_url}/_sandbox/{path}", json=body, timeout=10)
 
 
-def test_a_scripted_job_plays_its_words_and_repeats_the_last(sandbox: Sandbox) -> None:
-    sandbox.put_job("ruler", "demo-site/j", script=["pending", "processing", "complete"])
-    words = [get_status(sandbox).json()["status"] for _ in range(4)]
-    assert words == ["pending", "processing", "complete", "complete"]
-
-
-def test_a_fault_at_the_end_of_a_script_stays(sandbox: Sandbox) -> None:
-    sandbox.put_job("ruler", "demo-site/j", script=["pending", {"http": 503}])
-    assert [get_status(sandbox).status_code for _ in range(4)] == [200, 503, 503, 503]
+@pytest.mark.parametrize("last", ["complete", 503])
+def test_a_scripted_job_plays_its_script_and_repeats_the_last(sandbox: Sandbox, last: object) -> None:
+    script = ["pending", "processing", last if isinstance(last, str) else {"http": last}]
+    sandbox.put_job("ruler", "demo-site/j", script=script)
+    replies = [get_status(sandbox) for _ in range(5)]
+    said = [reply.json()["status"] if reply.ok else reply.status_code for reply in replies]
+    assert said == ["pending", "processing", last, last, last]
 
 
 def test_a_scripted_job_can_be_made_over_http(sandbox: Sandbox) -> None:
@@ -67,10 +65,10 @@ def test_scripted_counts_override_and_shape_what_follows_from_them(sandbox: Sand
     ],
 )
 def test_a_scripted_word_brings_counts_that_fit(
-    sandbox: Sandbox, word: str, expected: tuple[int, ...]
+    shared: Sandbox, word: str, expected: tuple[int, ...]
 ) -> None:
-    sandbox.put_job("ruler", "demo-site/j", script=[word])
-    body = get_status(sandbox).json()
+    shared.put_job("ruler", "demo-site/j", script=[word])
+    body = get_status(shared).json()
     keys = ("processedRows", "percentageProgress", "successCount", "failureCount")
     assert tuple(body[key] for key in keys) == expected
     assert (body["completedDateTime"] is not None) == (word in ("complete", "partialcomplete", "failed"))
@@ -164,30 +162,24 @@ def test_an_entry_without_an_answer_changes_the_usual_one(sandbox: Sandbox) -> N
     assert (response.status_code, response.headers["X-Trace"]) == (404, "2")
 
 
-def test_answers_for_a_path_are_used_up_and_then_the_usual_behaviour_returns(sandbox: Sandbox) -> None:
-    body = {"path": "/v1/demo-site/batch/jobs", "method": "GET", "script": [{"http": 500}, {"http": 429}]}
+def test_answers_for_a_method_and_path_are_used_up_and_then_the_usual_behaviour_returns(
+    sandbox: Sandbox,
+) -> None:
+    def statuses(method: str, url: str, count: int) -> list[int]:
+        return [requests.request(method, url, timeout=10).status_code for _ in range(count)]
+
+    path, listing = "/v1/demo-site/batch/jobs", f"{sandbox.api_url}/v1/demo-site/batch/jobs"
+    body = {"path": path, "method": "GET", "script": [{"http": 500}, {"http": 429}]}
     assert admin(sandbox, "PUT", "ruler/answers", body).json() == {"answers": 2}
-    url = f"{sandbox.api_url}/v1/demo-site/batch/jobs?page=1"
-    assert [requests.get(url, timeout=10).status_code for _ in range(3)] == [500, 429, 401]
-
-
-def test_answers_for_a_path_leave_other_methods_alone(sandbox: Sandbox) -> None:
-    sandbox.put_answers("/v1/demo-site/batch/jobs", [{"http": 500}], method="POST")
-    url = f"{sandbox.api_url}/v1/demo-site/batch/jobs"
-    assert requests.get(url, timeout=10).status_code == 401
-    assert requests.post(url, timeout=10).status_code == 500
-
-
-def test_a_login_can_be_scripted_too(sandbox: Sandbox) -> None:
-    sandbox.put_answers("/v1/login", [{"body": {"access_token": "x"}}], method="post")
-    assert requests.post(f"{sandbox.auth_url}/v1/login", timeout=10).json() == {"access_token": "x"}
-    assert requests.post(f"{sandbox.auth_url}/v1/login", timeout=10).status_code == 401
-
-
-def test_new_answers_replace_those_that_are_left(sandbox: Sandbox) -> None:
+    assert statuses("GET", f"{listing}?page=1", 3) == [500, 429, 401]
+    sandbox.put_answers(path, [{"http": 500}], method="POST")
+    assert (statuses("GET", listing, 1), statuses("POST", listing, 1)) == ([401], [500])
+    # A login can be scripted, too; new answers replace those that are left.
+    sandbox.put_answers("/v1/login", [{"http": 200}], method="post")
+    assert statuses("POST", f"{sandbox.auth_url}/v1/login", 2) == [200, 401]
     sandbox.put_answers("/v1/x", [{"http": 500}, {"http": 500}])
     sandbox.put_answers("/v1/x", [{"http": 418}])
-    assert [requests.get(f"{sandbox.api_url}/v1/x", timeout=10).status_code for _ in range(2)] == [418, 404]
+    assert statuses("GET", f"{sandbox.api_url}/v1/x", 2) == [418, 404]
 
 
 def test_the_clock_moves_forward_only(sandbox: Sandbox) -> None:

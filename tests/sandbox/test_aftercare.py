@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from typing import Any
 
 import jsonschema
@@ -10,8 +10,10 @@ import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.sandbox import client
 from tests.sandbox.schemas import aftercare as schemas
 
+ask = partial(client.ask, "aftercare")
 NOW: dict[str, float] = {"queued_seconds": 0, "processing_seconds": 0}
 QUESTION = {
     "questionIdentifier": "Q1",
@@ -29,18 +31,6 @@ QUALITY_ORDER = {
     "callbackUrl": "https://callback.example/done",
     "responses": [{"surveyEntries": [{"question": "Why?", "answer": "So."}]}] * 2,
 }
-
-
-def ask(sandbox: Sandbox, path: str, body: object = None, **params: str) -> requests.Response:
-    connection = sandbox.connection("aftercare")
-    return requests.request(
-        "GET" if body is None else "POST",
-        f"{connection['host']}/{path}",
-        headers={"X-Aftercare-Key": connection["password"]},
-        data=None if body is None else json.dumps(body),
-        params=params,
-        timeout=10,
-    )
 
 
 def coding(sandbox: Sandbox, job_id: str = "j", **params: str) -> dict[str, Any]:
@@ -80,8 +70,8 @@ ENDPOINTS = [
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
-def test_a_missing_or_wrong_key_is_a_403_everywhere(sandbox: Sandbox, method: str, path: str) -> None:
-    key = sandbox.connection("aftercare")["password"]
+def test_a_missing_or_wrong_key_is_a_403_everywhere(shared: Sandbox, method: str, path: str) -> None:
+    key = shared.connection("aftercare")["password"]
     for headers in (
         {},
         {"X-Aftercare-Key": "wrong"},
@@ -90,7 +80,7 @@ def test_a_missing_or_wrong_key_is_a_403_everywhere(sandbox: Sandbox, method: st
         {"Authorization": f"Bearer {key}"},
         {"api-key": key},
     ):
-        url = f"{sandbox.api_url}/api/v1/{path}"
+        url = f"{shared.api_url}/api/v1/{path}"
         check_error(requests.request(method, url, headers=headers, timeout=10), 403, "INVALID_API_KEY")
 
 
@@ -300,9 +290,9 @@ def test_a_cursor_can_be_made_to_repeat(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "YWZ0ZXI6OTk=", "YWZ0ZXI6MA==", "ÿ", "b3RoZXI6Mg=="])
-def test_an_unknown_cursor_is_a_400(sandbox: Sandbox, cursor: str) -> None:
-    sandbox.put_job("aftercare", "j", page_size=2, **NOW)
-    error = check_error(ask(sandbox, "coding/j", cursor=cursor), 400, "INVALID_REQUEST")
+def test_an_unknown_cursor_is_a_400(shared: Sandbox, cursor: str) -> None:
+    shared.put_job("aftercare", "j", page_size=2, **NOW)
+    error = check_error(ask(shared, "coding/j", cursor=cursor), 400, "INVALID_REQUEST")
     assert set(error["details"]) == {"cursor"}
 
 
@@ -316,9 +306,9 @@ ORDERS = {
 
 @pytest.mark.parametrize("position", list(ORDERS))
 @pytest.mark.parametrize("size", [None, 0, 1_000_000])
-def test_the_status_stands_where_it_is_asked_to(sandbox: Sandbox, position: str, size: int | None) -> None:
-    sandbox.put_job("aftercare", "j", status_position=position, results_bytes=size, **NOW)
-    assert list(coding(sandbox)) == ORDERS[position]
+def test_the_status_stands_where_it_is_asked_to(shared: Sandbox, position: str, size: int | None) -> None:
+    shared.put_job("aftercare", "j", status_position=position, results_bytes=size, **NOW)
+    assert list(coding(shared)) == ORDERS[position]
 
 
 def test_large_results_have_the_size_and_are_good(sandbox: Sandbox) -> None:

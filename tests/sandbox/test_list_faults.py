@@ -9,12 +9,12 @@ import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sandbox.faults.of_lists import LIST_FAULTS
-from tests.sandbox.list_client import (
+from tests.sandbox.client import (
+    BASES,
     DONE,
     EMPTY,
     IDS,
     LISTS,
-    PREFIXES,
     VENDORS,
     ask,
     ask_list,
@@ -79,11 +79,11 @@ def test_what_is_wrong_with_a_reply_is_wrong_with_a_list_that_says_done(
 
 
 def test_a_list_without_jobs_can_be_cut_too(sandbox: Sandbox, vendor: str) -> None:
-    sandbox.put_answers(f"{PREFIXES[vendor]}{EMPTY[vendor]}", "truncate,close-body")
+    sandbox.put_answers(f"{BASES[vendor]}{EMPTY[vendor]}", "truncate,close-body")
     with pytest.raises(requests.JSONDecodeError):
-        ask(sandbox, vendor, EMPTY[vendor]).json()
+        ask(vendor, sandbox, EMPTY[vendor]).json()
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
-        ask(sandbox, vendor, EMPTY[vendor])
+        ask(vendor, sandbox, EMPTY[vendor])
 
 
 @pytest.mark.usefixtures("three")
@@ -148,21 +148,21 @@ def test_a_list_may_show_the_same_page_for_ever(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("name", LIST_FAULTS)
-def test_a_list_with_a_fault_is_refused_as_any_other(sandbox: Sandbox, name: str) -> None:
-    sandbox.put_answers(LISTS["talkdesk"], f"{name}*2")
-    assert requests.get(f"{sandbox.api_url}{LISTS['talkdesk']}", timeout=10).status_code == 401
-    assert ask_list(sandbox, "talkdesk", "?per_page=201").status_code == 400
+def test_a_list_with_a_fault_is_refused_as_any_other(shared: Sandbox, name: str) -> None:
+    shared.put_answers(LISTS["talkdesk"], f"{name}*2")
+    assert requests.get(f"{shared.api_url}{LISTS['talkdesk']}", timeout=10).status_code == 401
+    assert ask_list(shared, "talkdesk", "?per_page=201").status_code == 400
 
 
 @pytest.mark.parametrize("name", LIST_FAULTS)
-def test_a_fault_of_lists_is_for_the_path_of_a_list(sandbox: Sandbox, name: str) -> None:
+def test_a_fault_of_lists_is_for_the_path_of_a_list(shared: Sandbox, name: str) -> None:
     with pytest.raises(ValueError, match="for the path of a vendor's list"):
-        put(sandbox, "ruler", "j", script=name)
+        put(shared, "ruler", "j", script=name)
     for path in ("/v1/s/batch/j/status", "/a/api/v2/micropanel/batches/7", "/elsewhere"):
         with pytest.raises(ValueError, match="for the path of a vendor's list"):
-            sandbox.put_answers(path, name)
+            shared.put_answers(path, name)
     with pytest.raises(ValueError, match="for the path of a vendor's list"):
-        sandbox.put_answers(LISTS["talkdesk"], name, method="POST")
+        shared.put_answers(LISTS["talkdesk"], name, method="POST")
 
 
 def test_a_vendor_without_pages_has_none_without_end(sandbox: Sandbox) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from tests.sandbox.list_client import DONE, STATUSES, VENDORS, ask, ask_list, entries, put, shown, word
+from tests.sandbox.client import DONE, STATUSES, VENDORS, ask, ask_list, entries, put, shown, word
 
 
 @pytest.fixture(params=VENDORS)
@@ -45,7 +45,7 @@ def test_a_word_that_a_list_has_shown_is_what_the_next_request_gets(sandbox: San
 def test_a_list_leaves_the_faults_of_a_script_to_requests(sandbox: Sandbox, vendor: str) -> None:
     put(sandbox, vendor, "j", script="status:200:running,status:503*2,status:200:done")
     assert [shown(sandbox, vendor) for _ in range(2)] == [[("j", "processing")], [("j", DONE[vendor])]]
-    replies = [ask(sandbox, vendor, STATUSES[vendor].format("j")) for _ in range(3)]
+    replies = [ask(vendor, sandbox, STATUSES[vendor].format("j")) for _ in range(3)]
     assert [each.status_code for each in replies[:2]] == [503, 503]
     assert replies[2].status_code in (200, 300)
 
@@ -53,9 +53,9 @@ def test_a_list_leaves_the_faults_of_a_script_to_requests(sandbox: Sandbox, vend
 def test_a_job_that_a_list_has_seen_end_ended_then(sandbox: Sandbox) -> None:
     put(sandbox, "ruler", "j", script="status:200:running,status:200:done")
     assert [shown(sandbox, "ruler") for _ in range(2)][1] == [("j", "complete")]
-    first = ask(sandbox, "ruler", STATUSES["ruler"].format("j")).json()
+    first = ask("ruler", sandbox, STATUSES["ruler"].format("j")).json()
     sandbox.advance_clock(600)
-    assert ask(sandbox, "ruler", STATUSES["ruler"].format("j")).json() == first
+    assert ask("ruler", sandbox, STATUSES["ruler"].format("j")).json() == first
 
 
 def test_a_list_is_no_poll_of_a_job_and_starts_none(sandbox: Sandbox, vendor: str) -> None:
@@ -114,21 +114,23 @@ def test_a_vendor_without_a_list_shows_nothing_in_one(sandbox: Sandbox) -> None:
         sandbox.put_job("aftercare", "j", listed="running")
 
 
-def test_a_page_names_the_next_one_until_the_last(sandbox: Sandbox) -> None:
+def test_the_list_of_talkdesk_has_pages_and_each_names_the_next(sandbox: Sandbox) -> None:
     for number in range(5):
-        put(sandbox, "talkdesk", f"j{number}")
+        put(sandbox, "talkdesk", f"j{number}", words="upper")
     pages = [ask_list(sandbox, "talkdesk", f"?page={page}&per_page=2").json() for page in (1, 2, 3, 4)]
+    jobs = [page["_embedded"]["jobs"] for page in pages]
+    assert [[job["id"] for job in page] for page in jobs] == [["j0", "j1"], ["j2", "j3"], ["j4"], []]
+    assert list(jobs[0][0]) == ["id", "name", "timezone", "status", "format", "timespan"]
+    assert jobs[0][0]["status"] == "CREATED"
     list_at = "http://api-docs.talkdesk.invalid/data/reports/contacts/jobs"
-    assert [page["_links"].get("next") for page in pages] == [
-        {"href": f"{list_at}?page=2&per_page=2"},
-        {"href": f"{list_at}?page=3&per_page=2"},
-        None,
-        None,
-    ]
+    links = [page["_links"].get("next") for page in pages]
+    assert links == [*({"href": f"{list_at}?page={page}&per_page=2"} for page in (2, 3)), None, None]
     assert pages[1]["_links"]["self"] == {"href": f"{list_at}?page=2&per_page=2"}
-    assert [page["page"] for page in pages] == [1, 2, 3, 4]
-    assert [page["count"] for page in pages] == [2, 2, 1, 0]
+    assert [(page["page"], page["count"]) for page in pages] == [(1, 2), (2, 2), (3, 1), (4, 0)]
+    assert {(page["total"], page["per_page"]) for page in pages} == {(5, 2)}
     assert {tuple(page) for page in pages} == {("total", "page", "per_page", "count", "_embedded", "_links")}
+    for query in ("page=0", "per_page=0", "per_page=201", "per_page=x"):
+        assert ask_list(sandbox, "talkdesk", f"?{query}").status_code == 400
 
 
 def test_a_page_shows_what_is_listed_of_its_own_jobs_only(sandbox: Sandbox) -> None:

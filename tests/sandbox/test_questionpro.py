@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import jsonschema
@@ -11,24 +11,15 @@ import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.sandbox import client
 from tests.sandbox.schemas import questionpro as schemas
 
+ask = partial(client.ask, "questionpro")
 ORDER: dict[str, Any] = {
     "compose": {"surveyID": 4711},
     "recipients": {"filterType": 1},
     "send": {"notification": {"enableEmailInvitation": True}},
 }
-
-
-def ask(sandbox: Sandbox, path: str, body: object = None) -> requests.Response:
-    connection = sandbox.connection("questionpro")
-    return requests.request(
-        "GET" if body is None else "POST",
-        f"{connection['host']}/a/api/v2/micropanel/{path}",
-        headers={"api-key": connection["password"]},
-        data=None if body is None else json.dumps(body),
-        timeout=10,
-    )
 
 
 def batch(sandbox: Sandbox, batch_id: int = 7) -> dict[str, Any]:
@@ -54,9 +45,9 @@ ENDPOINTS = [("GET", "batches/1001"), ("POST", "batches"), ("GET", "users/7001/c
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
-def test_only_the_header_with_the_hyphen_counts(sandbox: Sandbox, method: str, path: str) -> None:
-    key = sandbox.connection("questionpro")["password"]
-    url = f"{sandbox.api_url}/a/api/v2/micropanel/{path}"
+def test_only_the_header_with_the_hyphen_counts(shared: Sandbox, method: str, path: str) -> None:
+    key = shared.connection("questionpro")["password"]
+    url = f"{shared.api_url}/a/api/v2/micropanel/{path}"
     for headers, params in (
         ({}, {}),
         ({"api-key": "wrong"}, {}),

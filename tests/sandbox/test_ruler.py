@@ -81,11 +81,11 @@ def test_logins_are_counted(sandbox: Sandbox) -> None:
     "header", [None, "Bearer wrong", "Bearer", "Basic {token}", "{token}", "Bearer  {token}"]
 )
 def test_without_a_good_token_every_endpoint_answers_401(
-    sandbox: Sandbox, path: str, header: str | None
+    shared: Sandbox, path: str, header: str | None
 ) -> None:
-    token = sandbox.connection("ruler", token=True)["password"]
+    token = shared.connection("ruler", token=True)["password"]
     headers = {"Authorization": header.format(token=token)} if header else {}
-    response = requests.get(f"{sandbox.api_url}/v1/{path}", headers=headers, timeout=10)
+    response = requests.get(f"{shared.api_url}/v1/{path}", headers=headers, timeout=10)
     assert response.status_code == 401
     assert isinstance(response.json(), dict)
 
@@ -179,10 +179,10 @@ def test_times_are_utc_without_an_offset(sandbox: Sandbox) -> None:
     ],
 )
 def test_every_end_is_at_100_percent_with_counts_that_fit(
-    sandbox: Sandbox, spec: dict[str, object], expected: tuple[object, ...]
+    shared: Sandbox, spec: dict[str, object], expected: tuple[object, ...]
 ) -> None:
-    sandbox.put_job("ruler", "s/j", pending_seconds=0, processing_seconds=0, **spec)
-    body = get(sandbox, "s/batch/j/status").json()
+    shared.put_job("ruler", "s/j", pending_seconds=0, processing_seconds=0, **spec)
+    body = get(shared, "s/batch/j/status").json()
     keys = ("status", "processedRows", "successCount", "failureCount", "failureReason")
     assert tuple(body[key] for key in keys) == expected
     assert body["percentageProgress"] == 100

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 
 import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.sandbox import client
 
+get = partial(client.ask, "ruler")
 HEADER = "RevenueClosedDate,CurrencyCode,Value,EmailAddress,Label,Label,Reference"
 GOOD = "2024-01-15,GBP,10.50,a@example.com,one,two,R-1"
-
-
-def bearer(sandbox: Sandbox) -> dict[str, str]:
-    return {"Authorization": f"Bearer {sandbox.connection('ruler', token=True)['password']}"}
-
-
-def get(sandbox: Sandbox, path: str) -> requests.Response:
-    return requests.get(f"{sandbox.api_url}/v1/{path}", headers=bearer(sandbox), timeout=10)
 
 
 def upload(sandbox: Sandbox, content: str | bytes, part: str = "file") -> requests.Response:
     files = {part: ("revenue.csv", content, "text/csv")}
     url = f"{sandbox.api_url}/v1/demo-site/revenue/batch"
-    return requests.post(url, files=files, headers=bearer(sandbox), timeout=10)
+    return requests.post(url, files=files, headers=client.credentials("ruler", sandbox), timeout=10)
 
 
 def rows_of(response: requests.Response) -> list[list[str]]:
@@ -121,7 +116,9 @@ def test_an_upload_without_the_part_named_file_is_a_400(sandbox: Sandbox) -> Non
     assert "part named file" in upload(sandbox, GOOD, part="csv").json()["errors"][0]["message"]
     url = f"{sandbox.api_url}/v1/demo-site/revenue/batch"
     for headers in ({"Content-Type": "text/csv"}, {"Content-Type": "multipart/form-data"}):
-        reply = requests.post(url, data=HEADER, headers=bearer(sandbox) | headers, timeout=10)
+        reply = requests.post(
+            url, data=HEADER, headers=client.credentials("ruler", sandbox) | headers, timeout=10
+        )
         assert reply.status_code == 400
 
 
@@ -184,10 +181,10 @@ def test_given_failures_are_offered_as_they_are_and_as_json(sandbox: Sandbox) ->
     ],
 )
 def test_a_job_that_runs_or_has_no_rejected_rows_has_no_failures(
-    sandbox: Sandbox, spec: dict[str, object]
+    shared: Sandbox, spec: dict[str, object]
 ) -> None:
-    sandbox.put_job("ruler", "s/j", **spec)
-    assert get(sandbox, "s/batch/j/failures").status_code == 404
+    shared.put_job("ruler", "s/j", **spec)
+    assert get(shared, "s/batch/j/failures").status_code == 404
 
 
 def test_the_failures_follow_the_word_that_the_script_has_shown(sandbox: Sandbox) -> None:

@@ -100,8 +100,8 @@ def test_requests_are_the_same_over_http_and_can_be_cleared(sandbox: Sandbox) ->
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/v1/", "/v1/demo-site/nowhere", "/_sandbox/nowhere"])
-def test_an_unknown_path_is_a_404_in_json(sandbox: Sandbox, path: str) -> None:
-    response = requests.get(sandbox.api_url + path, timeout=10)
+def test_an_unknown_path_is_a_404_in_json(shared: Sandbox, path: str) -> None:
+    response = requests.get(shared.api_url + path, timeout=10)
     assert response.status_code == 404
     assert isinstance(response.json(), dict)
 
@@ -115,8 +115,8 @@ def test_an_unknown_path_is_a_404_in_json(sandbox: Sandbox, path: str) -> None:
         ("POST", "/_sandbox/health", "GET"),
     ],
 )
-def test_a_wrong_method_is_a_405_in_json(sandbox: Sandbox, method: str, path: str, allowed: str) -> None:
-    response = requests.request(method, sandbox.api_url + path, timeout=10)
+def test_a_wrong_method_is_a_405_in_json(shared: Sandbox, method: str, path: str, allowed: str) -> None:
+    response = requests.request(method, shared.api_url + path, timeout=10)
     assert response.status_code == 405
     assert response.headers["Allow"] == allowed
     assert response.headers["Content-Type"].startswith("application/json")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from tests.sandbox.talkdesk_client import NOW, ask
+from tests.sandbox import client
+from tests.sandbox.client import NOW
 
+ask = partial(client.ask, "talkdesk")
 JOB_KEYS = ["id", "name", "timezone", "status", "format", "timespan"]
 ORDER = {
     "name": "Calls of a day",
@@ -50,11 +54,11 @@ def test_a_job_moves_with_the_clock_through_the_words(sandbox: Sandbox, words: s
 
 
 @pytest.mark.parametrize("end", ["failed", "canceled", "deleted"])
-def test_a_job_may_end_badly_with_a_200(sandbox: Sandbox, end: str) -> None:
-    sandbox.put_job("talkdesk", "calls/j", end=end, **NOW)
-    reply = ask(sandbox, "calls/jobs/j")
+def test_a_job_may_end_badly_with_a_200(shared: Sandbox, end: str) -> None:
+    shared.put_job("talkdesk", "calls/j", end=end, **NOW)
+    reply = ask(shared, "calls/jobs/j")
     assert (reply.status_code, reply.json()["job"]["status"]) == (200, end)
-    assert ask(sandbox, "calls/files/j").status_code == 404
+    assert ask(shared, "calls/files/j").status_code == 404
 
 
 def test_a_done_job_is_by_default_a_300_with_a_relative_location_and_the_job(sandbox: Sandbox) -> None:
@@ -68,13 +72,13 @@ def test_a_done_job_is_by_default_a_300_with_a_relative_location_and_the_job(san
 @pytest.mark.parametrize("form", ["300", "301", "302", "303", "307", "308"])
 @pytest.mark.parametrize("body", [True, False])
 @pytest.mark.parametrize("location", ["relative", "absolute", "missing", "//elsewhere.example/x"])
-def test_a_done_job_is_a_redirect_in_any_form(sandbox: Sandbox, form: str, body: bool, location: str) -> None:
+def test_a_done_job_is_a_redirect_in_any_form(shared: Sandbox, form: str, body: bool, location: str) -> None:
     spec = {"done_form": form, "done_body": body, "done_location": location}
-    sandbox.put_job("talkdesk", "calls/j", **NOW, **spec)
-    reply = ask(sandbox, "calls/jobs/j")
+    shared.put_job("talkdesk", "calls/j", **NOW, **spec)
+    reply = ask(shared, "calls/jobs/j")
     assert reply.status_code == int(form)
     path = "/data/reports/calls/files/j"
-    expected = {"relative": path, "absolute": sandbox.api_url + path, "missing": None}
+    expected = {"relative": path, "absolute": shared.api_url + path, "missing": None}
     assert reply.headers.get("Location") == expected.get(location, location)
     assert bool(reply.content) == body
 
@@ -132,35 +136,18 @@ def test_an_unknown_job_a_job_of_another_type_and_an_unknown_type_are_errors(san
         ("GET", "no_such/jobs"),
     ],
 )
-def test_without_a_good_token_every_endpoint_answers_401(sandbox: Sandbox, method: str, path: str) -> None:
+def test_without_a_good_token_every_endpoint_answers_401(shared: Sandbox, method: str, path: str) -> None:
     for header in ("", "Bearer", "Bearer wrong", "Basic eDp5"):
-        url = f"{sandbox.api_url}/data/reports/{path}"
+        url = f"{shared.api_url}/data/reports/{path}"
         reply = requests.request(method, url, headers={"Authorization": header}, timeout=10)
         assert reply.status_code == 401
         assert {"code", "message"} <= set(reply.json())
 
 
-def test_the_list_has_pages(sandbox: Sandbox) -> None:
-    for number in range(5):
-        sandbox.put_job("talkdesk", f"contacts/j{number}", words="upper")
-    pages = [ask(sandbox, f"contacts/jobs?page={page}&per_page=2").json() for page in (1, 2, 3, 4)]
-    assert [[job["id"] for job in page["_embedded"]["jobs"]] for page in pages] == [
-        ["j0", "j1"],
-        ["j2", "j3"],
-        ["j4"],
-        [],
-    ]
-    assert {(page["total"], page["per_page"]) for page in pages} == {(5, 2)}
-    assert list(pages[0]["_embedded"]["jobs"][0]) == JOB_KEYS
-    assert pages[0]["_embedded"]["jobs"][0]["status"] == "CREATED"
-    for query in ("page=0", "per_page=0", "per_page=201", "per_page=x"):
-        assert ask(sandbox, f"contacts/jobs?{query}").status_code == 400
-
-
 @pytest.mark.parametrize("form", ["flat", "nested"])
 def test_an_order_makes_a_job_that_moves_with_time(sandbox: Sandbox, form: str) -> None:
     sandbox.change_settings("talkdesk", execute_form=form, execute_seconds=100, execute_rows=7)
-    reply = ask(sandbox, "calls/jobs", "POST", ORDER)
+    reply = ask(sandbox, "calls/jobs", ORDER)
     assert reply.status_code == 202
     job = reply.json() if form == "flat" else reply.json()["job"]
     assert ("job" in reply.json()) == (form == "nested")
@@ -176,7 +163,7 @@ def test_an_order_makes_a_job_that_moves_with_time(sandbox: Sandbox, form: str) 
 
 def test_an_order_without_name_and_timezone_is_served(sandbox: Sandbox) -> None:
     order = {key: ORDER[key] for key in ("format", "timespan")}
-    assert ask(sandbox, "calls/jobs", "POST", order).status_code == 202
+    assert ask(sandbox, "calls/jobs", order).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -194,7 +181,7 @@ def test_an_order_that_is_no_good_is_a_400_with_its_fields(
     sandbox: Sandbox, order: object, field: str
 ) -> None:
     before = len(sandbox.jobs())
-    reply = ask(sandbox, "calls/jobs", "POST", order)
+    reply = ask(sandbox, "calls/jobs", order)
     assert reply.status_code == 400
     assert field in [problem["name"] for problem in reply.json()["fields"]]
     assert len(sandbox.jobs()) == before
@@ -214,4 +201,4 @@ def test_the_demo_jobs_start_at_their_first_status_request_and_take_20_seconds(s
 
 
 def test_an_order_that_is_no_json_is_a_400(sandbox: Sandbox) -> None:
-    assert ask(sandbox, "calls/jobs", "POST").status_code == 400
+    assert ask(sandbox, "calls/jobs", method="POST").status_code == 400

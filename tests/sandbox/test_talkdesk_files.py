@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -13,7 +14,10 @@ import pytest
 import requests
 
 from airflow_provider_jobstatus.sandbox import Sandbox
-from tests.sandbox.talkdesk_client import NOW, ask
+from tests.sandbox import client
+from tests.sandbox.client import NOW
+
+ask = partial(client.ask, "talkdesk")
 
 
 def signed_url(sandbox: Sandbox, **spec: Any) -> str:
@@ -143,9 +147,9 @@ def test_a_url_that_is_not_signed_or_was_changed_opens_nothing(sandbox: Sandbox)
 )
 @pytest.mark.parametrize("kind", ["csv", "json", "json_bulk"])
 def test_a_part_is_the_same_bytes_as_in_the_whole(
-    sandbox: Sandbox, wanted: str, part: slice, kind: str
+    shared: Sandbox, wanted: str, part: slice, kind: str
 ) -> None:
-    url = signed_url(sandbox, rows=20, format=kind)
+    url = signed_url(shared, rows=20, format=kind)
     whole = fetch(url)
     reply = fetch(url, Range=wanted)
     assert (reply.status_code, reply.content) == (206, whole.content[part])
@@ -156,8 +160,8 @@ def test_a_part_is_the_same_bytes_as_in_the_whole(
 
 
 @pytest.mark.parametrize("wanted", ["bytes=0-1,5-6", "rows=1-2", "bytes=-", "bytes"])
-def test_a_range_that_is_not_understood_gets_the_whole(sandbox: Sandbox, wanted: str) -> None:
-    assert fetch(signed_url(sandbox), Range=wanted).status_code == 200
+def test_a_range_that_is_not_understood_gets_the_whole(shared: Sandbox, wanted: str) -> None:
+    assert fetch(signed_url(shared), Range=wanted).status_code == 200
 
 
 def test_a_part_beyond_the_end_is_a_416(sandbox: Sandbox) -> None:
@@ -194,17 +198,17 @@ def test_a_large_file_has_the_length_it_promises_and_a_reader_may_leave(sandbox:
 
 def test_a_deleted_file_is_gone_and_cannot_be_deleted_twice(sandbox: Sandbox) -> None:
     url = signed_url(sandbox)
-    reply = ask(sandbox, "calls/files/j", "DELETE")
+    reply = ask(sandbox, "calls/files/j", method="DELETE")
     assert (reply.status_code, reply.content) == (204, b"")
     status = ask(sandbox, "calls/jobs/j")
     assert (status.status_code, status.json()["job"]["status"]) == (200, "deleted")
     assert ask(sandbox, "calls/files/j").status_code == 404
-    assert ask(sandbox, "calls/files/j", "DELETE").status_code == 403
+    assert ask(sandbox, "calls/files/j", method="DELETE").status_code == 403
     check_xml_error(fetch(url), 404, "NoSuchKey")
 
 
 def test_a_file_that_is_not_there_yet_cannot_be_deleted(sandbox: Sandbox) -> None:
-    assert ask(sandbox, "calls/files/calls-demo", "DELETE").status_code == 404
+    assert ask(sandbox, "calls/files/calls-demo", method="DELETE").status_code == 404
 
 
 def test_the_storage_can_be_scripted_by_its_path(sandbox: Sandbox) -> None:

@@ -8,12 +8,13 @@ The pages show one status, the one of a mailing that has gone out. The words bef
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
-from airflow_provider_jobstatus.sandbox.orders import as_json, as_object
+from airflow_provider_jobstatus.sandbox.orders import as_object
 from airflow_provider_jobstatus.sandbox.script import read_script
 from airflow_provider_jobstatus.sandbox.timeline import Timeline
 
@@ -98,22 +99,21 @@ def read_order(body: bytes) -> int:
 
     :raises Refused: It is no good.
     """
-    parsed = as_json(body)
-    if parsed is None:
-        raise Refused(400, "The body is not proper JSON", 1001)
-    order = as_object(parsed)
+    try:
+        order = as_object(json.loads(body))
+    except ValueError:
+        raise Refused(400, "The body is not proper JSON", 1001) from None
     survey_id = as_object(order.get("compose")).get("surveyID")
+    if not isinstance(survey_id, int) or isinstance(survey_id, bool):
+        raise Refused(400, "compose.surveyID must be an integer", 1002)
     recipients = as_object(order.get("recipients"))
     kind = recipients.get("filterType")
-    checks = {
-        "compose.surveyID must be an integer": isinstance(survey_id, int) and not isinstance(survey_id, bool),
-        "recipients.filterType must be 1, 2 or 3": kind in (1, 2, 3),
-        "recipients.emailAddress is missing": kind != 2 or recipients.get("emailAddress"),
-        "recipients.existingFilterID is missing": kind != 3
-        or isinstance(recipients.get("existingFilterID"), int),
-        "send must be an object": isinstance(order.get("send"), Mapping),
-    }
-    for message, good in checks.items():
-        if not good:
-            raise Refused(400, message, 1002)
-    return int(str(survey_id))
+    if kind not in (1, 2, 3):
+        raise Refused(400, "recipients.filterType must be 1, 2 or 3", 1002)
+    if kind == 2 and not recipients.get("emailAddress"):
+        raise Refused(400, "recipients.emailAddress is missing", 1002)
+    if kind == 3 and not isinstance(recipients.get("existingFilterID"), int):
+        raise Refused(400, "recipients.existingFilterID is missing", 1002)
+    if not isinstance(order.get("send"), Mapping):
+        raise Refused(400, "send must be an object", 1002)
+    return survey_id
