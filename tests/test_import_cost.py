@@ -32,6 +32,7 @@ SENSOR_NEEDS = {
     "tasks",
     "tasks.arguments",
     "waiting",
+    "waiting.outcome",
     "waiting.spec",
 }
 STAGES = ("sensor", "operators", "all but transports", "construction", "transports")
