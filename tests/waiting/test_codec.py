@@ -201,14 +201,6 @@ FOREIGN: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", FOREIGN)
-def test_what_is_no_end_of_a_wait_is_refused(kind: str) -> None:
-    payload = payload_of(zlib.compress(json.dumps(FOREIGN[kind]).encode()))
-
-    with pytest.raises(BadTriggerEvent, match="cannot be read"):
-        read_event(payload, [f"job-{number}" for number in range(MANY)])
-
-
 WHOLE = base64.b64decode(encode(usual(MANY))["jobs"])
 BROKEN: dict[str, bytes] = {
     "empty": b"",
@@ -229,18 +221,21 @@ BROKEN: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-def test_what_is_cut_broken_or_too_large_is_refused(kind: str) -> None:
+#: Text in place of the compressed ends.
+REFUSED: dict[str, Any] = {
+    **{kind: base64.b64encode(raw).decode() for kind, raw in BROKEN.items()},
+    **{
+        kind: base64.b64encode(zlib.compress(json.dumps(each).encode())).decode()
+        for kind, each in FOREIGN.items()
+    },
+    **{f"no base64: {text!r}": text for text in (None, 7, [], "*", "\u00e9", "AAA")},
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_end_of_a_wait_or_broken_or_too_large_is_refused(kind: str) -> None:
     with pytest.raises(BadTriggerEvent, match="cannot be read"):
-        read_event(payload_of(BROKEN[kind]), [f"job-{number}" for number in range(MANY)])
-
-
-@pytest.mark.parametrize("text", [None, 7, [], "*", "\u00e9", "AAA"])
-def test_what_is_no_base64_is_refused(text: Any) -> None:
-    payload = {**payload_of(b""), "jobs": text}
-
-    with pytest.raises(BadTriggerEvent, match="cannot be read"):
-        read_event(payload, [f"job-{number}" for number in range(MANY)])
+        read_event({**payload_of(b""), "jobs": REFUSED[kind]}, [f"job-{number}" for number in range(MANY)])
 
 
 def test_no_more_of_a_bomb_is_unpacked_than_an_event_can_be() -> None:
