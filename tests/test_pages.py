@@ -24,6 +24,7 @@ from tests.support.pages import ROOT, Block, blocks, readme_dag
 HOOKS = {hook.conn_type: hook for hook in (AftercareHook, QuestionProHook, RulerHook, TalkdeskHook)}
 MANIFEST = {"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}
 LANGUAGES = {"python", "sh"}
+README = (ROOT / "README.md").read_text()
 
 
 def each(language: str) -> pytest.MarkDecorator:
@@ -109,3 +110,12 @@ def test_readmes_dag_can_stand_beside_the_examples() -> None:
 def test_readmes_dag_needs_no_date_of_its_run() -> None:
     # A run that is triggered by hand has no logical date, and so no ds, ts or data interval.
     assert not re.search(r"\b(ds|ts|logical_date|data_interval)\w*\b", readme_dag())
+
+
+def test_each_promise_names_tests_that_there_are() -> None:
+    promises = re.findall(r"^\| [^|]+ \| ([^|]*(?:`tests/|make chaos)[^|]*) \|$", README, re.MULTILINE)
+    assert len(promises) > 15
+    named = {name for shown in promises for name in re.findall(r"`(test[^`]+)`", shown)}
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    there_are = {name for name in named if (ROOT / name).exists() or f"def {name}(" in tests}
+    assert named - there_are == set()
