@@ -56,10 +56,11 @@ class AccountWaits(Waits):
             self._out.append(LoadConnection(attempt))
         return self._policy.next_at
 
-    def _strangers(self, job: WatchedJob, session: VendorSession, now: float) -> list[JobPoller]:
-        """Return the pollers of a job that are of another account than the settings in use lead to."""
+    @staticmethod
+    def _strangers(pollers: Iterable[JobPoller], session: VendorSession) -> list[JobPoller]:
+        """Return the pollers that are of another account than the settings in use lead to."""
         here = ("", session.hook.account_digest)
-        return [poller for poller in job.awaited(now) if poller.spec.account not in here]
+        return [poller for poller in pollers if poller.spec.account not in here]
 
     def _is_doubtful(self, job: WatchedJob, strangers: Iterable[JobPoller]) -> bool:
         """
@@ -83,7 +84,7 @@ class AccountWaits(Waits):
         """Put each job where it belongs by settings that were read just now."""
         for job in list(self._jobs.values()):
             if self._jobs.get(job.job_id) is job and self._policy.current is session:
-                strangers = self._strangers(job, session, now)
+                strangers = self._strangers(job.awaited(now), session)
                 if not self._is_doubtful(job, strangers):
                     self._end_elsewhere(job, strangers, session, now)
                 self._place(job, session, now)

@@ -55,4 +55,4 @@ class DueHeap(Generic[T]):
 
     def first(self, now: float) -> T | None:
         """Return the first item, if it is due."""
-        return self._heap[0][2] if self.next_at() <= now else None
+        return self._heap[0][2] if self._heap and self.next_at() <= now else None

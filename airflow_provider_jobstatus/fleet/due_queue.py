@@ -39,9 +39,10 @@ class DueQueue:
         """Return what has its turn now, if anything has."""
         if (item := self._urgent.first(now)) is not None:
             return item
-        if not without_sick and self._sick.next_at() < self._usual.next_at():
-            return self._sick.first(now)
-        return self._usual.first(now)
+        heap = self._usual
+        if self._sick and not without_sick and self._sick.next_at() < heap.next_at():
+            heap = self._sick
+        return heap.first(now)
 
     def next_at(self, *, without_sick: bool = False) -> float:
         """Return when the next turn comes; infinity for never."""

@@ -166,11 +166,12 @@ class Scheduler(ListServing):
     def _turn(self, job: WatchedJob, session: VendorSession, now: float) -> float | None:
         """Do what is to be done for a job; or return until when everything waits."""
         self._place(job, session, now)
-        if strangers := self._strangers(job, session, now):
+        awaited = job.awaited(now)
+        if strangers := self._strangers(awaited, session):
             if self._is_doubtful(job, strangers):
                 return self._read_first(job, now)
             self._end_elsewhere(job, strangers, session, now)
-        self._end_held(job, now)
+        self._end_held(job, awaited, now)
         must = job.own or job.last
         if job.changed and not must:
             # The wait that needed it so soon may have left.

@@ -210,10 +210,10 @@ class Waits(JobPlaces):
             job.waits_for_list = False
             self._queue.put(job, now, urgent=True)
 
-    def _end_held(self, job: WatchedJob, now: float) -> None:
+    def _end_held(self, job: WatchedJob, pollers: Iterable[JobPoller], now: float) -> None:
         """End the waits whose deadline has come while the vendor still wants no call for this job."""
-        for poller in job.awaited(now):
-            wait = job.pollers.get(poller)
+        for poller in pollers:
+            wait = job.pollers.get(poller) if poller.not_before > now else None
             if wait is not None and not wait.over and not poller.may_ask(now):
                 self._end_if_over(job, poller, wait)
 
