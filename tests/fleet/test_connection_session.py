@@ -13,12 +13,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 from airflow.sdk import Connection
 
 from airflow_provider_jobstatus.core import tokens
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
-from airflow_provider_jobstatus.fleet import connection_session as module
 from airflow_provider_jobstatus.fleet.connection_session import ConnectionSession
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
@@ -50,9 +50,10 @@ class Airflow:
         await self.may_answer.wait()
         if self.trouble is not None:
             raise self.trouble
-        connection = await self._look_up(conn_id)
-        self.ended.append(conn_id)
-        return connection
+        try:
+            return await self._look_up(conn_id)
+        finally:
+            self.ended.append(conn_id)
 
 
 class Vendor:
@@ -86,8 +87,8 @@ class Vendor:
 
 @pytest.fixture
 def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
-    lookup = Airflow(module.aread_connection)
-    monkeypatch.setattr(module, "aread_connection", lookup)
+    lookup = Airflow(BaseHook.aget_connection)
+    monkeypatch.setattr(BaseHook, "aget_connection", lookup)
     tokens.slots.clear()
     return lookup
 

@@ -7,7 +7,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -154,7 +153,10 @@ async def all_written(clock: Clock) -> None:
     await until(lambda: not clock.queue.is_writing)
 
 
-def shown(clock: Clock, waiting: list[JobPoller], *steps: Callable[[ProgressWriter], object]) -> None:
+Step = Callable[[ProgressWriter], object]
+
+
+def shown(clock: Clock, waiting: list[JobPoller], *steps: Step) -> None:
     """Let a display do some steps, and write after each of them."""
 
     async def show() -> None:
@@ -217,37 +219,48 @@ def test_of_a_wait_that_is_over_the_numbers_are_final() -> None:
     assert [status and status["state"] for status in value["status"].values()] == ["failed", "running", None]
 
 
+def change(poller: JobPoller, progress: int, clock: Clock, after: float = MIN_PAUSE) -> Step:
+    """Return a step in which a job is seen with some progress."""
+
+    def step(display: ProgressWriter) -> None:
+        clock.time += after
+        saw(poller, progress)
+        # However often something happens meanwhile.
+        for _ in range(20):
+            display.changed(clock.time)
+
+    return step
+
+
+def visit(clock: Clock, after: float, due: bool) -> Step:
+    def step(display: ProgressWriter) -> None:
+        clock.time += after
+        display.visit(clock.time, due)
+
+    return step
+
+
 def test_it_writes_only_a_change_and_once_a_minute(page: Page, clock: Clock) -> None:
     (poller,) = waiting = pollers()
-
-    def change(progress: int) -> Callable[[ProgressWriter], None]:
-        def step(display: ProgressWriter) -> None:
-            saw(poller, progress)
-            # However often something happens meanwhile.
-            for _ in range(20):
-                display.changed(clock.time)
-
-        return step
-
-    def half_a_minute_later(display: ProgressWriter) -> None:
-        clock.time += MIN_PAUSE / 2
-        display.visit(clock.time, due=False)
-        written.append(len(page.written))
-
+    half = MIN_PAUSE / 2
     written: list[int] = []
-    steps = [step for progress in (1, 1, 2, 3, 4) for step in (change(progress), half_a_minute_later)]
+    steps = [
+        step
+        for progress in (1, 1, 2, 3, 4)
+        for step in (
+            change(poller, progress, clock, after=0.0),
+            visit(clock, half, due=False),
+            lambda _: written.append(len(page.written)),
+        )
+    ]
     shown(clock, waiting, *steps)
 
     assert [value["status"]["job-0"]["progress"] for value in page.written] == [1, 3]
-    assert written == [1, 1, 1, 1, 2]
+    assert written == [1, 1, 1, 2, 2]
 
 
 def test_with_a_sign_of_life_it_writes_though_nothing_has_changed(page: Page, clock: Clock) -> None:
-    def an_hour_later(display: ProgressWriter, due: bool) -> None:
-        clock.time += 3600
-        display.visit(clock.time, due)
-
-    shown(clock, pollers(), *(partial(an_hour_later, due=due) for due in (True, False, True)))
+    shown(clock, pollers(), *(visit(clock, 3600, due) for due in (True, False, True)))
 
     assert [value["as_of"][11:16] for value in page.written] == ["01:16", "03:16"]
 
@@ -257,20 +270,18 @@ def test_a_wait_writes_no_more_changes_after_some_failures_until_a_sign_of_life_
 ) -> None:
     (poller,) = waiting = pollers()
 
-    def change(display: ProgressWriter, progress: int, away: bool) -> None:
-        page.trouble = RuntimeError("the API server is away") if away else None
-        clock.time += MIN_PAUSE
-        saw(poller, progress)
-        display.changed(clock.time)
+    def away(trouble: Exception | None) -> Step:
+        return lambda _: setattr(page, "trouble", trouble)
 
-    failures = [partial(change, progress=number, away=True) for number in range(MAX_FAILURES + 2)]
     shown(
         clock,
         waiting,
-        *failures,
-        partial(change, progress=97, away=False),
-        lambda display: display.visit(clock.time, due=True),
-        partial(change, progress=99, away=False),
+        away(RuntimeError("the API server is away")),
+        *(change(poller, number, clock) for number in range(MAX_FAILURES + 2)),
+        away(None),
+        change(poller, 97, clock),
+        visit(clock, 0.0, due=True),
+        change(poller, 99, clock),
     )
 
     written = [value["status"]["job-0"]["progress"] for value in page.written]
@@ -294,13 +305,7 @@ def test_a_write_for_which_no_thread_can_be_started_is_made_with_the_next_change
 ) -> None:
     (poller,) = waiting = pollers()
     refused = refuse_work(monkeypatch, "write")
-
-    def change(display: ProgressWriter, progress: int) -> None:
-        clock.time += MIN_PAUSE
-        saw(poller, progress)
-        display.changed(clock.time)
-
-    shown(clock, waiting, partial(change, progress=1), partial(change, progress=2))
+    shown(clock, waiting, change(poller, 1, clock), change(poller, 2, clock))
 
     assert refused == ["write"]
     assert [value["status"]["job-0"]["progress"] for value in page.written] == [2]

@@ -316,6 +316,20 @@ def test_a_wait_that_needs_more_than_a_list_tells_is_polled_by_itself(need: dict
     assert found.lists == []
 
 
+def test_a_job_that_a_list_serves_is_polled_when_the_list_is_read() -> None:
+    simulation, triggerer = waits_for(Vendor())
+    scheduler = triggerer.scheduler
+    assert scheduler.list_times("l/j0") is None
+    assert scheduler.list_times("of no wait") is None
+    simulation.run(600)
+
+    read_at = triggerer.lists[-1][0] + LATENCY
+    assert scheduler.list_times("l/j0") == pytest.approx((read_at, read_at + INTERVAL))
+    # While it is being read, nothing is known of the next time.
+    simulation.run(read_at + INTERVAL + LATENCY / 2)
+    assert scheduler.list_times("l/j0") is None
+
+
 def test_a_list_is_read_as_often_as_those_need_it_that_still_wait() -> None:
     simulation, triggerer = waits_for(Vendor(), 500.0)
     often = simulation.wait(triggerer, ["l/j0"], plan(10.0, 20.0, 300.0))
