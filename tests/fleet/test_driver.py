@@ -157,8 +157,10 @@ def test_a_list_serves_those_alone_that_it_plainly_shows_running(
     assert len(sandbox.requests) <= 31 + 2
 
 
-@pytest.mark.parametrize("fault", ["status:500", "jobs-strangers", "jobs-gap"])
-def test_whatever_is_wrong_with_a_list_no_poll_is_lost(
+@pytest.mark.parametrize(
+    "fault", ["status:500", "status:503", "retry-after-seconds", "jobs-strangers", "jobs-gap"]
+)
+def test_whatever_is_wrong_with_a_list_no_poll_is_lost_and_no_end_delayed(
     fault: str, sandbox: Sandbox, fake_time: FakeTime
 ) -> None:
     ids = started(
@@ -171,6 +173,7 @@ def test_whatever_is_wrong_with_a_list_no_poll_is_lost(
     events = ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
 
     assert [event.status and event.status.vendor_status for event in events] == ["complete"] * MANY
+    assert fake_time.now - began <= 300 + 2 * INTERVAL
     alone = ids[:1] if fault == "jobs-gap" else ids[10:]
     assert max(gaps(sandbox, job_id, began) for job_id in alone) <= INTERVAL + 5
     if fault != "jobs-gap":
@@ -189,19 +192,6 @@ def test_a_list_that_stands_still_hides_no_end(
     assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     assert fake_time.now - began <= 400 + 8 * INTERVAL
     assert max(moments(sandbox, "/batch/jobs", began)) <= 400 + 5 * INTERVAL
-
-
-@pytest.mark.parametrize("refusal", ["retry-after-seconds", "status:503"])
-def test_a_list_that_is_throttled_delays_no_end(refusal: str, sandbox: Sandbox, fake_time: FakeTime) -> None:
-    ids = started(sandbox, "ruler", "site/", MANY)
-    sandbox.put_answers("/v1/site/batch/jobs", f"{refusal}*200")
-    sandbox.clear_requests()
-    began = fake_time.now
-
-    events = ends(waiting(fake_time, "ruler_default", job_id) for job_id in ids)
-
-    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
-    assert fake_time.now - began <= 300 + 2 * INTERVAL
 
 
 def test_nothing_is_left_when_the_last_wait_has_ended(sandbox: Sandbox, fake_time: FakeTime) -> None:

@@ -112,6 +112,17 @@ def test_a_job_that_is_well_again_is_polled_like_any_other() -> None:
     assert max(polls.values()) - min(polls.values()) <= 1
 
 
+def test_jobs_that_are_well_again_are_polled_as_many_at_once_as_others() -> None:
+    found = wait_for(
+        lambda job_id, now: sick("503") if now < 600 else (1.0, status(job_id)),
+        names(40),
+        plan(deadline=1e6),
+        3600,
+    )
+
+    assert max(Counter(at for at, _ in found.polls if at > 1800).values()) >= FIRST_CALLS
+
+
 def test_a_poll_that_hangs_for_ever_does_not_hold_up_others() -> None:
     triggerer = wait_for(
         lambda job_id, now: (inf if job_id.startswith("lost") else LATENCY, status(job_id, "done")),

@@ -140,17 +140,6 @@ def test_a_connection_that_changes_while_it_waits_does_not_end_the_wait(
     assert [event["outcome"] for event in events(trigger(fake_time, "site/job"))] == [OutcomeKind.FINISHED]
 
 
-def test_a_connection_that_stays_away_ends_the_wait_as_an_outage(
-    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("AIRFLOW_CONN_RULER_DEFAULT")
-
-    (event,) = events(trigger(fake_time, "site/job", max_outage=120.0))
-
-    assert event["outcome"] == OutcomeKind.GAVE_UP
-    assert "'ruler_default' cannot be read" in event["message"]
-
-
 def test_one_bad_id_does_not_hide_the_others(sandbox: Sandbox, fake_time: FakeTime) -> None:
     sandbox.put_job("ruler", "site/good", script=["processing", "complete"])
     sandbox.put_job("ruler", "site/wrong", script=[{"http": 400}])
