@@ -30,8 +30,17 @@ CODE = $(wildcard airflow_provider_jobstatus benchmarks dev example_dags tests)
 PACKAGE = airflow_provider_jobstatus
 WAITING = $(PACKAGE)/core/*,$(PACKAGE)/waiting/*,$(PACKAGE)/fleet/*,$(PACKAGE)/tasks/*,$(PACKAGE)/transports/*,$(PACKAGE)/hooks/*,$(PACKAGE)/triggers/*,$(PACKAGE)/sensors/*
 
+# Over all cores. A file stays in one process; tests/conftest.py says which begin.
+SPREAD = -n auto --dist loadfile --no-loadscope-reorder
+# What make check runs side by side: a real Airflow mostly waits, and leaves a core to the tests.
+CHECKS = tests airflow matrix processes
+check_tests = $(DEV) -m pytest $(SPREAD) -m "not airflow" --cov --cov-report= $(PYTEST_ARGS)
+check_airflow = $(DEV) -m pytest -m airflow && $(DEV) -m dev.chaos.on_airflow --waits 60
+check_matrix = $(DEV) -m dev.matrix --short
+check_processes = $(DEV) -m mypy -p airflow_provider_jobstatus -p dev && $(DEV) -m dev.chaos.processes --waits 300
+
 .DEFAULT_GOAL = help
-.PHONY: help demo test check matrix chaos bench format constraints clean
+.PHONY: help demo test check $(addprefix check-,$(CHECKS)) matrix chaos bench format constraints clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -41,23 +50,20 @@ demo: ## wait for a job on a real Airflow, against a sandbox (KEEP=1: keep Airfl
 	@exec $(BOOTSTRAP) .demo/venv -m dev.demo --port "$(PORT)" $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: ## run all tests, also one on a real Airflow (PYTEST_ARGS="...")
-	@exec $(BOOTSTRAP) --extra dev .venv -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	@exec $(BOOTSTRAP) --extra dev .venv -m pytest $(SPREAD) $(PYTEST_ARGS)
 
 check: ## what must pass before a merge: format, lint, types, tests with coverage, each Airflow, a short chaos
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m ruff format --check $(CODE)
 	$(DEV) -m ruff check $(CODE)
-	$(DEV) -m mypy -p airflow_provider_jobstatus -p dev
-	@# The other tests take one core; meanwhile, on the other: the matrix, then what needs a real Airflow.
 	@mkdir -p build
-	@{ $(DEV) -m dev.matrix --short; matrix=$$?; $(DEV) -m pytest -m airflow; tests=$$?; \
-	    $(DEV) -m dev.chaos.on_airflow --waits 60; exit $$((matrix | tests | $$?)); \
-	    } >build/meanwhile.log 2>&1 & meanwhile=$$!; \
-	    $(MAKE) --no-print-directory test PYTEST_ARGS='-m "not airflow" --cov --cov-report= $(PYTEST_ARGS)'; \
-	    tests=$$?; wait $$meanwhile; meanwhile=$$?; cat build/meanwhile.log; exit $$((tests | meanwhile))
+	@$(MAKE) --no-print-directory --jobs $(addprefix check-,$(CHECKS))
 	$(DEV) -m coverage report
 	$(DEV) -m coverage report --include='$(WAITING)' --fail-under=95 --format=total
-	$(DEV) -m dev.chaos.processes --waits 300
+
+# What a part writes is shown in one piece, when it has ended.
+$(addprefix check-,$(CHECKS)): check-%:
+	@{ $(check_$*); } >build/check-$*.log 2>&1; ended=$$?; cat build/check-$*.log; exit $$ended
 
 matrix: ## all tests against the wheel, with each Airflow (3.1.8, 3.2.2, 3.3.2) and Python (3.11 to 3.13); the extras by pip
 	@$(BOOTSTRAP) --extra dev .venv

@@ -35,11 +35,31 @@ from tests.support.first_use import use_airflow_once
 from tests.support.times import FakeTime
 
 use_airflow_once()
+TESTS = Path(__file__).parent
 # How hard the properties are tried.
 settings.register_profile(
     "few", max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("few")
+
+#: The files that take longest, in the order in which they begin: one that began last would leave the other
+#: cores idle. Each process takes two files at first, so one process has both that start a real Airflow.
+LONGEST = (
+    "real_airflow/test_end_to_end.py",
+    "faults/test_faults.py",
+    "real_airflow/test_secrets.py",
+    "sensors/test_parity.py",
+    "files/test_s3.py",
+    "transports/test_outline.py",
+    "sensors/test_several_jobs.py",
+    "transports/test_no_reply_blocks_a_loop.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    order = {TESTS / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
