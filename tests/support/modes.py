@@ -45,9 +45,16 @@ class StateStore(dict[str, Any]):
         self[key] = json.loads(json.dumps(value, allow_nan=False))
 
 
-def run(sensor_arguments: dict[str, Any], mode: str, time: FakeTime, *, store: bool = True) -> Any:
+def run(
+    sensor_arguments: dict[str, Any],
+    mode: str,
+    time: FakeTime,
+    *,
+    store: bool = True,
+    task: TaskInstance | None = None,
+) -> Any:
     """Run a ``BatchJobSensor`` to its end, and return what it returns or raise what it raises."""
-    context: dict[str, Any] = {"ti": TaskInstance()}
+    context: dict[str, Any] = {"ti": task or TaskInstance()}
     if mode == "deferred":
         return run_deferred(
             BatchJobSensor(task_id="wait", deferrable=True, **sensor_arguments), context, time

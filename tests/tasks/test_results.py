@@ -21,7 +21,6 @@ from airflow_provider_jobstatus.exceptions import (
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
-from airflow_provider_jobstatus.tasks import worker
 from tests.support.modes import MODES, TaskInstance, run
 from tests.support.raw_server import RawServer, Received, reply, reset
 from tests.support.times import FakeTime
@@ -31,11 +30,9 @@ WHY = "column 3 is no date"
 
 
 @pytest.fixture
-def task(monkeypatch: pytest.MonkeyPatch) -> TaskInstance:
+def task() -> TaskInstance:
     """The one task instance of a run, in whatever mode."""
-    made = TaskInstance()
-    monkeypatch.setattr("tests.support.modes.TaskInstance", lambda: made)
-    return made
+    return TaskInstance()
 
 
 def arguments(job_id: Any, **options: Any) -> dict[str, Any]:
@@ -54,7 +51,7 @@ def test_a_failed_job_leaves_what_the_vendor_said_of_it(
     sandbox.put_job("ruler", "site/job", script=script)
 
     with pytest.raises(JobFailed) as failure:
-        run(arguments("site/job"), mode, fake_time)
+        run(arguments("site/job"), mode, fake_time, task=task)
 
     assert task.xcoms[KEY] == failure.value.status
     assert task.xcoms[KEY]["detail"] == WHY
@@ -93,7 +90,7 @@ def test_all_jobs_of_a_list_are_left_in_its_order(
         sandbox.put_job("ruler", job_id, script=script)
 
     with pytest.raises(end):
-        run(arguments(ids, **options), mode, fake_time)
+        run(arguments(ids, **options), mode, fake_time, task=task)
 
     assert [result["job_id"] for result in task.xcoms[KEY]] == ids
     assert states(task.xcoms[KEY]) == left
@@ -106,7 +103,7 @@ def test_of_a_job_that_was_never_seen_nothing_is_said(
     sandbox.put_job("ruler", "site/job", script=[{"http": 503}])
 
     with pytest.raises((PollingFailed, JobTimedOut)):
-        run(arguments(["site/job"], max_outage=120), mode, fake_time)
+        run(arguments(["site/job"], max_outage=120), mode, fake_time, task=task)
 
     assert task.xcoms[KEY] == [job_result("site/job", None)]
 
@@ -157,10 +154,10 @@ def test_nothing_is_left_after_a_success_or_where_the_author_wants_no_xcom(
     sandbox.put_job("ruler", "site/job", script=["processing", end])
     if end == "complete":
         # Airflow itself stores the result, and adds the length that the next task may be mapped over.
-        assert states(run(arguments("site/job"), mode, fake_time)) == "succeeded"
+        assert states(run(arguments("site/job"), mode, fake_time, task=task)) == "succeeded"
     else:
         with pytest.raises(JobFailed):
-            run(arguments("site/job", do_xcom_push=False), mode, fake_time)
+            run(arguments("site/job", do_xcom_push=False), mode, fake_time, task=task)
 
     assert KEY not in task.xcoms
 
@@ -185,20 +182,21 @@ def test_an_xcom_that_cannot_be_written_does_not_change_how_the_task_ends(
 
     task.xcom_push = refuse  # type: ignore[method-assign]
     with pytest.raises(JobFailed):
-        run(arguments("site/job"), "poke", fake_time)
+        run(arguments("site/job"), "poke", fake_time, task=task)
 
 
 def test_airflows_own_time_out_in_poke_mode_leaves_what_was_seen(
-    sandbox: Sandbox, fake_time: FakeTime, task: TaskInstance, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, task: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.put_job("ruler", "site/job", script=["processing"])
 
     def interrupted(seconds: float) -> None:
         raise AirflowTaskTimeout
 
-    monkeypatch.setattr(worker, "sleep", interrupted)
+    fake_time = FakeTime(interrupted)
+    fake_time.patch(monkeypatch)
     with pytest.raises(AirflowTaskTimeout):
-        run(arguments(["site/job", "site/other"]), "poke", fake_time)
+        run(arguments(["site/job", "site/other"]), "poke", fake_time, task=task)
 
     first, other = task.xcoms[KEY]
     assert first["state"] == JobStatus.from_dict(first).state == "running"
@@ -213,7 +211,7 @@ def test_a_job_that_is_named_twice_is_left_twice(
     sandbox.put_job("ruler", "site/well", script=["processing", "complete"])
 
     with pytest.raises(JobFailed):
-        run(arguments(["site/bad", "site/well", "site/bad"]), mode, fake_time)
+        run(arguments(["site/bad", "site/well", "site/bad"]), mode, fake_time, task=task)
 
     assert states(task.xcoms[KEY]) == ["failed", "succeeded", "failed"]
 
@@ -252,7 +250,7 @@ def test_what_only_the_first_poll_saw_is_the_result_if_no_later_one_is_answered(
     with RawServer(FirstAnswers(a="complete", b="processing")) as server:
         connect(monkeypatch, server)
         with pytest.raises(failure) as caught:
-            run(arguments(["site/a", "site/b"], **options), mode, time)
+            run(arguments(["site/a", "site/b"], **options), mode, time, task=task)
 
     assert "site/a" not in str(caught.value)
     assert "site/b" in str(caught.value)
@@ -274,7 +272,7 @@ def test_a_job_whose_end_was_seen_before_an_outage_has_ended(
     with RawServer(FirstAnswers(a="failed", b="processing")) as server:
         connect(monkeypatch, server)
         with pytest.raises(JobFailed, match="site/a: ended 'failed'"):
-            run(arguments(["site/a", "site/b"], max_outage=150), mode, time)
+            run(arguments(["site/a", "site/b"], max_outage=150), mode, time, task=task)
 
 
 def test_of_a_long_list_the_triggerer_is_told_of_the_last_that_the_worker_saw(
@@ -285,7 +283,7 @@ def test_of_a_long_list_the_triggerer_is_told_of_the_last_that_the_worker_saw(
     with RawServer(FirstAnswers(**dict.fromkeys(names[:39], "complete"), job39="processing")) as server:
         connect(monkeypatch, server)
         with pytest.raises(PollingFailed):
-            run(arguments([f"site/{name}" for name in names], max_outage=150), "deferred", time)
+            run(arguments([f"site/{name}" for name in names], max_outage=150), "deferred", time, task=task)
 
     assert states(task.xcoms[KEY]) == [None] * 24 + ["succeeded"] * 15 + ["running"]
 

@@ -232,6 +232,10 @@ a pause is never cut below the poll interval | poll_interval=1000 max_outage=1e6
 61 outage, 1061 outage: 2061
 a usable response ends a pause of long ago
 61 limited+3600, 3661 running: 3720
+polls after a Retry-After are spread over a second
+61 limited+100: 162
+or over the time that it names, if that is shorter | poll_interval=1
+61 limited+0.5: 62
 a later poller goes on with an outage where it was
 61 outage, 121 outage+100: 241, 122 restart: 221, 261 outage: 501, 661 outage: gave_up
 """.strip().splitlines()
@@ -239,7 +243,7 @@ a later poller goes on with an outage where it was
 
 def go_on(one: JobPoller, event: str) -> tuple[JobPoller, str]:
     """Let a second of the wait bring what a line says. Returns the poller, and the text of its end or log."""
-    seconds, what, wish = re.fullmatch(r"([\d.]+) ([a-z0-9 ]+)\+?(\d+)?", event).groups()  # type: ignore[union-attr]
+    seconds, what, wish = re.fullmatch(r"([\d.]+) ([a-z0-9 ]+)\+?([\d.]+)?", event).groups()  # type: ignore[union-attr]
     now = START + float(seconds)
     if what == "restart":
         return later(one, now), ""

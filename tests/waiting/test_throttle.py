@@ -167,7 +167,7 @@ def _longest_gap(triggerer: Triggerer, since: float) -> float:
 
 @pytest.mark.parametrize("each_minute", [False, True], ids=["any 60 s", "each minute"])
 def test_two_triggerers_share_a_limit_that_neither_knows(each_minute: bool) -> None:
-    refused, used, longest = two_triggerers(1, each_minute, hours=0.75)
+    refused, used, longest = two_triggerers(1, each_minute, hours=0.5)
 
     assert refused <= 0.01
     assert used >= 0.9
