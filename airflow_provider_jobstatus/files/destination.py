@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 
 IfExists = Literal["replace", "fail"]
 
-#: Size of the parts of an object; s3fs alone would hold 50 MiB of it, more than once. S3 takes 10,000 parts.
-PART_BYTES = 8 * 1024 * 1024
-
 
 def resolve(destination: object, name: str) -> str:
     """
@@ -60,9 +57,7 @@ def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
     """
     try:
         local = _local(path)
-        with (
-            remote_file(path, if_exists, PART_BYTES) if local is None else local_file(Path(local), if_exists)
-        ) as file:
+        with remote_file(path, if_exists) if local is None else local_file(Path(local), if_exists) as file:
             yield file
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {type(error).__name__}: {_reason(error)}") from error

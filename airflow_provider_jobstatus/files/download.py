@@ -86,9 +86,8 @@ def save(
         that was asked for, has another number of rows, or nothing proves that it is whole.
     :raises DestinationError: it cannot be written.
     """
-    digests = {"sha256": hashlib.sha256()}
     announced = _announced_digests(reply.headers)
-    digests |= {name: hashlib.new(name, usedforsecurity=False) for name in announced if name not in digests}
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", *announced}}
     size, head = 0, bytearray()
     proofs = [*announced, *framing(reply.headers)]
     with writing(path, if_exists) as file:

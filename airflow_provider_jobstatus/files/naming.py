@@ -16,7 +16,7 @@ LONG_ID = 16
 _MAX_KEY = 80
 _UNSAFE_NAME = re.compile(r"[^A-Za-z0-9._ ()+=@-]")
 _PACKED = r"(?:\.[A-Za-z][A-Za-z0-9]{0,5})?\.(?:gz|bz2|xz|zip|zst)"
-_EXTENSION = re.compile(rf"{_PACKED}|\.[A-Za-z0-9]{{1,8}}", re.IGNORECASE)
+_EXTENSION = re.compile(rf"(?<=.)(?:{_PACKED}|\.[A-Za-z0-9]{{1,8}})\Z", re.IGNORECASE | re.DOTALL)
 #: A parameter of a header: a token, or a text in quotes in which a backslash may stand before any character.
 _PARAMETER = re.compile(r'(?:^|;)\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 # Shown as it is; two dashes join parts.
@@ -83,10 +83,9 @@ def _key(job_id: str) -> str:
 
 def _split(name: str) -> tuple[str, str]:
     """Return a name without its extension, and that with its dot; ``.csv.gz`` is one."""
-    for dot in (found.start() for found in re.finditer(r"\.", name)):
-        if dot and _EXTENSION.fullmatch(name, dot):
-            return name[:dot], name[dot:]
-    return name, ""
+    found = _EXTENSION.search(name)
+    extension = found[0] if found else ""
+    return name.removesuffix(extension), extension
 
 
 def _extended(value: str) -> str:

@@ -12,6 +12,8 @@ from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DestinationError
 from airflow_provider_jobstatus.files.places import scheme_of
 
+#: Size of the parts of an object; s3fs alone would hold 50 MiB of it, more than once. S3 takes 10,000 parts.
+PART_BYTES = 8 * 1024 * 1024
 #: Scheme to the extra of this package that installs its filesystem.
 _EXTRAS = {
     "s3": "s3",
@@ -37,22 +39,18 @@ _CLIENT_ERRORS = {
 
 
 @contextmanager
-def remote_file(uri: str, if_exists: str, part_bytes: int) -> Iterator[BinaryIO]:
+def remote_file(uri: str, if_exists: str) -> Iterator[BinaryIO]:
     """
     Open ``uri`` for writing; publish it if the ``with`` ends well, else leave nothing.
 
-    :param part_bytes: size of the parts that are uploaded.
     :raises DestinationError: there is no filesystem for it, it is there and may not be replaced, or the
         storage's client gives up.
     :raises OSError: the storage refuses.
     """
     path, storage = filesystem(uri)
     protocols = {storage.protocol} if isinstance(storage.protocol, str) else set(storage.protocol)
-    target = (
-        _Object(uri, path, storage, if_exists, part_bytes)
-        if protocols & _PUBLISHED_WHEN_FINISHED
-        else _Moved(uri, path, storage, if_exists)
-    )
+    kind = _Object if protocols & _PUBLISHED_WHEN_FINISHED else _Moved
+    target = kind(uri, path, storage, if_exists)
     with _storage_errors(uri):
         target.open()
     try:
@@ -118,14 +116,10 @@ class _Target:
 class _Object(_Target):
     """An object, uploaded in parts, which the storage publishes as a whole."""
 
-    def __init__(self, uri: str, path: str, storage: Any, if_exists: str, part_bytes: int) -> None:
-        super().__init__(uri, path, storage, if_exists)
-        self.part_bytes = part_bytes
-        #: Whether the storage itself refuses a name that is taken.
-        self.conditional = self.new
-
     def open(self) -> None:
         self.check_new()
+        #: Whether the storage itself refuses a name that is taken.
+        self.conditional = self.new
         try:
             self._open("xb" if self.new else "wb")
         except (NotImplementedError, ValueError):
@@ -137,7 +131,7 @@ class _Object(_Target):
 
     def _open(self, mode: str) -> None:
         # An exception that leaves the file's own `with` would publish what was written so far.
-        self.file = self.storage.open(self.path, mode, block_size=self.part_bytes, autocommit=False)
+        self.file = self.storage.open(self.path, mode, block_size=PART_BYTES, autocommit=False)
 
     def publish(self) -> None:
         self.check_new()

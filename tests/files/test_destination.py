@@ -70,6 +70,12 @@ def test_a_file_appears_when_it_is_whole_and_missing_folders_are_made(
     assert place.files() == {path: b"half" * 1000 + b" and half"}
 
 
+@pytest.mark.parametrize("place", ["path", "file", "sftp", "memory"], indirect=True)
+def test_a_file_may_be_in_no_folder(place: Place) -> None:
+    write(f"{place.uri}june.csv")
+    assert place.files() == {"june.csv": b"rows"}
+
+
 def test_the_old_file_stays_until_the_new_one_is_whole(place: Place) -> None:
     write(place.uri + JUNE, b"old")
     with writing(place.uri + JUNE) as file:

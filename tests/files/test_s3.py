@@ -22,7 +22,7 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
-from airflow_provider_jobstatus.files import destination, retry_budget
+from airflow_provider_jobstatus.files import remote_file, retry_budget
 from airflow_provider_jobstatus.files.destination import writing
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
 from tests.support.raw_server import RawServer, Received, reply, reset
@@ -39,9 +39,9 @@ SECRET = "never-shown-s3-secret"
 
 WORKER = """
 import signal, sys
-from airflow_provider_jobstatus.files import destination
+from airflow_provider_jobstatus.files import remote_file
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
-destination.PART_BYTES = 5 * 1024 * 1024
+remote_file.PART_BYTES = 5 * 1024 * 1024
 task = RulerDownloadRevenueFailuresOperator(task_id="fetch", job_id="site/job", destination=sys.argv[1])
 signal.signal(signal.SIGTERM, lambda *_: task.on_kill())  # what Airflow's task runner does
 task.execute({})
@@ -126,7 +126,7 @@ def storage(
 @pytest.fixture(autouse=True)
 def _one_try_and_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry_budget, "MAX_TRIES", 1)
-    monkeypatch.setattr(destination, "PART_BYTES", PART)
+    monkeypatch.setattr(remote_file, "PART_BYTES", PART)
 
 
 @dataclass
