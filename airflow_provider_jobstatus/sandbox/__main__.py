@@ -43,8 +43,8 @@ def main() -> int:
     )
     options = parser.parse_args()
     if options.list_faults:
-        for name, tells in list_faults().items():
-            print(f"{name:24}{tells}")
+        for name, description in list_faults().items():
+            print(f"{name:24}{description}")
         return 0
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.WARNING,

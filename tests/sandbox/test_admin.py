@@ -189,6 +189,8 @@ def test_the_clock_moves_forward_only(sandbox: Sandbox) -> None:
     assert admin(sandbox, "POST", "clock", {"advance_seconds": -1}).status_code == 400
     with pytest.raises(ValueError, match="only moves forward"):
         sandbox.advance_clock(-1)
+    stopped_at = sandbox.stop_clock()
+    assert (sandbox.health()["now"], sandbox.advance_clock(2)) == (stopped_at, stopped_at + 2)
 
 
 def test_jobs_tell_how_often_they_were_asked_for(sandbox: Sandbox) -> None:

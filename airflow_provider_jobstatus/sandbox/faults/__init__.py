@@ -41,11 +41,11 @@ AWAY_SECONDS = 90
 class Fault:
     """One instruction.
 
-    :param tells: What it does, in one line.
+    :param description: What it does, in one line.
     :param make: Makes the entry for a vendor.
     """
 
-    tells: str
+    description: str
     make: Maker
 
 
@@ -189,12 +189,12 @@ FAULTS: dict[str, Fault] = {
     "long-word": Fault("a word of 100 KB", status_fault(lambda word: word + "!" * 100_000)),
     # Redirects.
     **{
-        f"redirect-{name}": Fault(f"307 to {tells}", redirect_fault(make))
-        for name, (tells, make) in TARGETS.items()
+        f"redirect-{name}": Fault(f"307 to {description}", redirect_fault(make))
+        for name, (description, make) in TARGETS.items()
     },
     # Certificates, of a sandbox that serves over TLS: the connection is refused before any request.
     **{
-        f"tls-{name}": Fault(f"a certificate that {tells}", certificate_fault(name))
-        for name, tells in BAD_CERTIFICATES.items()
+        f"tls-{name}": Fault(f"a certificate that {description}", certificate_fault(name))
+        for name, description in BAD_CERTIFICATES.items()
     },
 }

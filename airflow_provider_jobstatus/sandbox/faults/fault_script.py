@@ -29,7 +29,7 @@ _INSTRUCTION = re.compile(r"([^*]+?)(?:\*([1-9][0-9]{0,3}))?", re.DOTALL)
 
 def list_faults() -> dict[str, str]:
     """Return every instruction and what it does."""
-    return WITH_ARGUMENTS | {name: fault.tells for name, fault in ALL_FAULTS.items()}
+    return WITH_ARGUMENTS | {name: fault.description for name, fault in ALL_FAULTS.items()}
 
 
 def instructions(text: str) -> Iterator[str]:

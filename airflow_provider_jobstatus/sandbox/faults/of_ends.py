@@ -92,7 +92,7 @@ END_FAULTS: dict[str, Fault] = {
         "a reply that the job runs, and behind it, unasked, one that it is done", doubled_reply
     ),
     **{
-        f"redirect-{name}": Fault(tells, redirect_fault(make, status, word))
-        for name, (tells, make, status, word) in LURES.items()
+        f"redirect-{name}": Fault(description, redirect_fault(make, status, word))
+        for name, (description, make, status, word) in LURES.items()
     },
 }

@@ -119,8 +119,8 @@ class RandomFaults:
         self._faults[kind] += 1
         entry = self._entry(kind, path, self._vendor_of(request.raw_path), dice, now)
         if path in self._wishes:
-            told, transport = self._wishes[path], request.transport
-            asyncio.get_running_loop().call_later(HEARD, self._forget_unheard, path, told, transport)
+            wish, transport = self._wishes[path], request.transport
+            asyncio.get_running_loop().call_later(HEARD, self._forget_unheard, path, wish, transport)
         return entry
 
     def _watch(self, path: str, now: float) -> None:
@@ -128,8 +128,8 @@ class RandomFaults:
         if wish is not None and now < wish.due:
             self._early.append({"path": path, "told_at": wish.told_at, "due": wish.due, "at": now})
 
-    def _forget_unheard(self, path: str, told: _Wish, transport: asyncio.Transport | None) -> None:
-        if (transport is None or transport.is_closing()) and self._wishes.get(path) is told:
+    def _forget_unheard(self, path: str, wish: _Wish, transport: asyncio.Transport | None) -> None:
+        if (transport is None or transport.is_closing()) and self._wishes.get(path) is wish:
             del self._wishes[path]
 
     def _entry(self, kind: str, path: str, vendor: object, dice: random.Random, now: float) -> Entry:
