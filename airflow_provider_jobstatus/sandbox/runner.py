@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from airflow_provider_jobstatus.sandbox.certificates import Certificates
 from airflow_provider_jobstatus.sandbox.control import Control
-from airflow_provider_jobstatus.sandbox.faults.random_faults import MAX_RETRY_AFTER, FaultReport
+from airflow_provider_jobstatus.sandbox.faults.random_faults import MAX_RETRY_AFTER, MAX_STALL, FaultReport
 from airflow_provider_jobstatus.sandbox.recording import RequestView
 from airflow_provider_jobstatus.sandbox.server import Server
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView
@@ -171,6 +171,7 @@ class Sandbox:
         seed: int = 0,
         refusals: bool = True,
         max_retry_after: int = MAX_RETRY_AFTER,
+        max_stall: float = MAX_STALL,
     ) -> None:
         """Let a part of all requests of the vendors fail, each path's in an order that the seed decides.
 
@@ -179,10 +180,15 @@ class Sandbox:
         :param refusals: Whether a 401 is among the faults; a path gets one at most.
         :param max_retry_after: The longest ``Retry-After``, in seconds. A vendor sends one only when its last
             one has been over for ``PAUSE_APART`` seconds.
+        :param max_stall: The longest stall, in real seconds.
         """
         self._ask(
             lambda: self._control.random_faults.change(
-                rate=rate, seed=seed, refusals=refusals, max_retry_after=max_retry_after
+                rate=rate,
+                seed=seed,
+                refusals=refusals,
+                max_retry_after=max_retry_after,
+                max_stall=max_stall,
             )
         )
 

@@ -66,7 +66,7 @@ def test_without_a_rate_nothing_fails(sandbox: Sandbox, client: Client) -> None:
 
 
 def test_at_a_rate_of_one_every_answer_is_a_fault_of_some_kind(sandbox: Sandbox, client: Client) -> None:
-    sandbox.random_faults(1.0, seed=3)
+    sandbox.random_faults(1.0, seed=3, max_stall=0.0)
     answers = Counter(client.ask(40))
     report = sandbox.fault_report()
     assert report["requests"] == sum(report["faults"].values()) == 40
@@ -80,18 +80,18 @@ def test_at_a_rate_of_one_every_answer_is_a_fault_of_some_kind(sandbox: Sandbox,
 
 
 def test_the_seed_decides_what_happens(sandbox: Sandbox, client: Client) -> None:
-    sandbox.random_faults(0.5, seed=11)
+    sandbox.random_faults(0.5, seed=11, max_stall=0.0)
     first = client.ask(15)
     with Sandbox() as again:
         again.put_job("questionpro", "7", end="Done")
-        again.random_faults(0.5, seed=11)
+        again.random_faults(0.5, seed=11, max_stall=0.0)
         with closing(Client(again)) as other:
             assert other.ask(15) == first
     assert len(set(first)) > 1
 
 
 def test_a_call_before_its_time_is_recorded_and_one_after_it_is_not(sandbox: Sandbox, client: Client) -> None:
-    sandbox.random_faults(1.0, seed=3, refusals=False)
+    sandbox.random_faults(1.0, seed=3, refusals=False, max_stall=0.0)
     client.ask_until_told_to_wait()
     sandbox.advance_clock(60)
     client.ask_until_told_to_wait()
@@ -123,7 +123,7 @@ class Waits:
 def test_a_vendor_asks_for_a_pause_only_a_while_after_its_last_one_whichever_path_is_asked(
     sandbox: Sandbox,
 ) -> None:
-    sandbox.random_faults(1.0, seed=3, refusals=False)
+    sandbox.random_faults(1.0, seed=3, refusals=False, max_stall=0.0)
     waits = Waits(sandbox)
     for number in range(40):
         waits.ask(f"/a/api/v2/micropanel/batches/{number}")
@@ -136,7 +136,7 @@ def test_a_vendor_asks_for_a_pause_only_a_while_after_its_last_one_whichever_pat
 
 
 def test_a_pause_at_one_vendor_is_none_at_another(sandbox: Sandbox, client: Client) -> None:
-    sandbox.random_faults(1.0, seed=3, refusals=False)
+    sandbox.random_faults(1.0, seed=3, refusals=False, max_stall=0.0)
     client.ask_until_told_to_wait()
     waits = Waits(sandbox)
     while not waits.told:
@@ -145,7 +145,7 @@ def test_a_pause_at_one_vendor_is_none_at_another(sandbox: Sandbox, client: Clie
 
 
 def test_a_refusal_without_a_pause_binds_nobody(sandbox: Sandbox, client: Client) -> None:
-    sandbox.random_faults(1.0, seed=3, refusals=False)
+    sandbox.random_faults(1.0, seed=3, refusals=False, max_stall=0.0)
     with closing(Client(sandbox, "/a/api/v2/micropanel/batches/8")) as other:
         other.ask_until_told_to_wait()
     client.ask_until_told_to_wait()
@@ -154,7 +154,7 @@ def test_a_refusal_without_a_pause_binds_nobody(sandbox: Sandbox, client: Client
 
 
 def test_what_was_told_to_one_who_is_gone_binds_nobody(sandbox: Sandbox, client: Client) -> None:
-    sandbox.random_faults(1.0, seed=3, refusals=False)
+    sandbox.random_faults(1.0, seed=3, refusals=False, max_stall=0.0)
     status = 0
     while status not in (429, 503):
         # Asks and is gone, whatever the answer.

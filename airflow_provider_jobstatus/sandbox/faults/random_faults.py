@@ -69,7 +69,7 @@ class RandomFaults:
         self._rate = 0.0
         self._seed = 0
         self._refusals = True
-        self._max_retry_after = MAX_RETRY_AFTER
+        self._max_retry_after, self._max_stall = MAX_RETRY_AFTER, MAX_STALL
         self._requests = 0
         self._asked: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
@@ -78,7 +78,9 @@ class RandomFaults:
         self._pauses_over: dict[object, float] = {}  # vendor -> when its last Retry-After is over
         self._early: list[EarlyCall] = []
 
-    def change(self, *, rate: float, seed: int, refusals: bool, max_retry_after: int) -> None:
+    def change(
+        self, *, rate: float, seed: int, refusals: bool, max_retry_after: int, max_stall: float
+    ) -> None:
         """Set the rate anew.
 
         :param rate: The part of all requests that meets a fault, from 0 to 1.
@@ -86,11 +88,12 @@ class RandomFaults:
         :param refusals: Whether a 401 is among them, which any path gets at most once: two in a row are no
             fault but a refusal.
         :param max_retry_after: The longest ``Retry-After``, in seconds.
+        :param max_stall: The longest stall, in seconds.
         """
         if not 0 <= rate <= 1:
             raise ValueError("rate must be from 0 to 1.")
         self._rate, self._seed, self._refusals = rate, seed, refusals
-        self._max_retry_after = max_retry_after
+        self._max_retry_after, self._max_stall = max_retry_after, max_stall
 
     def report(self) -> FaultReport:
         """Return what happened so far."""
@@ -144,7 +147,7 @@ class RandomFaults:
             case "truncated":
                 return Entry(http=200, body=_HALF, content_type="application/json")
             case "stall":
-                return Entry(delay_seconds=dice.uniform(0.0, MAX_STALL))
+                return Entry(delay_seconds=dice.uniform(0.0, self._max_stall))
             case "401":
                 self._refused.add(path)
         return Entry(http=int(kind))
