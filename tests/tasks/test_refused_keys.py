@@ -19,7 +19,7 @@ from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.codec import decode
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from tests.support.modes import MODES, TaskInstance, first_event, run, stored_and_loaded
-from tests.support.raw_server import RawServer, Received, reply
+from tests.support.raw_server import RawServer, Received, reply, says
 from tests.support.times import FakeTime
 
 RUNNING, DONE = b'{"status": "processing"}', b'{"status": "complete"}'
@@ -319,13 +319,8 @@ def test_a_wait_that_began_after_a_lock_was_taken_off_logs_in(time: Timed) -> No
 
         events = asyncio.run(both())
 
-    assert [
-        decode(event.payload, [job])[0].outcome
-        for event, job in zip(events, ["site/first", "site/second"], strict=True)
-    ] == [
-        OutcomeKind.FINISHED,
-        OutcomeKind.FINISHED,
-    ]
+    for event, job in zip(events, ["site/first", "site/second"], strict=True):
+        assert decode(event.payload, [job])[0].outcome is OutcomeKind.FINISHED
 
 
 def deferred(time: FakeTime, *job_ids: str, **arguments: Any) -> BatchJobTrigger:
@@ -440,38 +435,30 @@ def test_the_account_is_stored_as_a_digest_that_tells_nothing(time: Timed) -> No
     assert trigger.serialize()[1]["account"] == "0123456789abcdef"
 
 
-def _limited(received: Received, connection: socket.socket) -> None:
-    connection.sendall(reply(429, b'{"message": "no"}', headers={"Retry-After": "90"}))
-
-
-def _denied(received: Received, connection: socket.socket) -> None:
-    connection.sendall(reply(401, b'{"message": "no"}'))
-
-
-def _away(received: Received, connection: socket.socket) -> None:
-    connection.sendall(reply(503, b'{"message": "no"}'))
+NO = b'{"message": "no"}'
+ERRORS = {
+    "limited": reply(429, NO, headers={"Retry-After": "90"}),
+    "denied": reply(401, NO),
+    "away": reply(503, NO),
+}
 
 
 @pytest.mark.parametrize("login", [True, False], ids=["login", "key"])
-@pytest.mark.parametrize("answer", [_limited, _denied, _away], ids=["limited", "denied", "away"])
+@pytest.mark.parametrize("answer", ERRORS)
 def test_whatever_is_shared_names_the_connection_of_the_wait_that_shows_it(
-    answer: Any, login: bool, time: Timed, monkeypatch: pytest.MonkeyPatch
+    answer: str, login: bool, time: Timed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("ruler_one", "ruler_two", "ruler_six")
-    with RawServer(answer) as server:
+    with RawServer(says(ERRORS[answer])) as server:
         value: dict[str, Any] = {"conn_type": "ruler", "host": f"{server.url}/v1", "password": "first-key"}
         if login:
             value |= {"login": "me", "extra": {"auth_url": f"{server.url}/login"}}
         for name in names:
             monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(value))
         plan = {"started_at": time.now, "first_poll_at": time.now + 5, "deadline_at": time.now + 300}
+        jobs = {name: [f"site/{name}-{number}" for number in range(4)] for name in names}
         triggers = [
-            stored_and_loaded(
-                BatchJobTrigger(
-                    name, [f"site/{name}-{number}" for number in range(4)], poll_interval=20.0, **plan
-                )
-            )
-            for name in names
+            stored_and_loaded(BatchJobTrigger(name, jobs[name], poll_interval=20.0, **plan)) for name in names
         ]
 
         async def together() -> list[Any]:
@@ -479,7 +466,7 @@ def test_whatever_is_shared_names_the_connection_of_the_wait_that_shows_it(
 
         events = asyncio.run(together())
 
-    for name, trigger, event in zip(names, triggers, events, strict=True):
-        for end in decode(event.payload, trigger.job_ids):
+    for name, event in zip(names, events, strict=True):
+        for end in decode(event.payload, jobs[name]):
             assert f"(connection {name!r})" in end.message
             assert not any(f"(connection {other!r})" in end.message for other in names if other != name)

@@ -33,7 +33,7 @@ from airflow_provider_jobstatus.waiting.completion import DurationHistory
 from airflow_provider_jobstatus.waiting.failed_polls import REFUSED_PAUSE
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome, digest
 from airflow_provider_jobstatus.waiting.poller import JobPoller
-from airflow_provider_jobstatus.waiting.spec import WaitSpec
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT, WaitSpec
 from tests.support.values import assert_storable
 from tests.waiting.test_spec import FIRST, STEP, grid
 from tests.waiting.test_spec import plans as any_plans
@@ -290,6 +290,20 @@ def test_slowing_down_for_ever_is_no_outage_and_one_without_limit_ends_at_the_de
         assert (outcome(one), outcome(endless)) == ("goes on", "goes on")
     endless.observe(OUTAGE, LATE)
     assert outcome(endless) == "timed_out"
+
+
+@pytest.mark.parametrize(("early", "ends"), [(SAME_POINT, True), (1.5 * SAME_POINT, False)])
+def test_a_point_in_time_may_be_reached_a_hair_too_early(early: float, ends: bool) -> None:
+    for answer in (DENIED, OUTAGE):
+        one = told((answer, EARLY), (answer, EARLY + 600 - early))
+        assert (one.event is not None) == ends
+    spent = told((SPENT, EARLY), (SPENT, EARLY + 180 - early))
+    assert (spent.event is not None) == ends
+    silent = told((failed(RateLimited, retry_after=3600.0), LATE - 10))
+    assert silent.may_ask(LATE - early) != ends
+    stalled = told((RUNNING, EARLY), plan=replace(PLAN, stalled_after=300.0, if_stalled="fail"))
+    stalled.observe(RUNNING, EARLY + 300 - early)
+    assert (stalled.event is not None) == ends
 
 
 def asks(seconds: float) -> VendorError:

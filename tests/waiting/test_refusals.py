@@ -54,6 +54,13 @@ def test_a_refused_key_is_tried_once_more_and_then_once_a_minute_whoever_asks() 
     assert len(asked) == 11
 
 
+def test_a_point_in_time_may_be_reached_a_hair_too_early() -> None:
+    refusals = Refusals()
+    ask(refusals, "a", denied(), 0.0)
+    assert refusals.hold("a", SECOND_TRY - 0.0011, "mine") is not None
+    assert refusals.hold("a", SECOND_TRY - 0.001, "mine") is None
+
+
 def test_a_job_whose_403_makes_the_key_refused_is_asked_again_once_the_key_works() -> None:
     refusals = Refusals()
     ask(refusals, "good", GOOD, 0.0)
@@ -255,3 +262,7 @@ def test_a_refusal_that_names_a_time_is_not_asked_before() -> None:
     assert held is not None
     assert held.retry_after == 400.0
     assert refusals.hold("b", 500.0, "mine") is None
+    refusals.asks("a")
+    held = refusals.hold("b", 500.0, "mine")
+    assert held is not None
+    assert held.retry_after is None
