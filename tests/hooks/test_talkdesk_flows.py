@@ -1,27 +1,22 @@
-"""Conversations with Talkdesk as values: no server, no transport. Logins are in test_talkdesk_auth.py."""
+"""What is Talkdesk's own as values: redirects, reports, files and lists. Logins: test_talkdesk_auth.py."""
 
 from __future__ import annotations
 
-import json
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import Connection
 
 from airflow_provider_jobstatus.core.body import BodyReader
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     NotFound,
     RateLimited,
-    RequestRejected,
     ServerError,
-    SettingsError,
     UnexpectedResponse,
     VendorError,
 )
-from airflow_provider_jobstatus.core.http import Flow, Request, Response
+from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listed, Listing
 from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
@@ -29,104 +24,37 @@ from airflow_provider_jobstatus.hooks.talkdesk.listing import MAX_PAGES, PAGE_SI
 from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
 from airflow_provider_jobstatus.hooks.talkdesk.results import MAX_ADDRESSES
 from tests.support.asking import file_flow, list_place, status_flow, with_credentials
+from tests.support.flows import finish, hook_of, reply
+from tests.support.flows import sample as any_sample
+from tests.support.flows import status_of as any_status
 
-SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 API = "https://api.talkdeskapp.com"
 JOB = "calls/0f9c"
 STATUS = f"{API}/data/reports/calls/jobs/0f9c"
 DONE = JobStatus(JOB, "talkdesk", JobState.SUCCEEDED, "done")
 FILE = "/data/reports/calls/files/0f9c"
 SIGNED = "https://reports.s3.amazonaws.com/calls/0f9c?X-Amz-Signature=canary-signature"
-WORDS = ["created", "processing", "uploading", "done", "failed", "canceled", "deleted"]
 REDIRECTS = [300, 301, 302, 303, 307, 308]
 
 
 def sample(name: str) -> bytes:
-    return (SAMPLES / name).read_bytes()
+    return any_sample(f"talkdesk/{name}")
 
 
-def talkdesk(**fields: Any) -> TalkdeskHook:
-    extra = {"account": "acme"} | fields.pop("extra", {})
-    fields = {"conn_id": "my_td", "login": "client-1", "password": "secret-1", **fields}
-    return TalkdeskHook.from_connection(Connection(conn_type="talkdesk", extra=json.dumps(extra), **fields))
-
-
-def reply(body: bytes | object = b"", status: int = 200, **headers: str) -> Response:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, raw)
-
-
-def finish(flow: Flow[Any], *answers: Response) -> Any:
-    """Send answers to a flow, one by one, and return its result."""
-    next(flow)
-    try:
-        for answer in answers:
-            flow.send(answer)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("the flow asks on")
+def talkdesk() -> TalkdeskHook:
+    hook: TalkdeskHook = hook_of(TalkdeskHook)
+    return hook
 
 
 def status_of(
-    body: bytes | object,
-    status: int = 200,
-    extra: Any = None,
-    *,
-    file: Response | None = None,
-    **headers: str,
+    body: bytes | object, status: int = 200, file: Response | None = None, **headers: str
 ) -> JobStatus:
     """
     Return the status that a reply means, read as a transport reads it.
 
     :param file: what the files address answers; without one, the flow must not ask it.
     """
-    flow = status_flow(talkdesk(extra=extra or {}), JOB)
-    request = next(flow)
-    answer = reply(body, status, **headers)
-    reader = BodyReader("", request.outline_for(status))
-    any(reader.feed(answer.body))
-    answers = [Response(status, answer.headers, reader.finish()), *([file] if file else [])]
-    # It fails if the flow asks on: follows a redirect, or polls by itself.
-    result: JobStatus = finish(status_flow(talkdesk(extra=extra or {}), JOB), *answers)
-    return result
-
-
-# Status
-
-
-def test_a_status_is_one_get_below_type_and_job() -> None:
-    request = next(status_flow(talkdesk(), JOB))
-    assert (request.method, request.url, request.body) == ("GET", STATUS, None)
-    assert not request.anonymous
-
-
-@pytest.mark.parametrize(
-    ("name", "state"),
-    [
-        ("created", JobState.RUNNING),
-        ("processing", JobState.RUNNING),
-        ("uploading", JobState.RUNNING),
-        ("done", JobState.SUCCEEDED),
-        ("failed", JobState.FAILED),
-        ("canceled", JobState.CANCELLED),
-        ("deleted", JobState.CANCELLED),
-    ],
-)
-def test_each_documented_status_has_its_state(name: str, state: JobState) -> None:
-    status = status_of(sample(f"status-{name}.json"))
-    assert (status.job_id, status.vendor, status.vendor_status, status.state) == (
-        JOB,
-        "talkdesk",
-        name,
-        state,
-    )
-
-
-@pytest.mark.parametrize("word", WORDS)
-def test_two_status_sets_in_one_page_so_words_are_compared_in_any_case(word: str) -> None:
-    expected = TalkdeskHook.statuses[word]
-    for spelled in (word, word.upper(), word.capitalize()):
-        assert status_of({"job": {"status": spelled}}).state is expected
+    return any_status(talkdesk(), JOB, reply(body, status, **headers), *([file] if file else []), read=True)
 
 
 def test_the_older_flat_job_is_read_like_the_nested_one() -> None:
@@ -140,11 +68,6 @@ def test_the_smallest_replies_are_enough() -> None:
     assert status_of({"job": {"status": "processing"}}) == running
     assert status_of({"status": "processing"}) == running
     assert status_of(b"", 300, location=FILE) == DONE
-
-
-def test_only_done_is_success() -> None:
-    good = [word for word in TalkdeskHook.statuses if status_of({"status": word}).state is JobState.SUCCEEDED]
-    assert good == ["done"]
 
 
 BODIES = {
@@ -179,17 +102,46 @@ def test_300_vs_303_every_redirect_to_the_file_is_done(status: int, location: st
             status_of(BODIES[body], status, **headers)
 
 
+@pytest.mark.parametrize("location", ["http://[::1/files/j", "//", "http://[", "?/files/", "https://a:b:c/"])
+def test_a_redirect_to_what_is_no_address_is_no_crash_and_no_result(location: str) -> None:
+    for status in REDIRECTS:
+        with pytest.raises(UnexpectedResponse, match=f"answered {status} and led to .*not the job's file"):
+            status_of(b"", status, location=location)
+
+
 @pytest.mark.parametrize("status", REDIRECTS)
-@pytest.mark.parametrize("word", ["failed", "FAILED", "error"])
-def test_a_redirect_whose_body_says_failed_is_no_success(status: int, word: str) -> None:
-    for body in ({"job": {"status": word}}, {"status": word}):
-        assert status_of(body, status, location=FILE).state is JobState.FAILED
+def test_a_redirect_is_not_followed_and_one_without_a_place_has_the_file_asked_for(status: int) -> None:
+    # status_of() fails if the flow asks for anything more than the file's place.
+    stored = reply(b"", 303, location=SIGNED)
+    assert status_of(b"", status, file=stored, location=SIGNED) == DONE
+    flow = status_flow(talkdesk(), JOB)
+    next(flow)
+    request = flow.send(reply(b"", status))
+    assert (request.method, request.url, request.body) == ("GET", API + FILE, None)
+    for word, state in TalkdeskHook.statuses.items():
+        if state not in (JobState.RUNNING, JobState.SUCCEEDED):
+            for body in ({"job": {"status": word.upper()}}, {"status": word}):
+                assert status_of(body, status, location=FILE).state is state
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (
+            {"job": {"status": "archived"}},
+            "unknown status 'archived'; .*extra 'statuses' of connection 'mine'",
+        ),
+        ({"job": {"status": ""}}, "unknown status ''"),
+        ({"job": {"id": "other", "status": "done"}}, "answered for the job"),
+        ({"id": 7, "status": "done"}, "answered for the job"),
+        ({"job": None}, "no JSON object"),
+        ({"job": []}, "no JSON object"),
+        ({"job": "done"}, "no JSON object"),
+    ],
+)
 @pytest.mark.parametrize("status", [200, 300, 303])
-@pytest.mark.parametrize("body", [{"job": {"id": "other", "status": "done"}}, {"id": 7, "status": "done"}])
-def test_another_jobs_id_in_the_answer_is_refused(status: int, body: object) -> None:
-    with pytest.raises(UnexpectedResponse, match="answered for the job"):
+def test_no_form_of_reply_makes_an_end_of_what_is_none(status: int, body: object, problem: str) -> None:
+    with pytest.raises(UnexpectedResponse, match=problem):
         status_of(body, status, location=FILE)
 
 
@@ -197,13 +149,6 @@ def test_another_jobs_id_in_the_answer_is_refused(status: int, body: object) -> 
 def test_what_is_neither_job_nor_report_is_no_status(text: bytes) -> None:
     with pytest.raises(UnexpectedResponse):
         status_of(text)
-
-
-@pytest.mark.parametrize("location", ["http://[::1/files/j", "//", "http://[", "?/files/", "https://a:b:c/"])
-def test_a_redirect_to_what_is_no_address_is_no_crash_and_no_result(location: str) -> None:
-    for status in REDIRECTS:
-        with pytest.raises(UnexpectedResponse, match=f"answered {status} and led to .*not the job's file"):
-            status_of(b"", status, location=location)
 
 
 @pytest.mark.parametrize("total_first", [True, False])
@@ -225,131 +170,12 @@ def test_a_report_of_any_size_in_place_of_a_status_is_not_held(total_first: bool
     assert peak < 1024 * 1024
 
 
-def test_a_report_of_more_than_8_mib_that_comes_in_one_piece_is_done() -> None:
-    rows = b",".join([b'{"status": "failed", "note": "' + b"x" * 1000 + b'"}'] * 9000)
-    assert len(rows) > AGREED_BYTES
-    text = b'{"entries": [' + rows + b'], "total": 9000}'
-    assert status_of(text, file=reply(b"", 303, location=SIGNED)) == DONE
-
-
 def test_rows_beside_a_status_do_not_change_what_it_says() -> None:
     assert status_of({"status": "processing", "entries": []}).state is JobState.RUNNING
     assert status_of({"job": {"status": "failed"}, "entries": []}).state is JobState.FAILED
 
 
-@pytest.mark.parametrize(
-    "body", [{"job": None}, {"job": []}, {"job": "done"}, {"job": {}}, {"job": {"status": 1}}]
-)
-def test_a_job_without_a_word_is_no_status(body: object) -> None:
-    with pytest.raises(UnexpectedResponse):
-        status_of(body)
-
-
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
-        (400, RequestRejected),
-        (401, AccessDenied),
-        (403, AccessDenied),
-        (404, NotFound),
-        (429, RateLimited),
-        (500, ServerError),
-        (503, ServerError),
-        (304, UnexpectedResponse),
-    ],
-)
-@pytest.mark.parametrize("body", ["error.json", "error-short.json", None])
-def test_an_error_is_named_with_or_without_message_and_description(
-    status: int, error: type[VendorError], body: str | None
-) -> None:
-    with pytest.raises(error) as caught:
-        status_of(b"" if body is None else sample(body), status)
-    assert type(caught.value) is error
-    assert (caught.value.status, caught.value.path) == (status, "/data/reports/calls/jobs/0f9c")
-
-
-# Ids
-
-
-@pytest.mark.parametrize(
-    "job_id",
-    [
-        "0f9c",
-        "calls/",
-        "/0f9c",
-        "calls/a/b",
-        "calls/..",
-        "../0f9c",
-        "calls/%2e%2e",
-        "calls/a?b",
-        "calls/a#b",
-        "",
-    ],
-)
-def test_an_id_of_another_form_asks_nothing(job_id: str) -> None:
-    hook = talkdesk()
-    for flow in (status_flow(hook, job_id), file_flow(hook, job_id)):
-        with pytest.raises(SettingsError, match="job_id"):
-            next(flow)
-
-
-def test_an_id_without_a_report_type_is_told_what_is_missing() -> None:
-    with pytest.raises(SettingsError, match=r"names no report type: give '<report_type>/<jobId>'"):
-        next(status_flow(talkdesk(), "0f9c"))
-
-
 # The traps of the reference, by their names
-
-
-def test_trap_1_authorization_sent_to_s3() -> None:
-    hook = talkdesk()
-    flow = with_credentials(hook, file_flow(hook, JOB))
-    next(flow)  # the login
-    request = flow.send("canary-token")
-    assert request.headers["Authorization"] == "Bearer canary-token"
-    stored = flow.send(reply(sample("status-done.json"), 303, location=SIGNED))
-    assert (stored.url, stored.method) == (SIGNED, "GET")
-    assert dict(stored.headers) == {"Accept": "*/*"}
-
-
-def test_trap_1_a_storage_on_the_vendors_own_host_gets_no_credentials_either() -> None:
-    hook = talkdesk()
-    flow = with_credentials(hook, file_flow(hook, JOB))
-    next(flow)
-    flow.send("canary-token")
-    stored = flow.send(reply(b"", 303, location="/stored/0f9c?sig=1"))
-    assert stored.url == f"{API}/stored/0f9c?sig=1"
-    assert dict(stored.headers) == {"Accept": "*/*"}
-
-
-def test_trap_2_an_unfollowed_300_is_no_data() -> None:
-    flow = file_flow(talkdesk(), JOB)
-    next(flow)
-    assert flow.send(reply(sample("status-done.json"), 300, location=SIGNED)).url == SIGNED
-
-
-def test_trap_3_redirects_on_by_default_turn_polling_into_downloading() -> None:
-    # status_of() fails if the flow asks for anything more than the file's place.
-    stored = reply(b"", 303, location=SIGNED)
-    for status in REDIRECTS:
-        assert status_of(b"", status, file=stored, location=SIGNED) == DONE
-
-
-@pytest.mark.parametrize("status", REDIRECTS)
-def test_trap_4_accept_redirect_codes_as_a_set(status: int) -> None:
-    assert status_of(b"", status, location=FILE) == DONE
-    flow = file_flow(talkdesk(), JOB)
-    next(flow)
-    assert flow.send(reply(b"", status, location=SIGNED)).url == SIGNED
-
-
-@pytest.mark.parametrize("status", REDIRECTS)
-def test_trap_4_a_missing_location_falls_back_to_the_files_path(status: int) -> None:
-    flow = status_flow(talkdesk(), JOB)
-    next(flow)
-    request = flow.send(reply(b"", status))
-    assert (request.method, request.url, request.body) == ("GET", API + FILE, None)
-    assert next(file_flow(talkdesk(), JOB)).url == API + FILE
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -382,26 +208,9 @@ def test_trap_7_canceled_has_one_l() -> None:
         status_of({"status": "cancelled"})
 
 
-@pytest.mark.parametrize("word", ["sending", "completed", "archived", "", "done!", "not done"])
-@pytest.mark.parametrize("status", [200, 303])
-def test_trap_8_an_unknown_status_is_no_success_and_no_end(word: str, status: int) -> None:
-    with pytest.raises(UnexpectedResponse, match="extra 'statuses' of connection 'my_td'"):
-        status_of({"job": {"status": word}}, status, location=FILE)
-
-
-def test_trap_8_the_connection_may_teach_talkdesk_a_word() -> None:
-    extra = {"statuses": {"Sending": "running"}}
-    assert status_of({"status": "sending"}, extra=extra).state is JobState.RUNNING
-
-
 def test_trap_9_204_is_still_running_and_its_body_is_not_read() -> None:
     for body in (b"", b"no json"):
         assert finish(status_flow(talkdesk(), JOB), reply(body, 204)).state is JobState.RUNNING
-
-
-def test_trap_9_an_empty_body_with_200_is_no_status() -> None:
-    with pytest.raises(UnexpectedResponse, match="the body is empty"):
-        status_of(b"")
 
 
 def test_trap_10_s3_errors_are_xml_with_403_so_the_address_is_asked_for_again() -> None:
@@ -415,17 +224,6 @@ def test_trap_10_s3_errors_are_xml_with_403_so_the_address_is_asked_for_again() 
     with pytest.raises(StopIteration) as stopped:
         flow.send(reply(b"", 200, content_type="text/csv"))
     assert stopped.value.value.status == 200
-
-
-def test_trap_14_a_status_error_that_no_document_lists_is_a_failure() -> None:
-    for word in ("error", "ERROR"):
-        assert status_of({"status": word}).state is JobState.FAILED
-
-
-def test_trap_17_job_ids_are_scoped_by_report_type() -> None:
-    asked = {next(status_flow(talkdesk(), job_id)).path for job_id in (JOB, "user_status/0f9c")}
-    assert asked == {"/data/reports/calls/jobs/0f9c", "/data/reports/user_status/jobs/0f9c"}
-    assert finish(status_flow(talkdesk(), "user_status/0f9c"), reply(b"", 204)).job_id == "user_status/0f9c"
 
 
 def test_trap_19_token_errors_and_api_errors_have_different_shapes() -> None:
@@ -444,41 +242,37 @@ def test_trap_19_token_errors_and_api_errors_have_different_shapes() -> None:
 # The file
 
 
-def test_a_file_may_come_at_once() -> None:
-    request = next(file_flow(talkdesk(), JOB))
-    assert (request.method, request.url) == ("GET", API + FILE)
-    answer = finish(file_flow(talkdesk(), JOB), reply(b"", 200, content_type="text/csv"))
-    assert answer.status == 200
-
-
-def test_two_refused_addresses_end_the_flow() -> None:
-    flow = file_flow(talkdesk(), JOB)
-    next(flow)
-    expired = reply(sample("storage-expired.xml"), 403)
-    for _ in range(MAX_ADDRESSES - 1):
-        flow.send(reply(b"", 303, location=SIGNED))
-        flow.send(expired)
-    flow.send(reply(b"", 303, location=SIGNED))
-    with pytest.raises(UnexpectedResponse) as caught:
-        flow.send(expired)
-    assert "gave 2 signed addresses, and the storage refused each, the last with 403" in str(caught.value)
-    assert "canary" not in str(caught.value)
-
-
 @pytest.mark.parametrize("status", REDIRECTS)
-def test_a_second_redirect_is_not_followed(status: int) -> None:
-    flow = file_flow(talkdesk(), JOB)
-    next(flow)
-    flow.send(reply(b"", 303, location=SIGNED))
+@pytest.mark.parametrize(
+    ("location", "called"), [(SIGNED, SIGNED), ("/stored/0f9c?sig=1", f"{API}/stored/0f9c?sig=1")]
+)
+def test_trap_1_a_storage_gets_no_credentials_and_may_not_redirect_again(
+    location: str, called: str, status: int
+) -> None:
+    hook = talkdesk()
+    flow = with_credentials(hook, file_flow(hook, JOB))
+    next(flow)  # the login
+    request = flow.send("canary-token")
+    assert (request.method, request.url) == ("GET", API + FILE)
+    assert request.headers["Authorization"] == "Bearer canary-token"
+    stored = flow.send(reply(sample("status-done.json"), status, location=location))
+    assert (stored.url, stored.method, dict(stored.headers)) == (called, "GET", {"Accept": "*/*"})
     with pytest.raises(UnexpectedResponse, match=f"answered {status}"):
         flow.send(reply(b"", status, location=SIGNED + "-2"))
 
 
+def test_a_file_may_come_at_once_and_an_empty_one_is_believed_of_the_storage_alone() -> None:
+    assert finish(file_flow(talkdesk(), JOB), reply(b"", content_type="text/csv")).status == 200
+    empty = reply(b"", content_type="text/csv", content_length="0")
+    with pytest.raises(UnexpectedResponse, match="answered with an empty file"):
+        finish(file_flow(talkdesk(), JOB), empty)
+    assert finish(file_flow(talkdesk(), JOB), reply(b"", 303, location=SIGNED), empty) is empty
+
+
 @pytest.mark.parametrize(
-    ("status", "error"),
+    ("status", "kind"),
     [
-        (400, UnexpectedResponse),
-        (401, UnexpectedResponse),
+        *((status, UnexpectedResponse) for status in (400, 401, 403)),
         (404, NotFound),
         (410, NotFound),
         (429, RateLimited),
@@ -487,56 +281,25 @@ def test_a_second_redirect_is_not_followed(status: int) -> None:
     ],
 )
 def test_a_storage_that_repeats_the_address_in_its_error_does_not_get_it_shown(
-    status: int, error: type[VendorError]
+    status: int, kind: type[VendorError]
 ) -> None:
     body = f"<Error><Resource>{SIGNED}</Resource><Signature>canary-signature</Signature></Error>".encode()
     refusals = [reply(b"", 303, location=SIGNED), reply(body, status)] * MAX_ADDRESSES
-    with pytest.raises(error) as caught:
+    with pytest.raises(kind) as caught:
         finish(file_flow(talkdesk(), JOB), *refusals)
     for shown in (str(caught.value), repr(caught.value), repr(caught.value.args)):
         assert "canary" not in shown
+    given_up = f"gave 2 signed addresses, and the storage refused each, the last with {status}"
+    assert (given_up in str(caught.value)) == (kind is UnexpectedResponse)
 
 
 @pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 206])
 @pytest.mark.parametrize("direct", [True, False])
 def test_only_200_is_a_report(direct: bool, status: int) -> None:
     answers = [] if direct else [reply(b"", 303, location=SIGNED)]
-    late = reply(
-        b"", status, content_type="text/csv", **{"retry-after": "17", "content-range": "bytes 0-7/90"}
-    )
+    late = reply(b"", status, content_type="text/csv", retry_after="17", content_range="bytes 0-7/90")
     with pytest.raises(VendorError, match=f"{status}"):
         finish(file_flow(talkdesk(), JOB), *answers, late)
-
-
-def test_an_empty_file_is_believed_of_the_storage_alone() -> None:
-    empty = reply(b"", 200, content_type="text/csv", **{"content-length": "0"})
-    with pytest.raises(UnexpectedResponse, match="answered with an empty file"):
-        finish(file_flow(talkdesk(), JOB), empty)
-    assert finish(file_flow(talkdesk(), JOB), reply(b"", 303, location=SIGNED), empty) is empty
-
-
-# Trying a connection
-
-
-def test_a_ping_asks_for_a_job_that_cannot_exist() -> None:
-    request = next(talkdesk().ping_flow())
-    assert (request.method, request.path.rpartition("/")[0]) == ("GET", "/data/reports/calls/jobs")
-
-
-@pytest.mark.parametrize("status", [400, 404])
-@pytest.mark.parametrize("name", ["error.json", "error-short.json"])
-def test_a_ping_whose_job_is_not_there_shows_that_the_credentials_are_accepted(
-    status: int, name: str
-) -> None:
-    assert "accepts" in finish(talkdesk().ping_flow(), reply(sample(name), status))
-
-
-@pytest.mark.parametrize(
-    ("status", "error"), [(401, AccessDenied), (403, AccessDenied), (500, ServerError), (429, RateLimited)]
-)
-def test_a_ping_that_is_refused_says_so(status: int, error: type[VendorError]) -> None:
-    with pytest.raises(error):
-        finish(talkdesk().ping_flow(), reply(sample("error.json"), status))
 
 
 # The list

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk import Connection
 
 from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES, SMALL_BYTES, BodyReader
 from airflow_provider_jobstatus.core.errors import (
@@ -18,12 +17,13 @@ from airflow_provider_jobstatus.core.errors import (
     UnexpectedResponse,
     VendorError,
 )
-from airflow_provider_jobstatus.core.http import Request, Response
+from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk.shapes import is_storage
 from tests.support.asking import status_flow
+from tests.support.flows import as_read, hook_of, reply
 
 API = "https://api.talkdeskapp.eu"
 JOB = "user_status/7e.d1"
@@ -36,36 +36,13 @@ REDIRECTS = [300, 301, 302, 303, 307, 308]
 
 
 def hook(host: str = "") -> TalkdeskHook:
-    extra = {"account": "acme", "region": "eu"} | ({"token_url": "https://id.example/t"} if host else {})
-    return TalkdeskHook.from_connection(
-        Connection(
-            conn_id="td",
-            conn_type="talkdesk",
-            login="c",
-            password="s3cret-of-c",
-            host=host,
-            extra=json.dumps(extra),
-        )
-    )
-
-
-def reply(body: bytes | object = b"", status: int = 200, **headers: str) -> Response:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, raw)
+    extra = {"region": "eu"} | ({"token_url": "https://id.example/t"} if host else {})
+    made: TalkdeskHook = hook_of(TalkdeskHook, host=host, extra=extra)
+    return made
 
 
 def redirect(location: str | None, body: bytes | object = b"", status: int = 302) -> Response:
     return reply(body, status, **({} if location is None else {"location": location}))
-
-
-def as_read(request: Request, answer: Response, pieces: int) -> Response:
-    """Return an answer as a transport hands it on that gets it in pieces without a known length."""
-    outline = request.outline_for(answer.status)
-    reader = BodyReader("", outline)
-    for begin in range(0, len(answer.body), pieces):
-        if any(list(reader.feed(answer.body[begin : begin + pieces]))):
-            break
-    return Response(answer.status, answer.headers, reader.finish())
 
 
 def told(*answers: Response, host: str = "", pieces: int | None = None) -> JobStatus:
@@ -302,8 +279,8 @@ REPORTS: dict[str, Response] = {
     "an attachment": reply(b"id,agent\n", content_type="text/plain", content_disposition="attachment"),
     "lines": reply(b'{"id": "1", "status": "failed", "to": "x"}\n{"id": "2"}\n', content_type=LINES),
     "lines in UTF-16": reply('{"id": "1"}\n{"id": "2"}\n'.encode("utf-16"), content_type=LINES),
-    "long CSV": reply(b"id,agent\n" + b"1,Ana\n" * 20_000, content_type="text/csv"),
-    "a long array": reply([{"id": "1", "status": "failed", "to": "x"}] * 5000, content_type=JSON),
+    "long CSV": reply(b"id,agent\n" + b"1,Ana\n" * 11_000, content_type="text/csv"),
+    "a long array": reply([{"id": "1", "status": "failed", "to": "x"}] * 1600, content_type=JSON),
     "one line": reply(b'{"id": "1", "status": "failed", "to": "x"}\n', content_type=LINES),
     "lines without a type": reply(b'{"id": "1", "status": "failed", "to": 1}\n{"a": 2}', content_type=JSON),
     "a row of messages": reply(b'{"code": 1, "message": "hi", "to": "x"}\n', content_type=LINES),
