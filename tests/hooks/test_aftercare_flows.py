@@ -125,18 +125,17 @@ def test_a_failure_is_explained_however_long_its_reply_is(size: int) -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
-def test_trap_a_status_is_found_wherever_it_stands_and_not_inside_the_results(order: tuple[int, ...]) -> None:
-    whole = json.loads(sample("coding-completed.json"))
+@pytest.mark.parametrize("name", ["coding-completed", "coding-partial_failure", "coding-total_failure"])
+def test_trap_a_status_is_found_wherever_it_stands_and_not_inside_the_results(
+    name: str, order: tuple[int, ...]
+) -> None:
+    whole = json.loads(sample(f"{name}.json"))
     keys = ["batchJobId", "status", "results"]
     body = json.dumps({keys[at]: whole[keys[at]] for at in order}).encode()
     for size in (1, 7, 65536):
-        assert status_of(outline_of(body, size)[0]).vendor_status == "completed"
-
-
-def test_trap_a_failure_is_read_to_its_explanation_also_behind_the_status() -> None:
-    body = b'{"status": "total_failure", "batchJobId": "%s", "results": {"code": "A", "message": "b"}}'
-    kept, _ = outline_of(body % JOB.encode(), 3)
-    assert status_of(kept).detail == "A: b"
+        # A failure is read to its explanation, also behind the status.
+        assert status_of(outline_of(body, size)[0]) == status_of(whole)
+    assert status_of(whole).vendor_status == name.partition("-")[2]
 
 
 @pytest.mark.parametrize("word", ["partial_failure", "total_failure", "processing"])
