@@ -34,7 +34,7 @@ class BatchJobHook(CallingHook):
 
     What a subclass must have: the class variables ``conn_type``, ``conn_name_attr``, ``default_conn_name``,
     ``hook_name``, ``public_url`` and ``statuses``; :meth:`make_auth`, :meth:`status_flow` and
-    :meth:`ping_flow`; and a constructor that takes the connection's id as first argument, under the name in
+    :meth:`ping_flow`. A constructor of its own takes the connection's id as first argument, under the name in
     ``conn_name_attr``, and does no more than store it.
 
     What it may have: :meth:`parse_job_id`, if a job id has parts; :meth:`list_place` and :meth:`list_flow`,
@@ -47,7 +47,6 @@ class BatchJobHook(CallingHook):
     :param conn_id: Airflow connection, read when it is first needed.
     """
 
-    default_conn_name: ClassVar[str]
     hook_name: ClassVar[str]
     #: The vendor's status words.
     statuses: ClassVar[Mapping[str, JobState]]

@@ -19,17 +19,22 @@ class CallingHook(DrivingHook):
     """
     A hook that is of use by itself.
 
-    :param conn_id: Airflow connection, read when it is first needed.
+    :param conn_id: Airflow connection, read when it is first needed; also under the vendor's name for it.
+        Default: ``default_conn_name``.
     :param method: HTTP method of :meth:`run`.
     :param auth_type: must be None; with the next, what ``HttpOperator`` gives to a hook.
-    :param tcp: ``tcp_keep_alive`` and the like, without effect: a connection here does not live that long.
+    :param others: ``tcp_keep_alive`` and the like, without effect: a connection here does not live that long.
     """
 
-    def __init__(self, conn_id: str, method: str = "GET", auth_type: Any = None, **tcp: Any) -> None:
+    def __init__(
+        self, conn_id: str | None = None, method: str = "GET", auth_type: Any = None, **others: Any
+    ) -> None:
+        if conn_id is None:
+            conn_id = others.pop(self.conn_name_attr, self.default_conn_name)
         super().__init__(conn_id)
         if auth_type is not None:
             raise SettingsError("auth_type: the connection's own credential is sent; leave it out")
-        if unknown := [name for name in tcp if not name.startswith("tcp_keep_alive")]:
+        if unknown := [name for name in others if not name.startswith("tcp_keep_alive")]:
             raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {unknown[0]!r}")
         self.method = method.upper()
 

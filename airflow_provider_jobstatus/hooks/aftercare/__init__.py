@@ -16,14 +16,14 @@ Quirks
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
-from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.aftercare import status
-from airflow_provider_jobstatus.hooks.aftercare.job import AftercareJobId, parse_job_id
+from airflow_provider_jobstatus.hooks.aftercare.job import parse_job_id
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 
@@ -52,25 +52,14 @@ class AftercareHook(BatchJobHook):
     }
     extra_fields = frozenset()
 
-    def __init__(self, aftercare_conn_id: str = default_conn_name, **http: Any) -> None:
-        super().__init__(aftercare_conn_id, **http)
-
     def make_auth(self) -> Auth:
         """Return the API key."""
         key = self.settings.header_key("password", self.settings.password, "set it to the API key")
         return HeaderKey("X-Aftercare-Key", key)
 
-    def parse_job_id(self, job_id: str) -> AftercareJobId:
-        """Return a job id, taken apart."""
-        return parse_job_id(job_id)
-
-    def status_flow(self, job: AftercareJobId) -> Flow[JobStatus]:
-        """Ask for a job's status."""
-        return status.status_flow(self, job)
-
-    def ping_flow(self) -> Flow[str]:
-        """Ask for a job that cannot exist."""
-        return status.ping_flow(self)
+    parse_job_id = staticmethod(parse_job_id)
+    status_flow = status.status_flow
+    ping_flow = status.ping_flow
 
     def is_own_error(self, response: Response) -> bool:
         """Whether it is an object with a ``code``."""

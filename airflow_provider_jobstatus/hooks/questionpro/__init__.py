@@ -19,16 +19,16 @@ Quirks
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, HeaderKey
-from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import status
-from airflow_provider_jobstatus.hooks.questionpro.job import QuestionProJobId, parse_job_id
+from airflow_provider_jobstatus.hooks.questionpro.job import parse_job_id
 
 
 class QuestionProHook(BatchJobHook):
@@ -51,9 +51,6 @@ class QuestionProHook(BatchJobHook):
     rate_limit = Rate(4.5, 10)
     # A licence has 5,000 to 20,000 calls.
     default_interval = 600.0
-
-    def __init__(self, questionpro_conn_id: str = default_conn_name, **http: Any) -> None:
-        super().__init__(questionpro_conn_id, **http)
 
     def make_auth(self) -> Auth:
         """Return the API key."""
@@ -78,17 +75,9 @@ class QuestionProHook(BatchJobHook):
             f"up to {calls} until its deadline. A longer poke_interval or a shorter timeout uses fewer"
         )
 
-    def parse_job_id(self, job_id: str) -> QuestionProJobId:
-        """Return a job id, read."""
-        return parse_job_id(job_id)
-
-    def status_flow(self, job: QuestionProJobId) -> Flow[JobStatus]:
-        """Ask for a mailing's status."""
-        return status.status_flow(self, job)
-
-    def ping_flow(self) -> Flow[str]:
-        """Ask for a mailing that cannot exist."""
-        return status.ping_flow(self)
+    parse_job_id = staticmethod(parse_job_id)
+    status_flow = status.status_flow
+    ping_flow = status.ping_flow
 
     def is_own_error(self, response: Response) -> bool:
         """Whether it is an envelope with an ``error``."""

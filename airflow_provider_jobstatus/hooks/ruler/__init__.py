@@ -18,18 +18,16 @@ Quirks
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from airflow_provider_jobstatus.core.auth import Auth, ExchangedToken, HeaderKey
-from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listing
-from airflow_provider_jobstatus.core.operation import Operation
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.tokens import token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.ruler import listing, results, status
 from airflow_provider_jobstatus.hooks.ruler.job import RulerJobId, parse_job_id
 from airflow_provider_jobstatus.hooks.ruler.login import LOGIN_URL, login_flow
-from airflow_provider_jobstatus.hooks.ruler.results import FailuresFormat
 
 
 class RulerHook(BatchJobHook):
@@ -55,9 +53,6 @@ class RulerHook(BatchJobHook):
     }
     extra_fields = frozenset({"site_id", "auth_url", "check_failure_count"})
 
-    def __init__(self, ruler_conn_id: str = default_conn_name, **http: Any) -> None:
-        super().__init__(ruler_conn_id, **http)
-
     def make_auth(self) -> Auth:
         """Return the access token, or the exchange of user and password."""
         settings = self.settings
@@ -80,29 +75,15 @@ class RulerHook(BatchJobHook):
         """Return the default site."""
         return (self.settings.text("site_id") or "",)
 
-    def parse_job_id(self, job_id: str) -> RulerJobId:
-        """Return a job id, taken apart."""
-        return parse_job_id(self, job_id)
-
-    def status_flow(self, job: RulerJobId) -> Flow[JobStatus]:
-        """Ask for a job's status."""
-        return status.status_flow(self, job)
+    parse_job_id = parse_job_id
+    status_flow = status.status_flow
+    list_flow = listing.list_flow
+    ping_flow = listing.ping_flow
+    failures_operation = results.failures_operation
 
     def list_place(self, job: RulerJobId) -> tuple[str, str]:
         """Return the site, quoted: each has a list; and the job."""
         return job.site_segment, job.job
-
-    def list_flow(self, name: str) -> Flow[Listing]:
-        """
-        Read a site's list of jobs.
-
-        :param name: the site, quoted.
-        """
-        return listing.list_flow(self, name)
-
-    def ping_flow(self) -> Flow[str]:
-        """List the default site's jobs."""
-        return listing.ping_flow(self)
 
     def checks_failure_count(self) -> bool:
         """
@@ -111,10 +92,6 @@ class RulerHook(BatchJobHook):
         :raises SettingsError: extra ``check_failure_count`` is neither true nor false.
         """
         return self.settings.flag("check_failure_count", default=True)
-
-    def failures_operation(self, job: RulerJobId, file_format: FailuresFormat = "csv") -> Operation[Response]:
-        """Return the operation that opens the rejected rows of a job."""
-        return results.failures_operation(self, job, file_format)
 
     def is_own_error(self, response: Response) -> bool:
         """

@@ -21,14 +21,13 @@ Quirks
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
-from airflow_provider_jobstatus.core.auth import Auth, origin
+from airflow_provider_jobstatus.core.auth import origin
 from airflow_provider_jobstatus.core.errors import AccessDenied
-from airflow_provider_jobstatus.core.http import Flow, Response
-from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, Listing
-from airflow_provider_jobstatus.core.operation import Operation
+from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.responses import json_object
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.connection_settings import ConnectionSettings
@@ -67,9 +66,6 @@ class TalkdeskHook(BatchJobHook):
     }
     extra_fields = frozenset({"account", "region", "token_url", "private_key", "key_id", "algorithm"})
 
-    def __init__(self, talkdesk_conn_id: str = default_conn_name, **http: Any) -> None:
-        super().__init__(talkdesk_conn_id, **http)
-
     @classmethod
     def read_settings(cls, connection: Connection) -> ConnectionSettings:
         """Return the connection, checked; without a host, that of its region."""
@@ -78,9 +74,12 @@ class TalkdeskHook(BatchJobHook):
             return settings
         return settings.at(with_port(login.region_of(settings).api, connection.port))
 
-    def make_auth(self) -> Auth:
-        """Return the exchange of client credentials."""
-        return login.make_auth(self)
+    make_auth = login.make_auth
+    parse_job_id = staticmethod(parse_job_id)
+    status_flow = status.status_flow
+    list_flow = listing.list_flow
+    ping_flow = ping.ping_flow
+    file_operation = results.file_operation
 
     def idle_extras(self) -> Iterator[tuple[str, str]]:
         """Yield what a host, a login's address or a secret takes the place of."""
@@ -105,33 +104,9 @@ class TalkdeskHook(BatchJobHook):
         elif error.method == "POST":
             login.add_scope(error)
 
-    def parse_job_id(self, job_id: str) -> TalkdeskJobId:
-        """Return a job id, taken apart."""
-        return parse_job_id(job_id)
-
-    def status_flow(self, job: TalkdeskJobId) -> Flow[JobStatus]:
-        """Ask for a job's status."""
-        return status.status_flow(self, job)
-
     def list_place(self, job: TalkdeskJobId) -> tuple[str, str]:
         """Return the report type, quoted: each has a list; and the job."""
         return job.type_segment, job.job
-
-    def list_flow(self, name: str) -> Flow[Listing]:
-        """
-        Read the list of a report type's jobs.
-
-        :param name: the report type, quoted.
-        """
-        return listing.list_flow(self, name)
-
-    def ping_flow(self) -> Flow[str]:
-        """Ask for a job that cannot exist."""
-        return ping.ping_flow(self)
-
-    def file_operation(self, job: TalkdeskJobId) -> Operation[Response]:
-        """Return the operation that opens a finished report."""
-        return results.file_operation(self, job)
 
     def is_own_error(self, response: Response) -> bool:
         """Whether it is an object with a ``code``."""
