@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -107,8 +108,7 @@ class Server:
                 return await self._guarded(request, lambda: handler(request))
             record = control.recorder.add(request, at=control.clock.now(), origin=origin)
 
-            async def usual() -> web.StreamResponse:
-                return await handler(request)
+            usual = partial(handler, request)
 
             async def scripted() -> web.StreamResponse:
                 record.keep_body(await request.read())

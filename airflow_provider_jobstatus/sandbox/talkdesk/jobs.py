@@ -98,12 +98,9 @@ class TalkdeskJob:
 
     def word(self, now: float, forms: TalkdeskForms) -> object:
         """Return the status."""
-        if self.deleted:
-            word: object = "deleted"
-        elif "status" in self.timeline.overrides:
-            return self.timeline.word(now)  # a script's word is sent as it was written
-        else:
-            word = self.timeline.word(now)
+        word = "deleted" if self.deleted else self.timeline.word(now)
+        if "status" in self.timeline.overrides and not self.deleted:
+            return word  # a script's word is sent as it was written
         return str(word).upper() if forms.words == "upper" else word
 
     def done(self, now: float) -> bool:
