@@ -1,4 +1,4 @@
-"""What Airflow's processes are told by their environment, and the database that they use by default."""
+"""The environment of Airflow's processes, and the database that they use by default."""
 
 from __future__ import annotations
 

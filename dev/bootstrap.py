@@ -113,7 +113,7 @@ def install(venv: Path, requirements: list[str], purpose: str) -> None:
     """Install into an environment, with the pinned versions: with uv, which is much faster, else with pip.
 
     :param requirements: as on pip's command line
-    :param purpose: what is installed and where, for the person who waits
+    :param purpose: what is installed and where, for the person at the terminal
     """
     python = str(venv / "bin" / "python")
     log = venv.with_name(f"{venv.name}-install.log")

@@ -84,7 +84,7 @@ class Keys:
             connection = old[f"{vendor}_chaos"] | {"password": canary.value}
             more = {"username": USER} if vendor == "ruler" else {}
             connection |= {"login": USER} if vendor == "ruler" else {}
-            # The connection first: who reads it too early is refused once, which is forgiven.
+            # The connection first: a wait that reads it too early is refused once, which is forgiven.
             store(f"{vendor}_chaos", connection)
             self._sandbox.change_settings(vendor, **{setting: canary.value}, **more)
             if vendor in ("ruler", "talkdesk"):
@@ -95,7 +95,7 @@ class Keys:
 class Disturber:
     """Does what the timetable says; its methods are called from one loop.
 
-    :param say: told of everything that is done
+    :param say: called with everything that is done
 
     :ivar done: how often what was done
     :ivar wakes: when a paused triggerer was woken, epoch seconds
@@ -143,7 +143,7 @@ class Disturber:
         self.stack.check_alive()
 
     def end(self) -> None:
-        """Wake who is paused."""
+        """Wake the triggerer that is paused."""
         if self._paused is not None:
             self._wake()
 

@@ -134,7 +134,7 @@ class Crowd:
 
     :param folder: for their logs
     :param env: their environment
-    :param ledger: who holds what
+    :param ledger: which host holds which wait
     :param processes: how many at once
     """
 

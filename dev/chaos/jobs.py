@@ -33,7 +33,7 @@ class Job:
     :param kind: `wait` for a wait that ends well whatever the job does, `strict` for one that fails with its
         job, `list` for one of many in the same wait
     :param state: how it ends
-    :param spec: what the sandbox is told of it
+    :param spec: its spec in the sandbox
     """
 
     vendor: str
@@ -98,9 +98,9 @@ def connections(sandbox: Sandbox) -> dict[str, Connection]:
 def truth(sandbox: Sandbox, jobs: Sequence[Job]) -> dict[tuple[str, str], str]:
     """Return how each job has ended by the sandbox's own record; one that has not is `running`."""
     ends: dict[tuple[str, str], str] = {}
-    told = {(view["vendor"], view["id"]): str(view["status"]) for view in sandbox.jobs()}
+    reported = {(view["vendor"], view["id"]): str(view["status"]) for view in sandbox.jobs()}
     for job in jobs:
-        ends[job.vendor, job.job_id] = ENDS[job.vendor].get(told[job.vendor, job.job_id], "running")
+        ends[job.vendor, job.job_id] = ENDS[job.vendor].get(reported[job.vendor, job.job_id], "running")
     return ends
 
 

@@ -177,10 +177,10 @@ def early_calls(early: Sequence[EarlyCall], wakes: Sequence[float]) -> tuple[lis
 
     :param early: all that the sandbox has recorded
     :param wakes: when a triggerer was woken that still believed waits to be its own: for a moment a wait has
-        two owners, and what one of them is told the other does not hear
+        two owners, and what one of them receives the other does not
     """
-    told = [call for call in early if not any(wake <= call["at"] < wake + WAKE_WINDOW for wake in wakes)]
-    return told, len(early) - len(told)
+    counted = [call for call in early if not any(wake <= call["at"] < wake + WAKE_WINDOW for wake in wakes)]
+    return counted, len(early) - len(counted)
 
 
 def measure(folder: Path, waits: int, seed: int) -> list[Bar]:

@@ -1,4 +1,4 @@
-"""What became of the waits of a chaos run, told by Airflow's own database and logs."""
+"""What became of the waits of a chaos run, from Airflow's own database and logs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ Task = tuple[str, int]
 class Outcome:
     """Jobs by what became of their waits, and what else was counted.
 
-    :param lost: not ended, or ended without having told how the job ended
-    :param wrong: told of an end that the job did not have
+    :param lost: not ended, or ended without a report of how the job ended
+    :param wrong: reported with an end that the job did not have
     :param twice: completed more than once
     :param our_errors: attempts that ended with an error of ours which no fault justifies
     :param retried: attempts beyond the first; of a task that fails with its job, Airflow makes two
@@ -107,11 +107,11 @@ def judge(record: Record, jobs: Sequence[Job], truth: Mapping[tuple[str, str], s
     ends: dict[tuple[str, str], str] = {}
     for task, waited in tasks_of(jobs).items():
         state, tries = record.states.get(task, (None, 0))
-        told = _told(task, waited, state, record)
+        reported = _reported(task, waited, state, record)
         ends |= {
-            (job.vendor, job.job_id): told[job.job_id]
+            (job.vendor, job.job_id): reported[job.job_id]
             for job in waited
-            if state in _ENDED and job.job_id in told
+            if state in _ENDED and job.job_id in reported
         }
         if record.ends.get(task, 0) > 1:
             outcome.twice.append(f"{task[0]}[{task[1]}]")
@@ -122,15 +122,15 @@ def judge(record: Record, jobs: Sequence[Job], truth: Mapping[tuple[str, str], s
     return outcome
 
 
-def _told(task: Task, waited: Sequence[Job], state: str | None, record: Record) -> dict[str, str]:
-    """Return what a task has told of its jobs, by id."""
+def _reported(task: Task, waited: Sequence[Job], state: str | None, record: Record) -> dict[str, str]:
+    """Return what a task has reported of its jobs, by id."""
     result = record.results.get(task)
     if state == "skipped":
         return {job.job_id: "cancelled" for job in waited}
     if state == "failed" and waited[0].kind == "strict":
-        told = _logs_of(task, record.logs)
+        logged = _logs_of(task, record.logs)
         ends = {b"JobFailed": "failed", b"JobCancelled": "cancelled"}
-        found = [end for error, end in ends.items() if error in told]
+        found = [end for error, end in ends.items() if error in logged]
         return {waited[0].job_id: found[0]} if len(found) == 1 else {}
     if state != "success" or result is None:
         return {}

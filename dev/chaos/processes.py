@@ -81,7 +81,7 @@ def run(folder: Path, plan: Size, seed: int) -> Finished:
         finally:
             crowd.end()
         seconds = time.monotonic() - began_at
-        lost, wrong = compare(waited, told(ledger.events, of_wait), jobs.truth(sandbox, waited))
+        lost, wrong = compare(waited, reported(ledger.events, of_wait), jobs.truth(sandbox, waited))
         faults = sandbox.fault_report()
         numbers = {jobs.number_of(job.job_id): number for number, some in of_wait.items() for job in some}
         early, told_another = [], 0
@@ -92,8 +92,8 @@ def run(folder: Path, plan: Size, seed: int) -> Finished:
             else:
                 held = call["told_at"] - ledger.held_since(number, call["at"])
                 early.append(
-                    f"{call['path']} {call['due'] - call['at']:.2f} s too early, told {held:.2f} s after the "
-                    "wait had changed hands"
+                    f"{call['path']} {call['due'] - call['at']:.2f} s too early, refused {held:.2f} s after "
+                    "the wait had changed hands"
                 )
         leaks = [
             f"{path.name}: the key of {name}"
@@ -144,7 +144,7 @@ def _store(waited: Sequence[Job], plan: Size, seed: int) -> tuple[dict[int, Stor
     return stored, dict(enumerate(groups))
 
 
-def told(events: Mapping[int, Any], of_wait: Mapping[int, list[Job]]) -> dict[tuple[str, str], str]:
+def reported(events: Mapping[int, Any], of_wait: Mapping[int, list[Job]]) -> dict[tuple[str, str], str]:
     """Return what the events say of each job, by vendor and id: how it ended, or how else its wait did."""
     ends = {}
     for number, event in events.items():

@@ -23,7 +23,7 @@ class Bar:
     """One line.
 
     :param value: what was counted
-    :param most: what it may be at most, None if it is only told
+    :param most: what it may be at most, None if it is only reported
     :param details: what was counted, to be shown if there was too much of it
     """
 
@@ -42,11 +42,11 @@ class Bar:
 class Finished:
     """What is left to count when all waits are over.
 
-    :param lost: jobs of which no end was told
-    :param wrong: jobs of which another end was told
+    :param lost: jobs of which no end was reported
+    :param wrong: jobs of which another end was reported
     :param twice: waits that were completed more than once
-    :param early: calls that came before the `Retry-After` that their caller had been told
-    :param told_another: early calls of which another process had been told
+    :param early: calls that came before the `Retry-After` that their caller had received
+    :param told_another: early calls whose `Retry-After` another process had received
     :param leaks: where a secret was found
     :param more: what only this run counts
     """
@@ -78,7 +78,7 @@ class Finished:
                     ("secrets found", self.leaks),
                 )
             ),
-            Bar("early calls of which another process had been told", self.told_another),
+            Bar("early calls whose `Retry-After` another process had received", self.told_another),
             Bar("polls", self.polls),
             Bar("requests", self.faults["requests"]),
             Bar(
@@ -90,20 +90,20 @@ class Finished:
 
 
 def compare(
-    jobs: Iterable[Job], told: Mapping[tuple[str, str], str], truth: Mapping[tuple[str, str], str]
+    jobs: Iterable[Job], reported: Mapping[tuple[str, str], str], truth: Mapping[tuple[str, str], str]
 ) -> tuple[list[str], list[str]]:
-    """Return the jobs of which no end was told, and those of which another one was.
+    """Return the jobs of which no end was reported, and those of which another one was.
 
-    :param told: how each job has ended as its wait says, by vendor and id
+    :param reported: how each job has ended as its wait says, by vendor and id
     :param truth: how each has ended
     """
     lost, wrong = [], []
     for job in jobs:
         key = job.vendor, job.job_id
-        if key not in told:
+        if key not in reported:
             lost.append(f"{job.job_id}: no end, truly {truth[key]}")
-        elif told[key] != truth[key]:
-            wrong.append(f"{job.job_id}: {told[key]}, truly {truth[key]}")
+        elif reported[key] != truth[key]:
+            wrong.append(f"{job.job_id}: {reported[key]}, truly {truth[key]}")
     return lost, wrong
 
 

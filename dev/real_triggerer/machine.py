@@ -85,7 +85,7 @@ def descendants_cpu(root: int, leave_out: Collection[int] = ()) -> float:
 
 
 def machine_cpu() -> float:
-    """Return the CPU seconds of the whole machine since it began, whoever used them."""
+    """Return the CPU seconds of the whole machine since it began."""
     fields = (PROC / "stat").read_text().splitlines()[0].split()[1:]
     return sum(int(fields[column]) for column in _BUSY) / TICKS
 

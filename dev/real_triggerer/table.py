@@ -19,7 +19,7 @@ _NAMES = {
     "held": "BatchJobSensor, mapped, that asks nothing meanwhile",
 }
 _NOTES = """\
-CPU is of all processes of Airflow and PostgreSQL, and again of the whole machine, whoever else used it. The
+CPU is of all processes of Airflow and PostgreSQL, and again of the whole machine, all programs included. The
 triggerer's CPU is that of its processes while all tasks are deferred and no job ends, less what it costs when
 idle, as median (least to greatest) of the windows; so are requests and connections. Memory is what the
 triggerer holds then, less what it held before. "End to answer" is from a job's end until its own status first

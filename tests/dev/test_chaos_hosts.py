@@ -1,4 +1,4 @@
-"""What is counted of waits in processes: which are unfinished, which were lost, wrong or told to another."""
+"""What is counted of waits in processes: which are unfinished, lost, wrong, or were another process's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from dev.chaos import jobs
 from dev.chaos.host import UP
 from dev.chaos.hosts import Host, Ledger, Report
-from dev.chaos.processes import told
+from dev.chaos.processes import reported
 from dev.chaos.rig import compare
 
 TRIGGER = "airflow_provider_jobstatus.triggers.batch_job.BatchJobTrigger"
@@ -36,7 +36,7 @@ def test_a_wait_without_an_event_is_lost_and_one_with_another_end_is_wrong() -> 
         2: event(refused, JobState.SUCCEEDED, OutcomeKind.REFUSED),
     }
 
-    found_lost, found_wrong = compare([right, other, refused, lost], told(events, waits), truth)
+    found_lost, found_wrong = compare([right, other, refused, lost], reported(events, waits), truth)
 
     assert [text.split(":")[0] for text in found_lost] == [lost.job_id]
     assert [text.split(":")[0] for text in found_wrong] == [other.job_id, refused.job_id]

@@ -52,10 +52,10 @@ def test_a_job_whose_wait_told_no_end_is_lost_and_one_with_another_end_is_wrong(
     planned = jobs.plan(3, 1, shortest=1, longest=2)
     truth = {(job.vendor, job.job_id): job.state for job in planned}
     right, wrong, lost = planned
-    told = {(right.vendor, right.job_id): right.state, (wrong.vendor, wrong.job_id): "running"}
+    reported = {(right.vendor, right.job_id): right.state, (wrong.vendor, wrong.job_id): "running"}
 
     assert compare(planned, truth, truth) == ([], [])
-    assert compare(planned, told, truth) == (
+    assert compare(planned, reported, truth) == (
         [f"{lost.job_id}: no end, truly {lost.state}"],
         [f"{wrong.job_id}: running, truly {wrong.state}"],
     )
