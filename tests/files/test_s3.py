@@ -7,8 +7,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from airflow_provider_jobstatus.exceptions import DestinationError, DownloadInco
 from airflow_provider_jobstatus.files import remote_file, retry_budget
 from airflow_provider_jobstatus.files.destination import writing
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
+from tests.files import stopped_worker
 from tests.support.raw_server import RawServer, Received, reply, reset
 
 MIB = 1024 * 1024
@@ -36,16 +35,6 @@ BODY = HEAD + ROW * (12 * MIB // len(ROW))
 DIGEST = {"Content-Digest": f"sha-256=:{b64encode(hashlib.sha256(BODY).digest()).decode()}:"}
 LENGTH = {"Content-Length": str(len(BODY))}
 SECRET = "never-shown-s3-secret"
-
-WORKER = """
-import signal, sys
-from airflow_provider_jobstatus.files import remote_file
-from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
-remote_file.PART_BYTES = 5 * 1024 * 1024
-task = RulerDownloadRevenueFailuresOperator(task_id="fetch", job_id="site/job", destination=sys.argv[1])
-signal.signal(signal.SIGTERM, lambda *_: task.on_kill())  # what Airflow's task runner does
-task.execute({})
-"""
 
 
 @dataclass
@@ -225,24 +214,19 @@ def test_a_download_that_breaks_leaves_what_was_there_and_nothing_else(
 # Workers that are stopped
 
 
-def worker(storage: Storage) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": root}
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, storage.destination], env=environment, stderr=subprocess.DEVNULL
-    )
-
-
 def stop_in_the_middle(storage: Storage, vendor: Vendor, number: signal.Signals) -> int:
     """Start a worker, stop it while the second part is on its way, and return how it ended."""
     vendor.body, vendor.end = BODY[: 2 * PART - 1], "stall"
-    with worker(storage) as process:
-        try:
-            assert vendor.sent.wait(60)
-            os.kill(process.pid, number)
-            return process.wait(60)
-        finally:
-            process.kill()
+    process = stopped_worker.start(storage.destination, PART)
+    try:
+        assert vendor.sent.wait(60)
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join(60)
+        assert process.exitcode is not None
+        return process.exitcode
+    finally:
+        process.kill()
 
 
 @pytest.fixture
