@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 from tests.faults import replay
-from tests.support.pages import ROOT, Block, blocks, readme_dag
+from tests.support.pages import PAGES, ROOT, Block, blocks, readme_dag
 
 HOOKS = {hook.conn_type: hook for hook in (AftercareHook, QuestionProHook, RulerHook, TalkdeskHook)}
 MANIFEST = {"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}
@@ -119,3 +120,12 @@ def test_each_promise_names_tests_that_there_are() -> None:
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     there_are = {name for name in named if (ROOT / name).exists() or f"def {name}(" in tests}
     assert named - there_are == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_file_of_ours_that_a_page_names_is_there(page: Path) -> None:
+    roots = (ROOT, ROOT / "airflow_provider_jobstatus")
+    folders = {path.name for root in roots for path in root.iterdir() if path.is_dir()}
+    named = re.findall(r"`((\w+)/[\w/]+(?:\.py|/)?)`", page.read_text())
+    ours = [name for name, folder in named if folder in folders]
+    assert [name for name in ours if not any((root / name).exists() for root in roots)] == []
