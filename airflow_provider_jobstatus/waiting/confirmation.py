@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, VendorError
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
-#: Points in time that lie closer together, in seconds, are one and the same.
-_SAME = 0.001
 #: Seconds after which a spent licence must be seen again to be believed.
 SPENT_CONFIRMED_AFTER = 180.0
 
@@ -74,7 +73,7 @@ class Confirmations:
         """Take in that the licence is spent, and return whether that counts: once may be a mistake."""
         if self.spent_since is None:
             self.spent_since = now
-        return not self.looked or now - self.spent_since >= SPENT_CONFIRMED_AFTER - _SAME
+        return not self.looked or now - self.spent_since >= SPENT_CONFIRMED_AFTER - SAME_POINT
 
     def is_final(self, error: VendorError) -> bool:
         """Return whether a 4xx counts: one of a proxy, or one that names a time, may pass."""

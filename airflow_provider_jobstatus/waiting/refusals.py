@@ -17,6 +17,7 @@ from typing import Any
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.waiting.failed_polls import REFUSED_PAUSE
+from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 
 #: Seconds after which a connection is read again while its key is refused.
 REFUSED_AGE = 30.0
@@ -29,8 +30,6 @@ LOGIN_PAUSE, MAX_LOGINS = 240.0, 3
 FORBIDDEN_ALIKE, FORBIDDEN_ALIKE_LATER = 3, 2
 #: Seconds for which a poll is reserved for a job whose turn it is: a job that was held is due again sooner.
 TURN_KEPT = REFUSED_PAUSE + 1.0
-# A point in time may be reached a hair too early.
-_SAME = 0.001
 
 
 class _Refused:
@@ -158,10 +157,10 @@ class Refusals:
         return held
 
     def _may_ask(self, job_id: str, refused: _Refused, at: float) -> bool:
-        due = at >= refused.again_at - _SAME
+        due = at >= refused.again_at - SAME_POINT
         if refused is not self._key:
             return due
-        if at >= refused.again_at + TURN_KEPT - _SAME:
+        if at >= refused.again_at + TURN_KEPT - SAME_POINT:
             self._turns.expire()
         # A login is the same for every job; and the second try shows whether the first was a mistake.
         in_turn = refused.error.login or refused.times == 1 or not self._turns.is_over(job_id)

@@ -17,7 +17,7 @@ IfStalled = Literal["warn", "fail"]
 #: Version of a stored wait.
 VERSION = 1
 
-#: Points of a grid that lie closer together, in seconds, are one and the same.
+#: Points in time that lie closer together, in seconds, are one and the same: one may be reached a hair early.
 SAME_POINT = 0.001
 #: Seconds after a deadline up to which the last poll may still wait for the rate of the key.
 LAST_POLL_PATIENCE = 60.0
