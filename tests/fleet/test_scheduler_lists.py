@@ -380,6 +380,49 @@ def test_jobs_that_leave_a_list_because_of_new_settings_are_polled_by_themselves
         assert min(at for at in polled_at(triggerer, number) if at > last) <= last + 1.5 * INTERVAL + 5
 
 
+def of_jobs(count: int) -> tuple[ListCache, Listing]:
+    """A list that holds some jobs, and what it says while all run."""
+    listed = ListCache("l")
+    for number in range(count):
+        listed.add(WatchedJob(f"l/{number}"), str(number))
+    return listed, Listing({str(number): Listed("running") for number in range(count)})
+
+
+@pytest.mark.parametrize(("jobs", "others", "usable"), [(8, 32, True), (8, 33, False), (7, 0, False)])
+def test_a_list_is_worth_reading_for_eight_jobs_and_not_for_five_times_as_many_others(
+    jobs: int, others: int, usable: bool
+) -> None:
+    listed, listing = of_jobs(jobs)
+    listing.jobs.update({f"another-{number}": Listed("running") for number in range(others)})
+    list(listed.update(listing, FakeVendor(), 0.0))
+
+    assert listed.is_usable(0.0) is usable
+
+
+def test_a_list_is_left_alone_for_twice_as_long_each_time_until_it_is_of_use_again() -> None:
+    listed, listing = of_jobs(8)
+    now, pauses = 0.0, [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]
+    for pause in pauses:
+        listed.give_up(now, 60.0)
+        assert not listed.is_usable(now + pause - 1)
+        now += pause
+        assert listed.is_usable(now)
+    list(listed.update(listing, FakeVendor(), now))
+    listed.give_up(now, 60.0)
+    assert listed.is_usable(now + 60)
+
+
+def test_a_list_that_serves_no_wait_any_more_is_read_no_more() -> None:
+    simulation, triggerer = waits_for(Vendor())
+    simulation.run(600)
+    for wait_id in range(40):
+        triggerer.scheduler.leave(wait_id)
+    simulation.run(3000)
+
+    assert max(at for at, _ in triggerer.lists) < 600
+    assert triggerer.scheduler.wake_at == inf
+
+
 def test_a_list_that_stays_too_large_is_not_read_for_each_job_that_comes() -> None:
     listed, vendor = ListCache("l"), FakeVendor()
     others = Listing({f"another-{number}": Listed("running") for number in range(1000)})
