@@ -68,9 +68,9 @@ class Driver:
         wait_id = next(self._numbers)
         self._subscriptions[wait_id] = subscription
         subscription.list_times = self._scheduler.list_times
-        self._scheduler.join(wait_id, subscription.spec, subscription.pollers, self._clock.now())
-        self._wake()
         try:
+            self._scheduler.join(wait_id, subscription.spec, subscription.pollers, self._clock.now())
+            self._wake()
             await subscription.over
         finally:
             del self._subscriptions[wait_id]

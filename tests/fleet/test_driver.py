@@ -220,26 +220,6 @@ def test_all_waits_for_a_job_share_its_polls(sandbox: Sandbox, fake_time: FakeTi
     assert len(sandbox.requests) == len(script)
 
 
-def test_retry_after_stops_the_whole_key(sandbox: Sandbox, fake_time: FakeTime) -> None:
-    ids = [str(number) for number in range(100, 120)]
-    for job_id in ids:
-        sandbox.put_job("questionpro", job_id, script=["Sending", "Sending", "Delivery Successful"])
-    sandbox.put_job("questionpro", "99", script="retry-after-seconds,status:200:done")
-    sandbox.clear_requests()
-    began = fake_time.now
-    triggers = [
-        waiting(fake_time, "questionpro_default", job_id, first_poll_at=began + number)
-        for number, job_id in enumerate(["99", *ids])
-    ]
-
-    events = ends(triggers)
-
-    assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
-    told, *others = [request["at"] - began for request in sandbox.requests]
-    # 90 s, by the page of faults.
-    assert min(others) - told >= 89.9
-
-
 def test_a_fault_in_one_job_ends_its_waits_and_no_other(
     sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch, without_lists: None
 ) -> None:

@@ -301,12 +301,6 @@ def test_what_the_list_says_of_an_end_is_not_the_end_and_is_confirmed_at_once() 
         assert 45 <= len(polled_at(found, number)) <= 60
 
 
-def test_an_end_is_known_within_the_interval() -> None:
-    ends = {number: 300 + 30.0 * number for number in range(30)}
-    found = simulate(Vendor(40, ends), until=3600)
-    assert max(at - ends[int(job_id[3:])] for job_id, at in found.ended_at().items()) <= INTERVAL + 1
-
-
 @pytest.mark.parametrize("need", [{"stalled_after": 600.0}, {"adaptive": True}])
 def test_a_wait_that_needs_more_than_a_list_tells_is_polled_by_itself(need: dict[str, object]) -> None:
     vendor = Vendor()

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_jobstatus.core.errors import ServerError, TransportError, VendorError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
-from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS, OPEN_AFTER
+from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS, OPEN_AFTER, SICK_CALLS
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from tests.fleet.simulation import LATENCY, Reply, Triggerer, names, plan, spread_plans, status, wait_for
 
@@ -110,6 +110,13 @@ def test_a_job_that_is_well_again_is_polled_like_any_other() -> None:
 
     polls = Counter(job_id for at, job_id in triggerer.polls if at > 1800)
     assert max(polls.values()) - min(polls.values()) <= 1
+
+
+def test_few_polls_are_in_flight_of_jobs_whose_last_poll_failed() -> None:
+    found = beside("hangs", 60, 5)
+
+    sent = [at for at, job_id in found.polls if job_id.startswith("sick") and 200 < at < 600]
+    assert max(sum(at <= other < at + 40 for other in sent) for at in sent) == SICK_CALLS
 
 
 def test_jobs_that_are_well_again_are_polled_as_many_at_once_as_others() -> None:
