@@ -181,9 +181,7 @@ def test_whatever_is_wrong_with_a_list_no_poll_is_lost_and_no_end_delayed(
         assert len(moments(sandbox, "/batch/jobs", began)) <= 10
 
 
-def test_a_list_that_stands_still_hides_no_end(
-    sandbox: Sandbox, fake_time: FakeTime, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_list_that_stands_still_hides_no_end(sandbox: Sandbox, fake_time: FakeTime) -> None:
     ids = started(sandbox, "ruler", "site/", MANY, processing_seconds=400, listed=["processing"])
     began = fake_time.now
 
@@ -261,9 +259,8 @@ def test_a_fault_in_reading_a_list_leaves_each_job_to_itself(
 
 
 def test_an_adaptive_wait_knows_how_long_others_of_its_kind_took(
-    sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, fake_time: FakeTime
 ) -> None:
-
     def late(job_id: str, *, adaptive: bool) -> float:
         """Wait for a job that takes ten minutes; return how late its end was seen."""
         sandbox.put_job("talkdesk", job_id, created_seconds=0, processing_seconds=600, uploading_seconds=0)
