@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from math import inf
 from typing import Any
@@ -252,6 +253,36 @@ def test_a_key_that_stays_refused_ends_every_wait_when_the_grace_is_over() -> No
     assert sum(at > 105 for at, _ in found.polls) <= 15
 
 
+def test_a_wait_that_began_after_the_last_refusal_is_polled_at_once() -> None:
+    simulation = Simulation(ends_at(0.0))
+    triggerer = simulation.triggerer()
+    for at in (190.0, 199.0):
+        triggerer.session.refusals.asks("another")
+        triggerer.session.refusals.observe("another", DENIED, at)
+    simulation.now = 200.0
+    simulation.wait(triggerer, ["job"], replace(plan(first=230.0), started_at=200.0))
+    simulation.run(240)
+
+    assert [job_id for _, job_id in triggerer.polls] == ["job"]
+    assert triggerer.outcomes() == {OutcomeKind.FINISHED}
+
+
+def test_a_malformed_id_ends_its_waits_without_a_poll_and_no_other() -> None:
+    class Strict(FakeVendor):
+        def parse_job_id(self, job_id: str) -> str:
+            if job_id == "malformed":
+                raise SettingsError("no job id")
+            return job_id
+
+    found = wait_for(ends_at(0.0), ["malformed", "good", "malformed"], plan(), vendor=Strict())
+
+    assert [job_id for _, job_id in found.polls] == ["good"]
+    assert [found.job_ends[0, "malformed"][1].outcome, found.job_ends[2, "malformed"][1].outcome] == [
+        OutcomeKind.BAD_SETTINGS
+    ] * 2
+    assert found.job_ends[1, "good"][1].outcome is OutcomeKind.FINISHED
+
+
 # -- the connection
 
 
@@ -324,6 +355,7 @@ def test_a_fault_in_one_poll_ends_the_waits_for_that_job_and_no_other() -> None:
 
     assert triggerer.faults == dict.fromkeys(bad, fault)
     assert list(triggerer.wait_ends) == [good]
+    assert triggerer.session.key.concurrency.in_flight == 0
 
 
 @pytest.mark.parametrize("trouble", ["vendor", "connection"])

@@ -58,6 +58,8 @@ def test_a_wait_ends_at_most_a_minute_after_its_deadline_where_its_rate_allows_n
     assert all(120 <= at <= 120 + PATIENCE + 1 for at in triggerer.wait_ends.values())
     polls = [at for at, _ in triggerer.polls]
     assert len(polls) <= 2 + per_second * 180 + 1
+    messages = [event.message for _, event in triggerer.job_ends.values()]
+    assert any("toy (connection 'toy_default'): was not asked in time" in message for message in messages)
 
 
 def test_many_waits_with_one_deadline_end_in_time() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
     RateLimited,
     ServerError,
     TransportError,
@@ -22,6 +23,7 @@ from airflow_provider_jobstatus.core.errors import (
 from airflow_provider_jobstatus.core.jobs import Listed, Listing
 from airflow_provider_jobstatus.fleet.list_cache import WORTH_FROM, ListCache
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
+from airflow_provider_jobstatus.waiting.poller import JobPoller
 from tests.fleet.simulation import (
     LATENCY,
     FakeVendor,
@@ -415,6 +417,74 @@ def test_a_list_that_serves_no_wait_any_more_is_read_no_more() -> None:
 
     assert max(at for at, _ in triggerer.lists) < 600
     assert triggerer.scheduler.wake_at == inf
+
+
+def test_a_list_that_lost_its_jobs_while_it_was_read_is_forgotten_with_what_it_said() -> None:
+    vendor = Vendor()
+    said = vendor.listing
+    vendor.listing = lambda name, now: (1.0, said(name, now)[1])  # type: ignore[method-assign]
+    simulation, triggerer = waits_for(vendor)
+    simulation.run(600)
+    sent_at = triggerer.lists[-1][0] + 1.0 + INTERVAL
+    simulation.run(sent_at + 0.5)
+    assert triggerer.lists[-1][0] == pytest.approx(sent_at)
+    for wait_id in range(40):
+        triggerer.scheduler.leave(wait_id)
+    simulation.run(sent_at + 2)
+    for job_id in names(40, "l/j"):
+        simulation.wait(triggerer, [job_id], plan(500.0, sent_at + 6))
+    simulation.run(sent_at + 10)
+
+    # The new waits have the list read, and none of them polls its job.
+    assert sum(at > sent_at + 1 for at, _ in triggerer.lists) == 1
+    assert not any(at > sent_at + 1 for at, _ in triggerer.polls)
+
+
+class CountingPoller(JobPoller):
+    """A poller that counts what is delivered."""
+
+    delivered = 0
+
+    def observe(self, *response: Any) -> Any:
+        CountingPoller.delivered += 1
+        return super().observe(*response)
+
+
+def test_what_a_list_says_is_delivered_once() -> None:
+    simulation = Simulation(
+        lambda job_id, now: (LATENCY, status(job_id, progress=int(now // 600))),
+        lambda name, now: (
+            LATENCY,
+            Listing({f"j{n}": Listed("running", int(now // 600)) for n in range(40)}),
+        ),
+    )
+    triggerer = simulation.triggerer()
+    for number, spec in enumerate(spread_plans(40, INTERVAL, LONG)):
+        poller = CountingPoller(f"l/j{number}", spec, 0.0, {"looked": True})
+        triggerer.scheduler.join(number, spec, [poller], 0.0)
+    simulation.run(6100)
+
+    changes = 11
+    assert CountingPoller.delivered <= len(triggerer.polls) + 40 * (1 + changes)
+
+
+def test_a_list_whose_connection_is_gone_leaves_each_job_to_itself() -> None:
+    vendor = Vendor()
+    denied, away = (
+        AccessDenied("no", vendor="toy", status=401),
+        TransportError("cannot be read", vendor="Airflow"),
+    )
+    found = wait_for(
+        lambda job_id, now: (LATENCY, status(job_id) if now < 600 else denied),
+        names(40, "l/j"),
+        spread_plans(40, INTERVAL, LONG, max_outage=600.0),
+        4000,
+        vendor.listing,
+        loads=lambda attempt: LATENCY if attempt == 1 else away,
+    )
+
+    assert len(found.job_ends) == 40
+    assert found.outcomes() <= {"gave_up", "refused"}
 
 
 def test_a_list_that_stays_too_large_is_not_read_for_each_job_that_comes() -> None:
