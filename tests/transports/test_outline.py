@@ -204,7 +204,7 @@ def measure(sandbox: Sandbox, how: str, position: str, results_bytes: int) -> di
 @needs_proc
 @pytest.mark.parametrize(
     ("how", "position"),
-    [("trigger", "first"), ("trigger", "middle"), ("trigger", "last"), ("worker", "last")],
+    [("trigger", "first"), ("trigger", "last"), ("worker", "last")],
 )
 def test_a_finished_aftercare_job_with_200_mb_of_results_ends_a_wait_in_flat_memory(
     how: str, position: str, sandbox: Sandbox
