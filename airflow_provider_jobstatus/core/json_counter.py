@@ -37,9 +37,7 @@ class ItemCounter(JsonScanner):
         level = self._item_level()
         if not level or not self._in_item or self._kept is not None:
             return False
-        text = piece[self._escaped :]
-        if self._in_string:
-            text = b'"' + text
+        text = self._rest + piece
         if b"\\" in text:
             text = _ESCAPES.sub(b"", text)
         escaped = text.endswith(b"\\")
@@ -66,5 +64,5 @@ class ItemCounter(JsonScanner):
         # Each comma between items begins one.
         self.items[self._name] += len(text) - len(inner)
         self._enclosing[level:] = opened
-        self._in_string, self._escaped = in_string, int(escaped)
+        self._rest = b'"' + b"\\" * escaped if in_string else b""
         return True
