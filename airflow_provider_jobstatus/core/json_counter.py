@@ -50,7 +50,7 @@ class ItemCounter(JsonScanner):
         if b'"' in text:
             text = b"".join(text.split(b'"')[::2])
         # Only brackets and commas are left. What closes is taken away with what it closes, from the inside.
-        text = bytes(self._enclosing[level:]) + text
+        text = self._enclosing[level:] + text
         for _ in range(PIECE_DEPTH):
             if not _CLOSING.search(text):
                 break
@@ -63,6 +63,6 @@ class ItemCounter(JsonScanner):
             return False
         # Each comma between items begins one.
         self.items[self._name] += len(text) - len(inner)
-        self._enclosing[level:] = opened
+        self._enclosing = self._enclosing[:level] + opened
         self._rest = b'"' + b"\\" * escaped if in_string else b""
         return True

@@ -48,7 +48,7 @@ class JsonScanner:
         self.whole = False
         self.followed = b""
         self._keep = frozenset(keep)
-        self._enclosing = bytearray()
+        self._enclosing = b""
         #: Of the member that is being read; empty between two.
         self._name = ""
         self._in_item = False
@@ -147,7 +147,7 @@ class JsonScanner:
         self.broken = self._enclosing[-1:] != (b"[" if token == b"]" else b"{")
         if len(self._enclosing) == 1:
             self._end_member()
-        del self._enclosing[-1:]
+        self._enclosing = self._enclosing[:-1]
         self.whole = not self.broken and not self._enclosing
 
     def _end_member(self) -> None:
