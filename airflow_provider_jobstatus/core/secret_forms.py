@@ -62,7 +62,9 @@ def forms_of(secret: str) -> Forms | None:
     encoded = set(_base64(raw))
     encoded |= {form.replace("+", "-").replace("/", "_") for form in encoded}
     encoded |= {quote(form, safe="") for form in encoded}
-    bare = {_bare(form) for variant in _variants(secret, raw) for form in _base64(variant)}
+    # Base64 may be made of UTF-8, UTF-16, and base64 itself.
+    utf16 = (secret.encode(coding, "surrogatepass") for coding in ("utf-16-le", "utf-16-be"))
+    bare = {_bare(form) for variant in (raw, *utf16, b64encode(raw)) for form in _base64(variant)}
     return Forms(
         long,
         _by_head({in_lower_case(secret) if long else secret}),
@@ -73,24 +75,16 @@ def forms_of(secret: str) -> Forms | None:
     )
 
 
-def _by_head(forms: Iterable[str], shortest: int = SHORTEST_SECRET) -> Heads:
+def _by_head(forms: Iterable[str]) -> Heads:
     found: Heads = {}
     for form in forms:
-        if len(form) >= shortest:
+        if len(form) >= SHORTEST_SECRET:
             found.setdefault(form[:HEAD], []).append(form)
     return found
 
 
 def _bare(text: str) -> str:
     return SEPARATORS.sub("", text)
-
-
-def _variants(secret: str, raw: bytes) -> Iterator[bytes]:
-    """Yield what base64 may be made of: UTF-8, UTF-16, and base64 itself."""
-    yield raw
-    yield secret.encode("utf-16-le", "surrogatepass")
-    yield secret.encode("utf-16-be", "surrogatepass")
-    yield b64encode(raw)
 
 
 def _base64(raw: bytes) -> Iterator[str]:
