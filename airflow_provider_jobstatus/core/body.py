@@ -37,7 +37,7 @@ class Inflater:
             name for word in encoding.split(",") if (name := word.strip().lower()) not in _LABELS | _CHARSETS
         ]
         if names and (len(names) > 1 or names[0] not in ("gzip", "x-gzip", "deflate")):
-            raise ValueError("the body has a content coding that was not asked for")
+            raise ValueError("the body has a content coding that was not requested")
         self._coding = names[0] if names else ""
         # gzip may have several members, one after the other.
         self._member: Any = None

@@ -104,7 +104,7 @@ def is_markup(text: str, content_type: str, whole: bool) -> bool:
 
 
 def is_json(text: str, content_type: str, whole: bool, value: Any) -> bool:
-    """Return whether a text is JSON, one or more, rather than a table whose first cell looks like it."""
+    """Return whether a text is JSON, one or more, rather than a table that begins with a cell of JSON."""
     if whole and value is not text and (text[0] in "[{" or content_type.endswith(("/json", "+json"))):
         return True
     if not _JSON.match(text):

@@ -111,7 +111,7 @@ class JsonScanner:
             if depth == 1 and self._name in self._keep:
                 self._kept = bytearray()
         elif self._at_name():
-            # Names with escapes are none of ours; they are compared as they stand.
+            # No name that is counted or kept has escapes: names are compared as they stand.
             self._name = token[1:-1].decode("utf-8", "replace") or "\0"
             # Readers differ in which of two arrays counts.
             self.broken = token[:1] != b'"' or self._name in self.items

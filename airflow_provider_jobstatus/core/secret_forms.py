@@ -24,7 +24,7 @@ SEPARATORS = re.compile(r"[\W_]+")
 
 class Forms(NamedTuple):
     """
-    What a secret looks like.
+    The forms of a secret.
 
     :param long: whether it is looked for in any case, that is in lower case in a text in lower case.
     :param itself: the secret.

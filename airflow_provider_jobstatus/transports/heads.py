@@ -40,7 +40,7 @@ def check_length(headers: dict[str, str]) -> None:
     """
     coding = headers.get("transfer-encoding", "chunked").strip().lower()
     if coding not in ("chunked", "identity", ""):
-        raise ValueError("the reply has a transfer coding that was not asked for")
+        raise ValueError("the reply has a transfer coding that was not requested")
     length = headers.get("content-length")
     if length is not None and "transfer-encoding" in headers:
         raise ValueError("the reply has a Content-Length and a Transfer-Encoding")

@@ -208,5 +208,5 @@ def test_a_length_has_no_leading_zeros(sent: str, length: str) -> None:
 @pytest.mark.parametrize("coding", ["chunked, identity", "gzip, chunked", "xchunked", "chunked, chunked"])
 def test_a_transfer_coding_that_readers_take_in_different_ways_is_refused(coding: str) -> None:
     check_length({"transfer-encoding": " Chunked "})
-    with pytest.raises(ValueError, match="a transfer coding that was not asked for"):
+    with pytest.raises(ValueError, match="a transfer coding that was not requested"):
         check_length({"transfer-encoding": coding})

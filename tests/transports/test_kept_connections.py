@@ -1,4 +1,4 @@
-"""Connections that are kept: used again, unless they hold what was not asked for, or have died idle."""
+"""Connections that are kept: used again, unless they hold unrequested bytes, or have died idle."""
 
 from __future__ import annotations
 
