@@ -178,17 +178,33 @@ def test_a_refused_key_is_not_tried_again() -> None:
     assert type(result) is AccessDenied
 
 
-def test_a_token_is_exchanged_first_and_then_used_by_everybody() -> None:
-    slot = TokenSlot(Clock())
-    steps, result = converse(authorized(ask(get()), exchanged(slot), BASE), ["t1", GOOD])
-    assert tokens_of(steps) == ["exchange", "Bearer t1"]
-    assert steps[0].slot is slot
-    assert next(steps[0].flow()).url == "https://login.example/token"
-    assert result == [b"good"]
-    slot.store(Token("t2", 3600.0))
-    for _ in range(2):
-        steps, _ = converse(authorized(ask(get()), exchanged(slot), BASE), [GOOD])
-        assert tokens_of(steps) == ["Bearer t2"]
+LOGIN_DOWN = ServerError("login down", vendor="vendor")
+
+
+@pytest.mark.parametrize(
+    ("held", "answers", "shown", "end"),
+    [
+        (None, ["t1", GOOD], ["exchange", "Bearer t1"], [b"good"]),
+        ("t1", [GOOD], ["Bearer t1"], [b"good"]),
+        ("t1", [REFUSED, "t2", GOOD], ["Bearer t1", "exchange", "Bearer t2"], [b"good"]),
+        ("t1", [REFUSED, "t2", REFUSED], ["Bearer t1", "exchange", "Bearer t2"], AccessDenied),
+        (None, [LOGIN_DOWN], ["exchange"], LOGIN_DOWN),
+    ],
+)
+def test_a_token_is_exchanged_first_and_renewed_once_after_a_refusal(
+    held: str | None, answers: list[Any], shown: list[str], end: Any
+) -> None:
+    slot = TokenSlot(Clock()) if held is None else holding(held)
+    request = get(method="POST", body=b"body", headers={"A": "b"})
+    steps, result = converse(authorized(ask(request), exchanged(slot), BASE), answers)
+    assert tokens_of(steps) == shown
+    assert result == end or type(result) is end
+    for step, token in zip(steps, shown, strict=True):
+        if token == "exchange":
+            assert step.slot is slot
+            assert next(step.flow()).url == "https://login.example/token"
+        else:
+            assert step == request.with_headers({"Authorization": token})
 
 
 def test_a_token_that_ends_between_two_requests_of_a_flow_is_renewed() -> None:
@@ -200,22 +216,6 @@ def test_a_token_that_ends_between_two_requests_of_a_flow_is_renewed() -> None:
     clock.now += 80
     assert isinstance(flow.send(GOOD), Exchange)
     assert tokens_of([flow.send("t2")]) == ["Bearer t2"]
-
-
-def test_a_refused_token_is_renewed_and_the_request_repeated_once() -> None:
-    slot = holding("t1")
-    request = get(method="POST", body=b"body", headers={"A": "b"})
-    steps, result = converse(authorized(ask(request), exchanged(slot), BASE), [REFUSED, "t2", GOOD])
-    assert tokens_of(steps) == ["Bearer t1", "exchange", "Bearer t2"]
-    assert steps[2] == request.with_headers({"Authorization": "Bearer t2"})
-    assert result == [b"good"]
-
-
-def test_a_fresh_token_that_is_refused_too_is_an_error() -> None:
-    slot = holding("t1")
-    steps, result = converse(authorized(ask(get()), exchanged(slot), BASE), [REFUSED, "t2", REFUSED])
-    assert tokens_of(steps) == ["Bearer t1", "exchange", "Bearer t2"]
-    assert type(result) is AccessDenied
 
 
 def test_a_token_that_somebody_else_has_renewed_is_taken_without_an_exchange() -> None:
@@ -249,13 +249,6 @@ def test_a_refusal_is_a_401_unless_the_vendor_means_another_status(status: int, 
     assert slot.token == (None if renewed else "t1")
     also_403 = ExchangedToken(slot, log_in, (), frozenset({401, 403}))
     assert also_403.renewable(Response(403))
-
-
-def test_an_exchange_that_fails_fails_the_flow() -> None:
-    error = ServerError("login down", vendor="vendor")
-    steps, result = converse(authorized(ask(get()), exchanged(TokenSlot(Clock())), BASE), [error])
-    assert tokens_of(steps) == ["exchange"]
-    assert result is error
 
 
 # Where credentials go
