@@ -511,8 +511,8 @@ UNTRUSTED: dict[str, tuple[Callable[[Certificates], ssl.SSLContext], str, bool]]
     "an unknown authority": (lambda made: made.right, "127.0.0.1", False),
     "another host": (lambda made: made.wrong_host, "127.0.0.1", True),
     "the host as its common name alone": (lambda made: made.unnamed, "localhost", True),
-    "TLS 1.0": (lambda made: made.speaking("TLSv1"), "127.0.0.1", True),
-    "TLS 1.1": (lambda made: made.speaking("TLSv1_1"), "127.0.0.1", True),
+    "TLS 1.0": (lambda made: made.speaking["TLSv1"], "127.0.0.1", True),
+    "TLS 1.1": (lambda made: made.speaking["TLSv1_1"], "127.0.0.1", True),
 }
 
 
@@ -532,7 +532,7 @@ def test_tls_1_2_is_enough(drive: Drive, certificates: Certificates, newest: str
     def version(_: Received, connection: Any) -> None:
         connection.sendall(reply(200, connection.version().encode()))
 
-    with RawServer(version, certificates.speaking(newest)) as server:
+    with RawServer(version, certificates.speaking[newest]) as server:
         body = newest.replace("_", ".").encode()
         assert attempt(drive, ask_body(server.url), ca=certificates.authority) == (200, body)
 

@@ -144,7 +144,7 @@ def test_any_other_connection_is_used_again_and_again(drive: Drive, kind: str) -
 def test_a_tls_connection_is_used_again_and_again(
     drive: Drive, certificates: Certificates, newest: str
 ) -> None:
-    with RawServer(echo, certificates.speaking(newest)) as server:
+    with RawServer(echo, certificates.speaking[newest]) as server:
         drive(many(server.url, 20), ca=certificates.authority)
         assert server.connections == 1
 
