@@ -46,16 +46,17 @@ def default_headers() -> dict[str, str]:
         # We cap what we read; a compressed body would hide its size.
         "Accept-Encoding": "identity",
         "Cache-Control": "no-cache",
-        "User-Agent": _user_agent(),
+        "User-Agent": user_agent(),
     }
 
 
 @cache
-def _user_agent() -> str:
+def user_agent(package: str = "airflow-provider-jobstatus") -> str:
+    """Return the name of a package, with its version if it is installed."""
     try:
-        return f"airflow-provider-jobstatus/{version('airflow-provider-jobstatus')}"
+        return f"{package}/{version(package)}"
     except PackageNotFoundError:
-        return "airflow-provider-jobstatus"
+        return package
 
 
 def ca_file(configured: str | None) -> str:

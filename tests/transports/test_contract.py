@@ -186,10 +186,13 @@ MALFORMED = [
 def test_a_header_that_two_readers_may_read_in_two_ways_is_read_by_none(
     drive: Drive, line: bytes, media_type: bytes
 ) -> None:
-    for lines in (line,), (b"Content-Length: 5", line), (line, b"Content-Length: 5"):
-        answer = with_head(*lines, b"Content-Type: " + media_type)
-        with RawServer(closing(answer)) as server:
-            assert attempt(drive, ask_body(f"{server.url}/job")) == NO_REPLY, lines
+    places = [(line,), (b"Content-Length: 5", line), (line, b"Content-Length: 5")]
+    answers = [closing(with_head(*lines, b"Content-Type: " + media_type)) for lines in places]
+    with RawServer(
+        lambda received, connection: answers[int(received.target[1:])](received, connection)
+    ) as server:
+        for number, lines in enumerate(places):
+            assert attempt(drive, ask_body(f"{server.url}/{number}")) == NO_REPLY, lines
 
 
 @pytest.mark.parametrize("case", [*READ, *UNREAD])

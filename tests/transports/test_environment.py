@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ssl
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from shutil import copy
 
 import pytest
 
 from airflow_provider_jobstatus.core.errors import SettingsError, TransportError
-from airflow_provider_jobstatus.transports import environment
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
-from airflow_provider_jobstatus.transports.environment import ca_file, default_headers, tls_context
+from airflow_provider_jobstatus.transports.environment import (
+    ca_file,
+    default_headers,
+    tls_context,
+    user_agent,
+)
 from airflow_provider_jobstatus.transports.failures import causes, reason
 from airflow_provider_jobstatus.transports.heads import check_length, content_coding, header_text
 from airflow_provider_jobstatus.transports.proxies import proxy_for
@@ -23,16 +26,10 @@ from tests.transports.driving import ask, with_aiohttp
 AUTHORITIES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
-def test_a_package_that_is_not_installed_has_a_name_without_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(environment, "version", missing)
-    environment._user_agent.cache_clear()
-    try:
-        assert default_headers()["User-Agent"] == "airflow-provider-jobstatus"
-    finally:
-        environment._user_agent.cache_clear()
+def test_a_package_has_its_version_in_its_name_if_it_is_installed() -> None:
+    assert default_headers()["User-Agent"] == user_agent()
+    assert user_agent("pytest") == f"pytest/{pytest.__version__}"
+    assert user_agent("no-such-package") == "no-such-package"
 
 
 def test_the_connections_authorities_win_over_the_environments(
