@@ -140,20 +140,10 @@ def test_what_may_be_the_file_passes(rule: str) -> None:
 
 
 WORDS = [
-    *(
-        "id",
-        "OK\n",
-        "ok\r\n",
-        '"busy"\n',
-        "Pending\n",
-        "pending...\n",
-        "NULL\n",
-        "0\n",
-        "503\n",
-        "Forbidden\n",
-    ),
-    *("true\n", "Unauthorized\n", "Database busy\n", '"Database busy"\n', "\nerror\n", "Busy!\n", "a:b\n"),
-    *("Expired\n", "SlowDown\n", "AccessDenied\n", "NoSuchKey\n", "not-found\n", "PROCESSING\n"),
+    *("id", "OK\n", "ok\r\n", '"busy"\n', "Pending\n", "pending...\n", "NULL\n", "0\n", "503\n"),
+    *("Forbidden\n", "true\n", "Unauthorized\n", "Database busy\n", '"Database busy"\n', "\nerror\n"),
+    *("Busy!\n", "a:b\n", "Expired\n", "SlowDown\n", "AccessDenied\n", "NoSuchKey\n", "not-found\n"),
+    "PROCESSING\n",
 ]
 STATES = [
     '{"__type": "AccessDeniedException", "Message": "no"}\n',

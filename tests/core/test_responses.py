@@ -178,9 +178,7 @@ def test_what_is_not_deep_is_read_however_many_brackets_it_has(body: bytes) -> N
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" * 65 + b'"' + b'\\"' * 300_000,
-        b"[" * 65 + b'"' * 1_000_001,
-        b"[" * 65 + b"\\" * 1_000_000,
+        *(b"[" * 65 + b'"' + b'\\"' * 300_000, b"[" * 65 + b'"' * 1_000_001, b"[" * 65 + b"\\" * 1_000_000),
         b'["' * 80_000,
     ],
     ids=["escaped quotes", "quotes", "backslashes", "brackets and quotes"],
@@ -198,14 +196,10 @@ MANY = 2 * 1024 * 1024
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" + b"{}," * (MANY // 3) + b"0]",
-        b'["\n",' + b"[]," * (MANY // 3) + b"0]",
-        b"[" + b'{"a":1},' * (MANY // 8) + b"0]",
-        b"[" + b'{ "" : 0 },' * (MANY // 11) + b"0]",
-        b"[" + b"1," * (MANY // 2) + b"0]",
-        b"[" + (b"7" * 4299 + b",") * (MANY // 4300) + b"0]",
-        b"[" + b"1.7976931348623157e+308," * (MANY // 24) + b"0]",
-        b"[" + b"4e-324," * 60_000 + b"0]",
+        *(b"[" + b"{}," * (MANY // 3) + b"0]", b'["\n",' + b"[]," * (MANY // 3) + b"0]"),
+        *(b"[" + b'{"a":1},' * (MANY // 8) + b"0]", b"[" + b'{ "" : 0 },' * (MANY // 11) + b"0]"),
+        *(b"[" + b"1," * (MANY // 2) + b"0]", b"[" + (b"7" * 4299 + b",") * (MANY // 4300) + b"0]"),
+        *(b"[" + b"1.7976931348623157e+308," * (MANY // 24) + b"0]", b"[" + b"4e-324," * 60_000 + b"0]"),
         b'{"a":' * (MANY // 5),
         b"{" + b",".join(b'"%d":0' % number for number in range(MANY // 11)) + b"}",
     ],
