@@ -39,7 +39,7 @@ def is_without_rows(text: str, content_type: str, value: Any, *, whole: bool, is
         return is_bare_error(first) if end else '"entries"' not in text
     if not isinstance(value, Mapping) or isinstance(value.get("entries"), list) or content_type in LINES:
         return False
-    return is_wrapped(value) or (content_type in _OBJECTS and not is_line)
+    return _is_wrapped(value) or (content_type in _OBJECTS and not is_line)
 
 
 def first_object(text: str) -> Any:
@@ -48,7 +48,7 @@ def first_object(text: str) -> Any:
     return first_value(begin)[0] if begin.startswith("{") else None
 
 
-def is_wrapped(value: Mapping[str, Any]) -> bool:
+def _is_wrapped(value: Mapping[str, Any]) -> bool:
     """Return whether an object holds a job or an error as a member."""
     return any(isinstance(value.get(name), Mapping) for name in ("job", "data", "meta", "result", "response"))
 

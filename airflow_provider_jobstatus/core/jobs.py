@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -160,14 +161,9 @@ class Listing:
     @classmethod
     def of(cls, entries: Iterable[tuple[str, Listed]], requests: int = 1) -> Listing:
         """Return a listing without the jobs that are listed twice."""
-        jobs: dict[str, Listed] = {}
-        twice = set()
-        for key, listed in entries:
-            if jobs.setdefault(key, listed) is not listed:
-                twice.add(key)
-        for key in twice:
-            del jobs[key]
-        return cls(jobs, requests)
+        entries = list(entries)
+        times = Counter(key for key, _ in entries)
+        return cls({key: listed for key, listed in entries if times[key] == 1}, requests)
 
 
 class StatusTable:
