@@ -94,7 +94,6 @@ def conversation(operation: Operation[T], credentials: Credentials | None) -> Co
     :param credentials: None for an operation without.
     """
     sent = Shown()
-    secrets = partial(secrets_of, None if credentials is None else credentials.auth, sent)
     response: Response | None = None
     answer: Response | VendorError | None = None
     flow = operation.flow()
@@ -115,14 +114,15 @@ def conversation(operation: Operation[T], credentials: Credentials | None) -> Co
         result: T = stop.value
         if operation.finish is None or response is None:
             return result
-        return operation.finish(result, response, secrets)
+        auth = None if credentials is None else credentials.auth
+        return operation.finish(result, response, partial(secrets_of, auth, sent))
     except VendorError as error:
         if operation.blame is not None and response is not None:
             operation.blame(error, response)
         if not operation.repeatable and not _certainly_undone(error, sent.requests):
             error.repeatable = False
         if credentials is not None:
-            error.redact(secrets())
+            error.redact(secrets_of(credentials.auth, sent))
             error.conn_id = credentials.conn_id
             if isinstance(error, AccessDenied) and credentials.explain is not None:
                 credentials.explain(error)
