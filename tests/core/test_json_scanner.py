@@ -91,9 +91,12 @@ def test_names_inside_other_values_are_not_taken_for_members() -> None:
     assert kept(outline) == {"status": "right"}
 
 
-def test_a_value_that_is_too_long_is_forgotten() -> None:
+@pytest.mark.parametrize("size", [KEPT_BYTES // 3, KEPT_BYTES + 5, 2 * KEPT_BYTES])
+@pytest.mark.parametrize("rest", [b"", b'\\"', b"\\\\"])
+def test_a_value_that_is_too_long_is_forgotten(size: int, rest: bytes) -> None:
     outline = JsonScanner(keep=["results", "status"])
-    outline.feed(b'{"results": "' + b"x" * (KEPT_BYTES + 1) + b'", "status": "done"}')
+    for piece in pieces(b'{"results": "' + b"x" * (KEPT_BYTES + 1) + rest + b'", "status": "done"}', size):
+        outline.feed(piece)
 
     assert kept(outline) == {"status": "done"}
     assert outline.whole
