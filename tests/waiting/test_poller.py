@@ -310,6 +310,17 @@ def asks(seconds: float) -> VendorError:
     return failed(AccessDenied, retry_after=seconds)
 
 
+@pytest.mark.parametrize("answer", [OUTAGE, DENIED, SettingsError("no id")])
+def test_an_end_that_an_earlier_poller_saw_stands_but_for_unusable_settings(answer: Answer) -> None:
+    done = status(JobState.SUCCEEDED, "done")
+    one = poller(memory={"looked": True, "seen": done.as_dict()})
+    one.observe(answer, LATE)
+    if isinstance(answer, SettingsError):
+        assert one.event == WaitOutcome("a", OutcomeKind.BAD_SETTINGS, done, "a: no id")
+    else:
+        assert one.event == WaitOutcome("a", OutcomeKind.FINISHED, done)
+
+
 # The grid and the deadline
 
 
