@@ -192,6 +192,8 @@ def _constructors() -> Iterator[tuple[Any, dict[str, Any]]]:
             ours = isinstance(kind, type) and kind.__module__ == name and not inspect.isabstract(kind)
             if not ours or not issubclass(kind, (BaseHook, BaseOperator, BaseTrigger)):
                 continue
+            if issubclass(kind, BaseHook) and not hasattr(kind, "default_conn_name"):
+                continue  # a base of hooks, not one of a vendor
             needed = {
                 parameter.name: ARGUMENTS.get(parameter.name, "x")
                 for parameter in inspect.signature(kind).parameters.values()
