@@ -11,7 +11,17 @@ from airflow_provider_jobstatus.core.errors import ServerError, TransportError, 
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.waiting.concurrency import FIRST_CALLS, OPEN_AFTER, SICK_CALLS
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
-from tests.fleet.simulation import LATENCY, Reply, Triggerer, names, plan, spread_plans, status, wait_for
+from tests.fleet.simulation import (
+    LATENCY,
+    Reply,
+    Simulation,
+    Triggerer,
+    names,
+    plan,
+    spread_plans,
+    status,
+    wait_for,
+)
 
 INTERVAL = 60.0
 AWAY = TransportError("nothing came for too long", vendor="toy")
@@ -110,6 +120,19 @@ def test_a_job_that_is_well_again_is_polled_like_any_other() -> None:
 
     polls = Counter(job_id for at, job_id in triggerer.polls if at > 1800)
     assert max(polls.values()) - min(polls.values()) <= 1
+
+
+def test_while_a_vendor_is_away_a_job_that_was_well_is_polled_before_those_that_failed() -> None:
+    simulation = Simulation(lambda job_id, now: sick("503"))
+    triggerer = simulation.triggerer()
+    for job_id in names(2000):
+        simulation.wait(triggerer, [job_id], plan(deadline=1e6))
+    simulation.run(1000)
+    simulation.wait(triggerer, ["well"], plan(first=1010.0, deadline=1e6))
+    simulation.run(1020)
+
+    [at] = [at for at, job_id in triggerer.polls if job_id == "well"]
+    assert 1010 <= at <= 1012
 
 
 def test_few_polls_are_in_flight_of_jobs_whose_last_poll_failed() -> None:
