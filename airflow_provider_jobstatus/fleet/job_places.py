@@ -164,5 +164,4 @@ class JobPlaces:
 
     def _forget_if_empty(self, listed: ListCache) -> None:
         if not listed and not listed.reading:
-            self._queue.drop(listed)
             self._lists.pop(listed.name, None)

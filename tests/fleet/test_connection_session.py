@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind
 from airflow_provider_jobstatus.waiting.spec import MIN_DEFERRAL
-from tests.support.modes import first_event
+from tests.support.modes import deferred, first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.threads import refuse_work
 from tests.support.times import FakeTime
@@ -154,7 +154,7 @@ async def ask(shared: ConnectionSession, job_id: str) -> object:
 
 def waiting(now: float, job_id: str, conn_id: str = CONN_ID, **arguments: Any) -> BatchJobTrigger:
     times = {"started_at": now - MIN_DEFERRAL, "first_poll_at": now, "deadline_at": now + 7200}
-    return BatchJobTrigger(conn_id, [job_id], **{"poll_interval": 10.0, **times, **arguments})
+    return deferred(now, conn_id, job_id, **times | arguments)
 
 
 async def ends(*triggers: BatchJobTrigger) -> list[str]:

@@ -22,7 +22,7 @@ from airflow_provider_jobstatus.triggers import batch_job
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from airflow_provider_jobstatus.waiting.codec import decode
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
-from tests.support.modes import first_event, stored_and_loaded
+from tests.support.modes import deferred, first_event, stored_and_loaded
 from tests.support.times import FakeTime
 
 INTERVAL = 60.0
@@ -43,14 +43,8 @@ def spread(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waiting(time: FakeTime, conn_id: str, *job_ids: str, **arguments: Any) -> BatchJobTrigger:
     """A trigger that was deferred just now."""
-    settings: dict[str, Any] = {
-        "poll_interval": INTERVAL,
-        "started_at": time.now,
-        "first_poll_at": time.now + INTERVAL,
-        "deadline_at": time.now + 3600,
-        **arguments,
-    }
-    return BatchJobTrigger(conn_id, list(job_ids), **settings)
+    arguments = {"poll_interval": INTERVAL, "deadline_at": time.now + 3600, **arguments}
+    return deferred(time.now, conn_id, *job_ids, **arguments)
 
 
 def ends(triggers: Iterable[BatchJobTrigger]) -> list[WaitOutcome]:

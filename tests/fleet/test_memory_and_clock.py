@@ -20,9 +20,9 @@ from airflow_provider_jobstatus.fleet import runtime, timer
 from airflow_provider_jobstatus.fleet.timer import LoopClock
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.triggers import batch_job
-from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger, pollers_for
+from airflow_provider_jobstatus.triggers.batch_job import pollers_for
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
-from tests.support.modes import first_event
+from tests.support.modes import deferred, first_event
 from tests.support.raw_server import RawServer, Received, reply
 from tests.support.times import FakeTime, even_first_polls
 
@@ -34,20 +34,11 @@ POLLER_BYTES = 2_000
 
 def test_what_is_kept_of_each_job_is_bounded() -> None:
     ids = [f"site/job-{number:05}" for number in range(1000)]
-    waiting = BatchJobTrigger(
-        "ruler_default",
-        ids,
-        poll_interval=60.0,
-        started_at=0.0,
-        first_poll_at=60.0,
-        deadline_at=7200.0,
-        stalled_after=600.0,
-    )
+    spec = WaitSpec(60.0, 0.0, 60.0, 7200.0, stalled_after=600.0)
     counts = {"total": 10**6, "processed": 10**5, "succeeded": 10**5, "failed": 0}
-    assert waiting.spec is not None
     tracemalloc.start()
     try:
-        pollers = list(pollers_for(ids, waiting.spec, 1.0))
+        pollers = list(pollers_for(ids, spec, 1.0))
         for look in range(20):
             for number, poller in enumerate(pollers):
                 rows = {key: count + number + look for key, count in counts.items()}
@@ -118,15 +109,7 @@ def test_a_wall_clock_that_is_set_during_a_wait_neither_shortens_nor_stretches_i
     monkeypatch.setattr(runtime, "LoopClock", Clock)
     monkeypatch.setattr(batch_job, "first_polls", even_first_polls)
     sandbox.put_job("ruler", "site/job", script=["processing"])
-    waiting = BatchJobTrigger(
-        "ruler_default",
-        ["site/job"],
-        poll_interval=60.0,
-        started_at=began,
-        first_poll_at=began + 60,
-        deadline_at=began + 600,
-        stalled_after=300.0,
-    )
+    waiting = deferred(began, "ruler_default", "site/job", poll_interval=60.0, stalled_after=300.0)
 
     event = asyncio.run(first_event(waiting))
 

@@ -40,7 +40,7 @@ from airflow_provider_jobstatus.waiting.poller import JobPoller
 from airflow_provider_jobstatus.waiting.progress import KEY, final_summary, summary
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from airflow_provider_jobstatus.waiting.wait_log import MAX_DETAILED
-from tests.support.modes import TaskInstance, first_event, run_deferred
+from tests.support.modes import TaskInstance, deferred, first_event, run_deferred
 from tests.support.threads import refuse_work
 from tests.support.times import FakeTime
 
@@ -105,15 +105,7 @@ def clock() -> Clock:
 
 
 def trigger(*job_ids: str, now: float = 0.0, with_task: bool = True, told: int = 0) -> BatchJobTrigger:
-    made = BatchJobTrigger(
-        "ruler_default",
-        list(job_ids),
-        poll_interval=10.0,
-        started_at=now,
-        first_poll_at=now,
-        deadline_at=now + 600,
-        told=told,
-    )
+    made = deferred(now, "ruler_default", *job_ids, first_poll_at=now, told=told)
     if with_task:
         made.task_instance = SimpleNamespace(**PLACE)
     return made

@@ -18,6 +18,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_jobstatus._compat import AirflowRescheduleException
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 from tests.support.times import WAITING, FakeTime
 
 MODES = ("poke", "reschedule", "deferred")
@@ -98,6 +99,13 @@ def run_deferred(operator: BaseOperator, context: Any, time: FakeTime) -> Any:
             return operator.resume_execution(method, arguments, context)
         except TaskDeferred as again:
             deferral = again
+
+
+def deferred(now: float, conn_id: str, *job_ids: str, **arguments: Any) -> BatchJobTrigger:
+    """Return a trigger that was deferred just now, with polls every ten seconds for ten minutes."""
+    interval = arguments.setdefault("poll_interval", 10.0)
+    times = {"started_at": now, "first_poll_at": now + interval, "deadline_at": now + 600}
+    return BatchJobTrigger(conn_id, list(job_ids), **{**times, **arguments})
 
 
 def stored_and_loaded(trigger: BaseTrigger) -> BaseTrigger:
