@@ -95,7 +95,7 @@ def test_names_inside_other_values_are_not_taken_for_members() -> None:
 @pytest.mark.parametrize("rest", [b"", b'\\"', b"\\\\"])
 def test_a_value_that_is_too_long_is_forgotten(size: int, rest: bytes) -> None:
     outline = JsonScanner(keep=["results", "status"])
-    for piece in pieces(b'{"results": "' + b"x" * (KEPT_BYTES + 1) + rest + b'", "status": "done"}', size):
+    for piece in pieces(b'{"results": "' + b"x" * 2 * KEPT_BYTES + rest + b'", "status": "done"}', size):
         outline.feed(piece)
 
     assert kept(outline) == {"status": "done"}
