@@ -124,7 +124,7 @@ def test_a_fork_in_the_middle_of_a_login_leaves_the_child_free_to_log_in() -> No
 
 
 def test_who_waits_for_the_login_of_another_call_does_so_no_longer_than_a_question_takes() -> None:
-    slot, limits = TokenSlot(), CallLimits(total=0.1)
+    slot, limits = TokenSlot(), CallLimits(total=0.5)
     with RawServer(vendor := Vendor()) as server, BlockingClient(limits) as client:
         with slot.lock, pytest.raises(SendError, match="exchange of the same login took too long") as caught:
             client.run(asking(server.url, slot))

@@ -194,13 +194,13 @@ def test_a_wrong_length_is_an_error_before_anything_is_read() -> None:
 
 
 def test_a_body_that_goes_on_may_take_longer_than_a_call() -> None:
-    limits = CallLimits(total=0.2, connect=5.0, read=5.0)
+    limits = CallLimits(total=1.0, connect=5.0, read=5.0)
     more = threading.Event()
 
     def slow(_: Received, connection: socket.socket) -> None:
         connection.sendall(begin(b"Content-Length: 10") + b"12345")
         assert more.wait(5)
-        server.ended.wait(0.3)
+        server.ended.wait(1.1)
         connection.sendall(b"67890")
 
     with (
@@ -233,7 +233,7 @@ def test_a_drip_ends_when_a_piece_takes_too_long(
         while not server.ended.wait(0.03):
             connection.sendall(piece.replace(b"%b", bytes([next(packed)])))
 
-    limits = CallLimits(total=0.15, connect=5.0, read=5.0)
+    limits = CallLimits(total=0.6, connect=5.0, read=5.0)
     with (
         RawServer(drip) as server,
         BlockingClient(limits) as client,
