@@ -16,7 +16,8 @@ from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError
 from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.connection_lookup import read_connection
-from airflow_provider_jobstatus.hooks.connection_settings import COMMON_FIELDS, ConnectionSettings
+from airflow_provider_jobstatus.hooks.connection_settings import ConnectionSettings
+from airflow_provider_jobstatus.hooks.extra_fields import COMMON_FIELDS
 from airflow_provider_jobstatus.hooks.validators import misread_key
 
 if TYPE_CHECKING:

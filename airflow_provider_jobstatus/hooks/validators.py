@@ -147,21 +147,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def true_or_false(conn_id: str, key: str, value: object, default: bool) -> bool:
-    """
-    Return what a form or JSON has for an extra that is true or false; of what is not set the default.
-
-    :raises SettingsError: it is neither.
-    """
-    if isinstance(value, str) and value.strip().lower() in ("true", "false", ""):
-        value = {"true": True, "false": False}.get(value.strip().lower())
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise settings_error(conn_id, f"extra {key!r}", f"is {clean(value, 40)!r}", "give true or false")
-    return value
-
-
 def not_negative(value: object) -> float | None:
     """
     Return a number of 0 or more, or None if it is not set.
