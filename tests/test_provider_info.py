@@ -32,6 +32,8 @@ INTERNAL = {
     "hooks.connection_lookup",
     "hooks.connection_settings",
     "hooks.driving",
+    "hooks.extra_fields",
+    "hooks.flow_kit",
     "hooks.registry",
     "hooks.validators",
     "operators.connection",
