@@ -121,13 +121,13 @@ class JobTimedOut(JobStatusError, AirflowSensorTimeout):
 
 
 class JobNotFinished(JobStatusError):
-    """An operator was asked for results of a job that still runs. Wait with ``BatchJobSensor`` first."""
+    """An operator ran while its job still runs. Wait with ``BatchJobSensor`` first."""
 
 
 class PollingFailed(JobStatusError):
     """
-    No usable answer for ``max_outage``, or no connection to ask with at the first look: what became of the
-    job is unknown. A retry only asks again.
+    No usable response for ``max_outage``, or no connection to poll with at first: what became of the
+    job is unknown. A retry only polls again.
     """
 
 
@@ -140,11 +140,11 @@ class UnknownJob(JobStatusError):
 
 
 class BadTriggerEvent(JobStatusError):
-    """What came back from the triggerer is missing, foreign or newer. A retry asks again."""
+    """What came back from the triggerer is missing, foreign or newer. A retry polls again."""
 
 
 class SubmissionUnknown(JobStatusError, AirflowFailException):
-    """A job was sent and no reply came. Never sent again by machine: look at the vendor first."""
+    """A job was sent and no response came. Never sent again by machine: check with the vendor first."""
 
 
 class DownloadIncomplete(JobStatusError):

@@ -1,8 +1,7 @@
 """
 What Airflow knows of this provider: pure data, read at every start of every component.
 
-``conn-fields`` and ``ui-field-behaviour`` make the connection forms of Airflow 3.2 and later. On 3.1 the same
-keys are written into the connection's extra as JSON.
+The forms (``conn-fields``, ``ui-field-behaviour``) are of Airflow 3.2 and later; on 3.1 the keys are JSON.
 """
 
 from __future__ import annotations
@@ -64,7 +63,6 @@ _COMMON_FIELDS: dict[str, Any] = {
         "schema": {"type": ["boolean", "null"], "default": True},
     },
 }
-
 
 #: Name, page and modules of each vendor.
 _VENDORS = (

@@ -37,6 +37,7 @@ INTERNAL = {
     "hooks.registry",
     "hooks.validators",
     "operators.connection",
+    "sensors.resumption",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)
 #: What the design says of every vendor's connection.

@@ -1,8 +1,8 @@
 """
 Base of every vendor's hook: what its author writes, and what he is given.
 
-A vendor's hook is its knowledge as flows, and nothing else: it says how to show a credential, how to ask for
-a job's status, which word means what, and how to try a connection. How that is driven stands in ``driving``.
+A vendor's hook is its knowledge as flows, and nothing else: how a credential is shown, how a job's
+status is polled, which word means what, and how a connection is tried. ``driving`` drives that.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class BatchJobHook(FlowKit):
 
     def status_operation(self, job: Any) -> Operation[JobStatus]:
         """
-        Return the operation that asks for a job's status.
+        Return the operation that polls a job's status.
 
         :param job: from :meth:`parse_job_id`.
         """
@@ -141,7 +141,7 @@ class BatchJobHook(FlowKit):
         return Operation(partial(self.list_flow, name))
 
     def listed_status(self, job_id: str, listed: Listed) -> JobStatus:
-        """Return what a list tells of a job. Its end is to be confirmed by the job's own status."""
+        """Return the status of a job as a list has it. Its end is to be confirmed by the job's own status."""
         state = self.known_state(listed.word)
         return JobStatus(
             job_id,
@@ -158,7 +158,7 @@ class BatchJobHook(FlowKit):
         Ask once for a job's status.
 
         :param job_id: in the form that the vendor's hook documents.
-        :raises VendorError: no usable answer.
+        :raises VendorError: no usable response.
         :raises SettingsError: connection or id unusable; nothing was sent.
         """
         return self.call(self.status_operation(self.parse_job_id(job_id)))
@@ -170,5 +170,5 @@ class BatchJobHook(FlowKit):
         except (VendorError, SettingsError) as error:
             if isinstance(error, VendorError):
                 error.conn_id = ""
-            # Airflow tries the form by a name of its own, which tells nothing.
+            # Airflow tries the form by a name of its own, which means nothing to its user.
             return False, clean(str(error).replace(f"connection {self.conn_id!r}", "this connection"))

@@ -91,7 +91,7 @@ class ConnectedHook(BaseHook):
 
     @abstractmethod
     def make_auth(self) -> Auth:
-        """Return how this connection shows who it is."""
+        """Return the credential of this connection."""
 
     def shown_credential(self) -> str:
         """Return what of this very connection is shown to the vendor."""
@@ -108,7 +108,7 @@ class ConnectedHook(BaseHook):
 
     @cached_property
     def settings_digest(self) -> str:
-        """The same as long as nothing changes by which a refused key might be accepted; tells nothing."""
+        """The same as long as nothing changes by which a refused key might be accepted; reveals nothing."""
         settings = self.settings
         own = sorted((key, repr(value)) for key, value in settings.extra.items() if key not in COMMON_FIELDS)
         return _digest(self.conn_type, settings.base_url, settings.login, settings.password, own)
@@ -125,7 +125,7 @@ class ConnectedHook(BaseHook):
     @cached_property
     def account_digest(self) -> str:
         """
-        The same for connections to the same origin and :meth:`account`; tells nothing of them.
+        The same for connections to the same origin and :meth:`account`; reveals nothing of them.
 
         :raises SettingsError: a field that it needs is missing.
         """
@@ -133,7 +133,7 @@ class ConnectedHook(BaseHook):
 
     def check_account(self, digest: str) -> None:
         """
-        Refuse to ask for jobs of another account than a wait began with.
+        Refuse to poll jobs of another account than a wait began with.
 
         :param digest: :attr:`account_digest` as it was then; empty if it was not kept.
         :raises SettingsError: it is another now.
@@ -147,7 +147,7 @@ class ConnectedHook(BaseHook):
 
     @cached_property
     def key_digest(self) -> str:
-        """The same for connections that hold the same key of the same vendor; tells nothing of it."""
+        """The same for connections that hold the same key of the same vendor; reveals nothing of it."""
         settings = self.settings
         scheme, host, port = origin(settings.base_url)
         # Whatever stands in the login beside a key that is shown as it is.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: It was not found, and is there: what was away then is back.
 FOUND_LATER = "Airflow found it only when asked again"
-#: How often a connection is looked for on a worker until it counts as not defined.
+#: How often a connection is looked up on a worker until it counts as not defined.
 LOOKUPS = 3
 
 
@@ -29,10 +29,10 @@ def read_connection(conn_id: str) -> Connection:
     :raises TransportError: a secrets backend or Airflow's API server is away, and with it perhaps the
         connection.
     """
-    # Airflow says "not defined" also if its API server did not answer, after tries and pauses of its own. So
+    # Airflow says "not defined" also if its API server did not respond, after tries and pauses of its own. So
     # a repetition costs next to nothing if it is not defined, and bridges a restart if it is.
     for _ in range(LOOKUPS):
-        # Airflow 3.1.0 has nobody to ask outside a task, and says so by failing to import it.
+        # Outside a task Airflow 3.1.0 has no supervisor to look it up, which shows as a failed import.
         try:
             with suppress(AirflowNotFoundException, ImportError):
                 return BaseHook.get_connection(conn_id)
@@ -80,7 +80,7 @@ def _backend_trouble(conn_id: str) -> str | None:
     from airflow.sdk.execution_time.secrets import ExecutionAPISecretsBackend
 
     for backend in supervisor.ensure_secrets_backend_loaded():
-        # That one takes an API server that is away for one that knows none; it is asked without it.
+        # That one takes an API server that is away for one that knows none; its API is called without it.
         if not isinstance(backend, ExecutionAPISecretsBackend):
             try:
                 found = backend.get_connection(conn_id=conn_id)
@@ -95,7 +95,7 @@ def _backend_trouble(conn_id: str) -> str | None:
 
 
 def _doubt(answer: object) -> str | None:
-    """Return why an answer of Airflow's API server does not say that a connection is not defined."""
+    """Return why a response of Airflow's API server does not say that a connection is not defined."""
     from airflow.sdk.exceptions import ErrorType
     from airflow.sdk.execution_time import comms
 
@@ -115,7 +115,7 @@ async def aread_connection(conn_id: str) -> Connection:
     try:
         return await BaseHook.aget_connection(conn_id)
     except ImportError:
-        # Airflow 3.1.0 outside its own processes, where there is nobody whom it could ask in the end.
+        # Airflow 3.1.0 outside its own processes has no supervisor to look it up.
         return await asyncio.to_thread(read_connection, conn_id)
     except AirflowNotFoundException:
         if not _in_triggerer():

@@ -1,4 +1,4 @@
-"""How a hook drives what it may ask of a vendor. Nothing of it concerns the author of a vendor."""
+"""How a hook drives its operations. Nothing of it concerns the author of a vendor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DrivingHook(ConnectedHook):
         Drive an operation on the worker, and return its result.
 
         :param client: from :meth:`connect`; without one, a session is opened for this operation.
-        :raises VendorError: no usable answer.
+        :raises VendorError: no usable response.
         :raises SettingsError: the connection cannot be used; nothing was sent.
         """
         if client is not None:
@@ -112,7 +112,7 @@ class DrivingHook(ConnectedHook):
 
     @property
     def longest_question(self) -> float:
-        """Seconds that a question may take with all its calls."""
+        """Seconds that a poll may take with all its calls."""
         return self._limits().operation
 
     def _limits(self) -> CallLimits:

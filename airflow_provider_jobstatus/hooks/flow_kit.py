@@ -81,9 +81,9 @@ class FlowKit(CallingHook):
 
     def check_id(self, request: Request, asked: str, answered: object) -> None:
         """
-        Refuse the status of another job. An answer without an id passes.
+        Refuse the status of another job. A response without an id passes.
 
-        :raises UnexpectedResponse: it names another job than the one that was asked for.
+        :raises UnexpectedResponse: it names another job than the one that was polled.
         """
         if answered is None:
             return

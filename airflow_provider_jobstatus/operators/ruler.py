@@ -28,8 +28,8 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
     """
     Write the rows that a batch upload of revenue rejected to a file, byte by byte as Ruler sends them.
 
-    A job that ended ``complete`` gives a file without rows: Ruler is not asked for failures that it does not
-    count. The file holds personal data; only its manifest goes to XCom.
+    A job that ended ``complete`` gives a file without rows: failures that Ruler does not count are not
+    requested. The file holds personal data; only its manifest goes to XCom.
 
     :param job_id: (templated) ``"<siteId>/<jobId>"``, ``"<jobId>"`` with the connection's ``site_id``, or the
         dict that ``BatchJobSensor`` returned for the job.
@@ -43,15 +43,15 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
     :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
 
     :return: ``{"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}``; ``rows`` leaves out
-        the header and is None where it cannot be told; ``verified_by`` names what proves that the file is
+        the header and is None where it is unknown; ``verified_by`` names what proves that the file is
         whole.
 
-    :raises JobNotFinished: the job still runs. A retry asks again.
+    :raises JobNotFinished: the job still runs. A retry polls again.
     :raises UnknownJob: Ruler does not know the job, or has no rows of a job that rejected some after some two
-        minutes of tries. A retry asks again.
-    :raises VendorRefused: credentials or permission. A retry asks again.
-    :raises DownloadIncomplete: not whole, not verifiable, or another file than the one that was asked for,
-        after some two minutes of tries; or the vendor wants a pause of more than five. A retry starts anew.
+        minutes of tries. A retry polls again.
+    :raises VendorRefused: credentials or permission. A retry polls again.
+    :raises DownloadIncomplete: not whole, not verifiable, or another file than the one that was requested,
+        after some two minutes of tries; or the vendor requests a pause of over five. A retry starts anew.
     :raises DestinationError: cannot be written. A retry starts anew.
     :raises BadSettings: connection, job id or arguments; Airflow does not retry.
     """
@@ -160,7 +160,7 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
                     secrets=hook.auth.secrets,
                 )
         except NotFound as error:
-            # A job that failed as a whole, before any row was looked at, has no rows to show.
+            # A job that failed as a whole, before any row was read, has no rows to show.
             lenient = relaxed and status.state is not JobState.PARTIAL
             if not error.own or not (lenient or may_have_no_rows(status)):
                 raise

@@ -36,7 +36,7 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
     Write the file of a finished report, byte by byte as it is stored.
 
     Talkdesk redirects to a signed address of a storage host. That address is called without anything of ours,
-    never logged, and asked for again if it has expired.
+    never logged, and requested again if it has expired.
 
     :param job_id: (templated) ``"<report_type>/<jobId>"``, or the dict that ``BatchJobSensor`` returned for
         the job.
@@ -50,16 +50,16 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
     :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
 
     :return: ``{"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}``; ``format`` is
-        ``"csv"``, ``"json"`` or None; ``rows`` leaves out a header and is None where it cannot be told;
+        ``"csv"``, ``"json"`` or None; ``rows`` leaves out a header and is None where it is unknown;
         ``verified_by`` names what proves that the file is whole.
 
-    :raises JobNotFinished: the job still runs. A retry asks again.
-    :raises JobFailed, JobCancelled: there is no file. A retry asks again, and gets the same answer.
+    :raises JobNotFinished: the job still runs. A retry polls again.
+    :raises JobFailed, JobCancelled: there is no file. A retry polls again, with the same result.
     :raises UnknownJob: Talkdesk knows no such job, or has no file of a finished one after some two minutes of
-        tries. A retry asks again.
-    :raises VendorRefused: credentials or permission. A retry asks again.
-    :raises DownloadIncomplete: not whole, not verifiable, or another file than the one that was asked for,
-        after some two minutes of tries; or the vendor wants a pause of more than five. A retry starts anew.
+        tries. A retry polls again.
+    :raises VendorRefused: credentials or permission. A retry polls again.
+    :raises DownloadIncomplete: not whole, not verifiable, or another file than the one that was requested,
+        after some two minutes of tries; or the vendor requests a pause of over five. A retry starts anew.
     :raises DestinationError: cannot be written. A retry starts anew.
     :raises BadSettings: connection, job id or arguments; Airflow does not retry.
     """

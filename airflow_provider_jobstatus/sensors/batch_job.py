@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_jobstatus.tasks.outcome_policy import OutcomePolicy
 
 #: Name of one of several tasks that a mapped sensor becomes. Never a number, which a native template would
-#: make of the id of a job that has no letters, and Airflow wants a text; and its column is short.
+#: make of the id of a job that has no letters, while Airflow requires a text; and its column is short.
 MAP_INDEX_TEMPLATE = (
     "job {{ (task.job_id['job_id'] if task.job_id is mapping else task.job_id) | string | truncate(100) }}"
 )
@@ -41,10 +41,10 @@ class BatchJobSensor(ResumableSensor):
     """
     Wait until batch jobs have ended, at whatever vendor the connection is of.
 
-    The vendor is known by the connection's type. The first look is taken on the worker: a job that has ended
+    The vendor is known by the connection's type. The first poll is made on the worker: a job that has ended
     already costs no wait, and unusable settings, a malformed id or refused credentials fail there. With
-    ``deferrable=True`` the rest of the wait runs in the triggerer and holds no worker slot. A question that
-    brings no answer is never taken for a failed job: the wait goes on, see ``max_outage``.
+    ``deferrable=True`` the rest of the wait runs in the triggerer and holds no worker slot. A poll
+    without a response is never taken for a failed job: the wait goes on, see ``max_outage``.
 
     :param conn_id: (templated) connection of one of this provider's types, or of any whose hook is a
         ``BatchJobHook``.
@@ -54,13 +54,13 @@ class BatchJobSensor(ResumableSensor):
     :param allowed_states: terminal states that count as success. A ``partial`` job, which passes by default,
         is logged as a warning; ``("succeeded",)`` is strict.
     :param skipped_states: terminal states that skip the task. Any other terminal state fails it.
-    :param max_outage: seconds or timedelta without one usable answer after which the wait is given up.
+    :param max_outage: seconds or timedelta without one usable response after which the wait is given up.
         Default one hour; None for never.
     :param deferrable: wait in the triggerer. Default: Airflow's ``[operators] default_deferrable``.
     :param poke_interval: seconds or timedelta between two polls of a running job, at least one second.
         Default 60; at QuestionPro, whose licence counts each call, 600.
-    :param timeout: seconds or timedelta from the first look to the deadline, at least ``poke_interval``.
-        Default: Airflow's ``[sensors] default_timeout``. At the deadline the vendor is asked one last time.
+    :param timeout: seconds or timedelta from the first poll to the deadline, at least ``poke_interval``.
+        Default: Airflow's ``[sensors] default_timeout``. At the deadline the job is polled one last time.
     :param mode: ``"poke"`` or ``"reschedule"``, for ``deferrable=False``.
     :param soft_fail: a time-out skips the task instead of failing it; a failed job still fails it.
     :param never_fail: whatever would fail the task skips it.
@@ -71,7 +71,7 @@ class BatchJobSensor(ResumableSensor):
     :param stalled_after: seconds or timedelta that a running job may show the same status, progress and
         counts. Default: for ever. A triggerer that takes over counts anew.
     :param if_stalled: what to do then: ``"warn"``, or ``"fail"`` as at a time-out.
-    :param adaptive: look more often when a job is likely to end, by its progress, or its age and how long
+    :param adaptive: poll more often when a job is likely to end, by its progress, or its age and how long
         others took; at other times only every ``poke_interval``, which may then be some five times as long
         for as many requests. Pauses are no shorter than a 25th of it, or one second.
 
@@ -82,12 +82,12 @@ class BatchJobSensor(ResumableSensor):
         was last known; if that is nothing, all but ``job_id`` is None. A task that fails or is skipped leaves
         the same in XCom, unless ``do_xcom_push`` is False.
 
-    :raises JobFailed, JobCancelled: the vendor says so. A retry asks again, and gets the same answer.
+    :raises JobFailed, JobCancelled: the vendor says so. A retry polls again, with the same result.
     :raises JobTimedOut: Airflow does not retry.
-    :raises PollingFailed: no usable answer for ``max_outage``. A retry asks again.
-    :raises UnknownJob: 404 for two minutes. A retry asks again.
-    :raises VendorRefused: credentials, permission, spent licence. A retry asks again.
-    :raises BadTriggerEvent: the triggerer failed, or is of another version. A retry asks again.
+    :raises PollingFailed: no usable response for ``max_outage``. A retry polls again.
+    :raises UnknownJob: 404 for two minutes. A retry polls again.
+    :raises VendorRefused: credentials, permission, spent licence. A retry polls again.
+    :raises BadTriggerEvent: the triggerer failed, or is of another version. A retry polls again.
     :raises BadSettings: connection, job id or arguments; Airflow does not retry. What can be known when the
         DAG is parsed fails there.
     """

@@ -6,7 +6,6 @@ import json
 import socket
 
 import pytest
-from airflow.sdk import Connection
 
 from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.core.http import Response
@@ -15,6 +14,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from tests.support.flows import hook_of
 from tests.support.raw_server import RawServer, Received, reply
 
 HOOKS = {
@@ -60,21 +60,15 @@ OTHERS: dict[str, object] = {
     "a number": 7,
     "a list of others": [{"id": 1, "name": "a"}],
     "a list of words": ["jobs"],
+    "a list in an object": {"jobs": []},
     "an app's page for all": b"<html><div id=root></div></html>",
 }
 
 
 def hook(name: str) -> BatchJobHook:
     hook_class, extra = HOOKS[name]
-    login = "client" if hook_class is TalkdeskHook else None
-    connection = Connection(
-        conn_id="c",
-        conn_type=hook_class.conn_type,
-        login=login,
-        password="secret-1",
-        extra=json.dumps(extra),
-    )
-    return hook_class.from_connection(connection)
+    made: BatchJobHook = hook_of(hook_class, extra=extra)
+    return made
 
 
 @pytest.mark.parametrize("vendor", HOOKS)

@@ -95,6 +95,15 @@ def test_a_detail_is_a_reason_of_the_vendors_and_progress_says_nothing_of_succes
     assert status_of({"status": "processing", "percentageProgress": 100}).state is JobState.RUNNING
 
 
+@pytest.mark.parametrize("before", [0, 480, 490, 495, 1000])
+def test_an_explanation_is_short_and_never_holds_the_beginning_of_a_secret(before: int) -> None:
+    reason = "x" * before + PASSWORD + "y" * 5000
+    body = {"status": "failed", "failureReason": reason}
+    detail = finish(asking(ruler(password=PASSWORD), "s/j"), reply(body)).detail
+    assert len(detail) <= 500
+    assert PASSWORD[:6] not in detail
+
+
 def test_a_hostile_reason_is_one_short_line() -> None:
     detail = status_of(
         {"status": "failed", "failureReason": "gone\r\nlevel=ERROR \x00\u202e" + "x" * 9000}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -33,8 +32,8 @@ from airflow_provider_jobstatus.hooks.talkdesk.login import (
     login_flow,
 )
 from tests.support.asking import file_flow, status_flow, with_credentials
+from tests.support.flows import finish, reply, sample
 
-SAMPLES = Path(__file__).parent.parent / "samples" / "talkdesk"
 SECRET = "canary:pass+word/9"
 TOKEN_URL = "https://acme.talkdeskid.com/oauth/token"
 NOW = 1_772_432_100
@@ -193,54 +192,57 @@ def test_a_missing_field_is_named(fields: dict[str, Any], problem: str) -> None:
 def test_a_secret_is_shown_as_basic_to_the_login_host() -> None:
     request = login(talkdesk())
     assert (request.method, request.url) == ("POST", TOKEN_URL)
-    basic = base64.b64encode(f"client-1:{SECRET}".encode()).decode()
     assert request.headers == {
-        "Authorization": f"Basic {basic}",
+        "Authorization": f"Basic {BASIC}",
         "Content-Type": "application/x-www-form-urlencoded",
     }
     assert request.body == b"grant_type=client_credentials"
     assert "canary" not in repr(request)
 
 
+BASIC = base64.b64encode(f"client-1:{SECRET}".encode()).decode()
+
+
+def by_secret(response: Response) -> Any:
+    return finish(login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET), response)
+
+
 def test_a_good_login_brings_a_token_and_its_life() -> None:
-    flow = login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET)
-    next(flow)
-    with pytest.raises(StopIteration) as stopped:
-        flow.send(Response(200, {}, (SAMPLES / "token.json").read_bytes()))
-    assert stopped.value.value == Token("token-of-a-sample", 599.0)
+    assert by_secret(reply(sample("talkdesk/token.json"))) == Token("token-of-a-sample", 599.0)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refused_login_is_denied_in_its_own_words_and_without_the_secret(status: int) -> None:
-    basic = base64.b64encode(f"client-1:{SECRET}".encode()).decode()
-    for told in ("Client authentication failed", f"bad {SECRET}", f"bad Basic {basic}"):
-        flow = login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET)
-        next(flow)
-        body = json.dumps({"error": "invalid_client", "error_description": told}).encode()
-        with pytest.raises(AccessDenied, match=r"POST acme\.talkdeskid\.com/oauth/token: answered") as caught:
-            flow.send(Response(status, {}, body))
-        assert "invalid_client" in str(caught.value)
-        assert caught.value.status == status
-        for shown in (str(caught.value), repr(caught.value), repr(caught.value.args)):
-            assert "canary" not in shown
-            assert basic not in shown
+@pytest.mark.parametrize("said", ["Client authentication failed", f"bad {SECRET}", f"bad Basic {BASIC}"])
+def test_a_refused_login_is_denied_in_its_own_words_and_without_the_secret(said: str, status: int) -> None:
+    body = {"error": "invalid_client", "error_description": said}
+    with pytest.raises(AccessDenied, match=r"POST acme\.talkdeskid\.com/oauth/token: answered") as caught:
+        by_secret(reply(body, status))
+    assert "invalid_client" in str(caught.value)
+    assert caught.value.status == status
+    for shown in (str(caught.value), repr(caught.value), repr(caught.value.args)):
+        assert "canary" not in shown
+        assert BASIC not in shown
 
 
-@pytest.mark.parametrize("name", ["token-error-400.json", "token-error-401.json"])
-def test_the_documented_token_errors_are_denied(name: str) -> None:
-    flow = login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET)
-    next(flow)
-    body = (SAMPLES / name).read_bytes()
-    with pytest.raises(AccessDenied, match=json.loads(body)["error_description"]):
-        flow.send(Response(int(name[12:15]), {}, body))
-
-
-@pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (500, ServerError), (503, ServerError)])
-def test_a_login_host_in_trouble_is_no_refusal(status: int, error: type[Exception]) -> None:
-    flow = login_flow(talkdesk(), TOKEN_URL, "client-1", SECRET)
-    next(flow)
-    with pytest.raises(error):
-        flow.send(Response(status, {}, b""))
+@pytest.mark.parametrize(
+    ("response", "kind", "said"),
+    [
+        *(
+            (reply(sample(f"talkdesk/token-error-{status}.json"), status), AccessDenied, text)
+            for status in (400, 401)
+            for text in [json.loads(sample(f"talkdesk/token-error-{status}.json"))["error_description"]]
+        ),
+        # In trouble, it refuses nothing.
+        (reply(b"", 429), RateLimited, ""),
+        (reply(b"", 500), ServerError, ""),
+        (reply(b"", 503), ServerError, ""),
+    ],
+)
+def test_an_error_of_the_login_host_says_what_it_is(
+    response: Response, kind: type[Exception], said: str
+) -> None:
+    with pytest.raises(kind, match=said):
+        by_secret(response)
 
 
 # By signed login

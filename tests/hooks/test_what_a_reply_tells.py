@@ -1,4 +1,4 @@
-"""What else a reply tells of a job than its status: when to come again, and whose error it is."""
+"""What else a response and a connection say: when to poll again, whose error it is, account, cost, rate."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from airflow.sdk import Connection
 
 from airflow_provider_jobstatus.core.errors import AccessDenied, SettingsError, VendorError
 from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.core.tokens import Exchange
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
@@ -19,6 +19,7 @@ from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.hooks.talkdesk.login import login_flow
 from airflow_provider_jobstatus.waiting.spec import WaitSpec
 from tests.support.asking import asking
+from tests.support.flows import FIELDS, hook_of
 
 JOBS: dict[type[BatchJobHook], str] = {
     AftercareHook: "b-1",
@@ -40,16 +41,9 @@ OWN: dict[type[BatchJobHook], Any] = {
 }
 
 
-def hook(kind: type[BatchJobHook], extra: dict[str, Any] | None = None, **fields: Any) -> BatchJobHook:
-    talkdesk = {"login": "client"} if kind is TalkdeskHook else {}
-    values = {"conn_id": "mine", "conn_type": kind.conn_type, "password": "key-of-mine", **talkdesk, **fields}
-    account = {"account": "acme"} if kind is TalkdeskHook else {}
-    return kind.from_connection(Connection(**values, extra=json.dumps({**account, **(extra or {})})))
-
-
 def answered(kind: type[BatchJobHook], *responses: Response) -> Any:
     """Return what a flow makes of these replies, or the error it ends with; a token is at hand."""
-    flow = asking(hook(kind), JOBS[kind])
+    flow = asking(hook_of(kind), JOBS[kind])
     left = list(responses)
     step = next(flow)
     try:
@@ -89,7 +83,7 @@ def test_a_4xx_of_its_form_is_the_vendors_own_but_for_a_misdirected_request(kind
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503, 200, 202])
 def test_a_login_that_is_not_answered_as_it_should_tells_when_to_come_again(status: int) -> None:
-    talkdesk = hook(TalkdeskHook)
+    talkdesk = hook_of(TalkdeskHook)
     assert isinstance(talkdesk, TalkdeskHook)
     flow = login_flow(talkdesk, "https://acme.talkdeskid.com/oauth/token", "client", "secret-of-mine")
     next(flow)
@@ -126,7 +120,7 @@ def test_a_refused_token_is_not_renewed_before_the_time_that_the_refusal_names()
 def test_another_origin_account_region_or_site_has_another_digest(
     kind: type[BatchJobHook], change: dict[str, Any]
 ) -> None:
-    before, after = hook(kind).account_digest, hook(kind, **change)
+    before, after = hook_of(kind).account_digest, hook_of(kind, **change)
     assert len(before) == 16
     assert after.account_digest != before
     with pytest.raises(SettingsError, match="has changed during the wait"):
@@ -146,8 +140,8 @@ def test_another_origin_account_region_or_site_has_another_digest(
     ],
 )
 def test_a_secret_a_login_and_the_like_may_change(kind: type[BatchJobHook], change: dict[str, Any]) -> None:
-    hook(kind, **change).check_account(hook(kind).account_digest)
-    hook(kind, **change).check_account("")
+    hook_of(kind, **change).check_account(hook_of(kind).account_digest)
+    hook_of(kind, **change).check_account("")
 
 
 # What a wait costs
@@ -174,18 +168,62 @@ def test_a_plan_knows_how_often_it_looks_at_most(seconds: float, options: Any, l
 
 
 def test_only_questionpro_says_what_a_wait_costs() -> None:
-    assert {kind: hook(kind).cost_warning(4321) is not None for kind in JOBS} == {
+    assert {kind: hook_of(kind).cost_warning(4321) is not None for kind in JOBS} == {
         kind: kind is QuestionProHook for kind in JOBS
     }
-    assert "4321" in str(hook(QuestionProHook).cost_warning(4321))
+    assert "4321" in str(hook_of(QuestionProHook).cost_warning(4321))
 
 
 @pytest.mark.parametrize(("value", "grace"), [(None, 600.0), (0, 0.0), ("0", 0.0), ("", 600.0), (90.5, 90.5)])
 def test_the_grace_is_the_connections(value: Any, grace: float) -> None:
-    assert hook(RulerHook, {"refusal_grace": value}).settings.refusal_grace == grace
+    assert hook_of(RulerHook, extra={"refusal_grace": value}).settings.refusal_grace == grace
 
 
 @pytest.mark.parametrize("value", [-1, "soon", True, [5], "inf"])
 def test_a_grace_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(SettingsError, match="refusal_grace"):
-        hook(RulerHook, {"refusal_grace": value})
+        hook_of(RulerHook, extra={"refusal_grace": value})
+
+
+# What a key may use: by its connection, else by the vendor's page
+
+
+def test_questionpro_is_asked_less_than_300_times_a_minute_by_all_means() -> None:
+    rate = hook_of(QuestionProHook).rate
+    assert rate.per_second is not None
+    # Something is left for the workers' first looks, and for others with the same key.
+    assert 250 <= rate.burst + 60 * rate.per_second <= 280
+
+
+def test_where_no_page_names_a_limit_there_is_none() -> None:
+    assert hook_of(RulerHook).rate == Rate()
+
+
+def test_the_connection_counts_more_than_the_page() -> None:
+    assert hook_of(QuestionProHook, extra={"requests_per_second": 2}).rate == Rate(
+        2.0, QuestionProHook.rate_limit.burst
+    )
+    assert hook_of(QuestionProHook, extra={"burst": "7"}).rate == Rate(
+        QuestionProHook.rate_limit.per_second, 7
+    )
+    assert hook_of(RulerHook, extra={"requests_per_second": "0.5"}).rate == Rate(0.5, 10)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, "fast", "nan", 1e400, [], {}])
+def test_a_rate_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(SettingsError, match="extra 'requests_per_second' is "):
+        hook_of(RulerHook, extra={"requests_per_second": value if value != 1e400 else "1e400"})
+
+
+@pytest.mark.parametrize("value", [0, 1.5, "many"])
+def test_a_burst_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(SettingsError, match="extra 'burst' is "):
+        hook_of(RulerHook, extra={"burst": value})
+
+
+def test_a_key_is_known_by_what_it_is_and_not_by_its_connection() -> None:
+    digest = hook_of(RulerHook).key_digest
+    assert digest == hook_of(RulerHook, extra={"site_id": "another"}).key_digest
+    assert digest != hook_of(RulerHook, password="another-key").key_digest
+    assert digest != hook_of(QuestionProHook).key_digest
+    assert FIELDS["password"] not in digest

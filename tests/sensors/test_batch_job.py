@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import (
     AirflowException,
-    AirflowFailException,
-    AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
@@ -326,19 +324,6 @@ def test_a_failed_job_carries_what_the_vendor_said() -> None:
         sensor().execute_complete(context(), event)
 
     assert (caught.value.detail, caught.value.counts) == ("empty file", {"total": 0})
-
-
-def test_airflow_retries_our_errors_but_for_three() -> None:
-    """Airflow never retries AirflowFailException and AirflowSensorTimeout, and every other exception."""
-    never_retried = {
-        name
-        for name, kind in vars(exceptions).items()
-        if isinstance(kind, type)
-        and issubclass(kind, exceptions.JobStatusError)
-        and issubclass(kind, (AirflowFailException, AirflowSensorTimeout))
-    }
-
-    assert never_retried == {"BadSettings", "JobTimedOut", "SubmissionUnknown"}
 
 
 def test_a_rescheduled_wait_counts_its_timeout_from_its_first_poke(

@@ -7,8 +7,8 @@ Job id
     ``"<batchJobId>"`` for coding and brand coding, ``"data-quality/<batchJobId>"`` for data-quality batches.
 Sources, read 2026-11-21
     https://docs.getaftercare.com/api-reference/coding/get, .../coding/create, .../data-quality/batch, and the
-    OpenAPI file of https://github.com/Kontractify/docs (2025-06-10). That brand coding is asked for like
-    coding is inferred.
+    OpenAPI file of https://github.com/Kontractify/docs (2025-06-10). That brand coding is polled like coding
+    is inferred.
 Quirks
     A finished job's reply carries all its results, some hundred megabytes of them: only its outline is read.
     On the two failure words ``results`` is an error object instead. A malformed id is a 400.

@@ -1,4 +1,4 @@
-"""How Aftercare tells what has become of a job; see :mod:`airflow_provider_jobstatus.hooks.aftercare`."""
+"""How a status is read from Aftercare's responses; see :mod:`airflow_provider_jobstatus.hooks.aftercare`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_jobstatus.hooks.base import BatchJobHook
 
 #: Codes of the error for a job that does not exist, by status.
 _UNKNOWN = {400: "INVALID_REQUEST", 404: "NOT_FOUND"}
-#: What its errors consist of; and of what the message of that one tells, as any server has such a code.
+#: What its errors consist of; and what its message is about, as any server has such a code.
 _ERROR_KEYS = frozenset({"code", "message", "details"})
 _ABOUT_A_JOB = re.compile(r"\b(?:batch|job|resource)", re.IGNORECASE)
 

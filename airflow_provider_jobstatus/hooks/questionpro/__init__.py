@@ -10,8 +10,8 @@ Sources, read 2026-11-21
     https://www.questionpro.com/api/error-codes.html, https://questionpro.com/api/limits.html
 Quirks
     A key may make 300 calls in 60 s, and each counts against the licence's 5,000 to 20,000. The vocabulary is
-    open: the page shows "Delivery Successful" and lists no words, so that an unknown one means "running". An
-    answer may hold ``response.error`` even with 200. 429 has two meanings: too fast, or the licence's calls
+    open: the page shows "Delivery Successful" and lists no words, so that an unknown one means "running". A
+    response may hold ``response.error`` even with 200. 429 has two meanings: too fast, or the licence's calls
     are used up (error 1013), which no waiting mends. Error ids are texts on one page and numbers on another.
     ``GET /apikey/regenerate`` would end the key: it is never called.
 """

@@ -1,4 +1,4 @@
-"""How QuestionPro tells what has become of a mailing; see ``hooks.questionpro``."""
+"""How a mailing's status is read from QuestionPro's responses; see ``hooks.questionpro``."""
 
 from __future__ import annotations
 

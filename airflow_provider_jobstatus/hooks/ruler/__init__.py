@@ -1,5 +1,5 @@
 """
-Ruler Analytics: batch uploads of revenue, and of opportunities, whose status is asked for in the same way.
+Ruler Analytics: batch uploads of revenue, and of opportunities, whose status is polled in the same way.
 
 Auth
     ``Authorization: Bearer``: an access token as password; or user (login) and password, exchanged at the
@@ -11,7 +11,7 @@ Sources, read 2026-11-21
     https://rulerapi.com/post-get-access-token
 Quirks
     100 % progress says nothing about success. Times are UTC without an offset. ``failed`` may come without a
-    reason: then all rows were rejected, unless its counts say otherwise. The life of a token and the answer
+    reason: then all rows were rejected, unless its counts say otherwise. The life of a token and the response
     to a failed login are not documented.
 """
 
@@ -110,6 +110,6 @@ class RulerHook(BatchJobHook):
         rows is not noticed: the download operator notices it.
 
         :param job_id: of a job that ended ``partialcomplete`` or ``failed``.
-        :raises VendorError: no usable answer, or one that ends early.
+        :raises VendorError: no usable response, or one that ends early.
         """
         return results.revenue_failures(self, self.parse_job_id(job_id))

@@ -44,8 +44,8 @@ def ping_flow(hook: BatchJobHook) -> Flow[str]:
 
     Smallest reply relied on: ``[]``
 
-    No page shows Ruler's errors, so that only a list of jobs proves who answers. Without a default site,
-    a site that cannot exist is asked for, to tell a refused token from a site that is not set.
+    No page shows Ruler's errors, so that only a list of jobs proves that Ruler responds. Without a
+    default site, the list of a site that cannot exist shows whether the token is refused.
     """
     site = hook.settings.text("site_id")
     source = f"connection {hook.conn_id!r}: extra 'site_id'"

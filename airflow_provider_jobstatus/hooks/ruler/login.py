@@ -1,4 +1,4 @@
-"""How Ruler wants to be shown who asks; see :mod:`airflow_provider_jobstatus.hooks.ruler`."""
+"""How user and password become a token; see :mod:`airflow_provider_jobstatus.hooks.ruler`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def login_flow(hook: BatchJobHook, url: str, user: str, password: str) -> Flow[T
     """
     Exchange user and password: ``POST https://authapi.rulerapi.com/v1/login``.
 
-    :raises AccessDenied: 400, 401 or 403. What a failed login answers is not documented.
+    :raises AccessDenied: 400, 401 or 403. The response to a failed login is not documented.
     """
     form = urlencode({"username": user, "password": password}).encode()
     request = Request(

@@ -31,7 +31,7 @@ def failures_flow(hook: BatchJobHook, job: RulerJobId, file_format: FailuresForm
 
     Offered once the job has ended with rejected rows. The reply is streamed: for ``hook.open``.
 
-    :raises NotFound: also for a job that has none; what a fully good job answers is not documented.
+    :raises NotFound: also for a job that has none; the response for a fully good job is not documented.
     :raises ServerError: a 2xx that is no file, such as "not yet".
     """
     request = hook.request(

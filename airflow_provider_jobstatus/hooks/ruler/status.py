@@ -1,4 +1,4 @@
-"""How Ruler tells what has become of a job; see :mod:`airflow_provider_jobstatus.hooks.ruler`."""
+"""How a job's status is read from Ruler's responses; see :mod:`airflow_provider_jobstatus.hooks.ruler`."""
 
 from __future__ import annotations
 

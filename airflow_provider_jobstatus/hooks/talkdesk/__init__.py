@@ -11,9 +11,9 @@ Sources, read 2026-11-21
     .../cc-basic, .../cc-jwt and https://docs.talkdesk.com/docs/signed-jwt. Hosts of Australia and the UK, and
     that an expired token may answer 403, are read from clients only.
 Quirks
-    A finished job answers its status with a redirect (300 by the page, 302 or 303 in practice), with or
-    without a body; or with 200 and the job; or with 200 and the report itself, which the files address is
-    then asked to confirm. No redirect is followed. The page lists words in upper and in lower case. 204 means
+    The status of a finished job is a redirect (300 by the page, 302 or 303 in practice), with or
+    without a body; or with 200 and the job; or with 200 and the report itself, which the files address then
+    confirms. No redirect is followed. The page lists words in upper and in lower case. 204 means
     "not yet". The file is a redirect to a signed address of another host, which refuses our credentials and
     is good for a short time only.
 """

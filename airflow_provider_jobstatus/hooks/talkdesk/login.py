@@ -1,4 +1,4 @@
-"""How Talkdesk wants to be shown who asks; see :mod:`airflow_provider_jobstatus.hooks.talkdesk`."""
+"""How client credentials become a token; see :mod:`airflow_provider_jobstatus.hooks.talkdesk`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def region_of(settings: ConnectionSettings) -> Region:
 
 
 def add_scope(error: AccessDenied) -> None:
-    """Name the scope where a refused login may be one for want of it."""
+    """Name the scope where its absence may be why a login is refused."""
     scope = (
         f"the client needs the scope {SCOPES['GET']}; for some minutes after a scope was granted "
         "Talkdesk refuses the login"
@@ -96,7 +96,7 @@ def make_auth(hook: BatchJobHook) -> Auth:
         return ExchangedToken(
             token_slot(url, client, pem),
             lambda: signed_login_flow(hook, url, client, pem, key_id, algorithm),
-            (pem, key, *pem.splitlines()[1:-1]),  # an answer may lay out its lines in another way
+            (pem, key, *pem.splitlines()[1:-1]),  # a response may lay out its lines in another way
             refusals=frozenset({401, 403}),
         )
     secret = settings.required(

@@ -14,7 +14,7 @@ from airflow_provider_jobstatus.core.responses import unexpected
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJobId, file_path
 
-#: Signed addresses that are tried: one that has expired is asked for again once.
+#: Signed addresses that are tried: one that has expired is requested again once.
 MAX_ADDRESSES = 2
 
 
@@ -24,7 +24,7 @@ def file_flow(hook: BatchJobHook, job: TalkdeskJobId) -> Flow[Response]:
     redirects to.
 
     The reply is streamed: for ``hook.open``. The second request carries nothing of ours. A
-    storage may refuse an address that has expired with any 4xx but 404: another is asked for, once.
+    storage may refuse an address that has expired with any 4xx but 404: another is requested, once.
 
     :raises NotFound: there is no file: not yet, or no more.
     :raises ServerError: a 2xx that is no file, such as "not yet".

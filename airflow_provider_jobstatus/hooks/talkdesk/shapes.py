@@ -1,4 +1,4 @@
-"""What Talkdesk's replies look like from the outside: a report, a storage's address, the head of either."""
+"""The outward form of Talkdesk's responses: a report, a storage's address, the head of either."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def is_report(response: Response, job: str, is_word: Callable[[str], bool], *, c
     """
     Return whether a 200 may be a report: text in columns, JSON by lines or an array of JSON.
 
-    :param job: the job's id: what tells of the job itself is no report.
+    :param job: the job's id: what is about the job itself is no report.
     :param is_word: whether a status is one of a job's.
     :param confirms: whether it is the file that shows a report to be there: then an empty one is none.
     """
@@ -203,13 +203,13 @@ class ReplyOutline(JsonOutline):
 
     def json(self) -> bytes:
         """Return what is kept, as JSON; a short array whole; of other text its head, marked as no JSON."""
-        if self._is_text or self._is_anybodys():
+        if self._is_text or self._is_unnamed():
             return bytes(self._head) + b"\0"
         if isinstance(self.kept, list) and not self._open and self._size <= SMALL_BYTES:
             return bytes(self._head)
         return super().json()
 
-    def _is_anybodys(self) -> bool:
+    def _is_unnamed(self) -> bool:
         """Return whether a job that is too long to be read to its end has no id in what was read of it."""
         if self._size <= AGREED_BYTES or not isinstance(self.kept, dict):
             return False

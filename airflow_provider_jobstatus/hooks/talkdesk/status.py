@@ -1,8 +1,8 @@
 """
-How Talkdesk tells that a report is ready; see :mod:`airflow_provider_jobstatus.hooks.talkdesk`.
+How Talkdesk's responses show that a report is ready; see :mod:`airflow_provider_jobstatus.hooks.talkdesk`.
 
-The status address of a finished job answers in three ways: with the job, with a redirect, or with the report
-itself. Logins, maintenance pages and gateways redirect as well, and answer 200. So a success is the vendor's
+The response to a poll of a finished job has three forms: the job, a redirect, or the report itself. Logins,
+maintenance pages and gateways redirect as well, and respond with 200. So a success is the vendor's
 word about this job, or the job's own file: named by a redirect, or found at the files address.
 """
 
@@ -58,7 +58,7 @@ def status_flow(hook: BatchJobHook, job: TalkdeskJobId) -> Flow[JobStatus]:
     """
     Ask for a job's status: ``GET /data/reports/{type}/jobs/{id}``.
 
-    Where the reply leaves open whether the report is ready, its file is asked for, and no more than the
+    Where the reply leaves open whether the report is ready, its file is requested, and no more than the
     beginning of it is read: ``GET /data/reports/{type}/files/{id}``.
 
     Smallest replies relied on: 200 ``{"job": {"status": "processing"}}``, 300 without a body to
@@ -179,7 +179,7 @@ def _word_of_redirect(
 
 def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any], job: TalkdeskJobId) -> str:
     """
-    Return the word of a reply that tells of a job.
+    Return the word of a response that is about a job.
 
     :raises UnexpectedResponse: of another job; or a success beside an error, or beside another word.
     """
