@@ -29,6 +29,7 @@ SENSOR_NEEDS = {
     "exceptions",
     "sensors",
     "sensors.batch_job",
+    "sensors.resumption",
     "tasks",
     "tasks.arguments",
     "waiting",

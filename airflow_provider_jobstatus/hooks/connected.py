@@ -38,7 +38,8 @@ class ConnectedHook(BaseHook):
     #: Connection type; also the vendor's name in results and messages.
     conn_type: ClassVar[str]
     conn_name_attr: ClassVar[str] = "conn_id"
-    default_conn_name: ClassVar[str]
+    #: The connection of a hook that is given none.
+    default_conn_name: ClassVar[str] = ""
     #: The vendor's public base URL, path included, for a connection without a host.
     public_url: ClassVar[str]
     #: What the vendor grants a key, in all processes together.

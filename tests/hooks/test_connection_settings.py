@@ -257,14 +257,15 @@ def test_whatever_stands_as_host_gives_an_address_or_a_clear_refusal(host: str) 
         assert re.fullmatch(r"[a-z0-9._:\[\]-]+", urlsplit(url).netloc)
 
 
-def test_credentials_are_stripped() -> None:
-    settings = read(login=" jo \n", password=f"\t{SECRET}\r\n")
-    assert (settings.login, settings.password) == ("jo", SECRET)
-
-
-def test_an_empty_credential_counts_as_none() -> None:
-    settings = read(login="", password="  ")
-    assert (settings.login, settings.password) == (None, None)
+@pytest.mark.parametrize(
+    ("login", "password", "kept"),
+    [(" jo \n", f"\t{SECRET}\r\n", ("jo", SECRET)), ("", "  ", (None, None)), (None, None, (None, None))],
+)
+def test_credentials_are_stripped_and_an_empty_one_is_none(
+    login: str | None, password: str | None, kept: tuple[str | None, str | None]
+) -> None:
+    settings = read(login=login, password=password)
+    assert (settings.login, settings.password) == kept
 
 
 @pytest.mark.parametrize("name", ["login", "password"])
@@ -273,16 +274,12 @@ def test_a_credential_with_a_control_character_inside_is_refused(name: str, cont
     assert f"{name} holds a line break" in refusal(**{name: f"{SECRET}{control}tail"})
 
 
-@pytest.mark.parametrize("value", [None, ""])
-def test_a_missing_password_is_named_with_its_fix(value: str | None) -> None:
-    settings = read(password=value)
-    with pytest.raises(SettingsError, match="connection 'my_toy': password is not set; paste the key"):
-        settings.required("password", settings.password, "paste the key")
-
-
-def test_a_password_that_is_there_is_returned() -> None:
-    settings = read()
-    assert settings.required("password", settings.password, "paste the key") == SECRET
+def test_a_missing_password_is_named_with_its_fix() -> None:
+    for value in (None, ""):
+        settings = read(password=value)
+        with pytest.raises(SettingsError, match="connection 'my_toy': password is not set; paste the key"):
+            settings.required("password", settings.password, "paste the key")
+    assert read().required("password", SECRET, "paste the key") == SECRET
 
 
 @pytest.mark.parametrize(
@@ -371,14 +368,13 @@ def test_a_timeout_that_is_no_time_is_refused(value: Any) -> None:
     assert "extra 'timeout' is " in refusal(extra={"timeout": value})
 
 
-@pytest.mark.parametrize("value", [1, 0, "yes", [], {}])
-def test_allow_http_is_true_or_false(value: Any) -> None:
-    assert "extra 'allow_http' is " in refusal(extra={"allow_http": value})
-
-
-@pytest.mark.parametrize(("value", "flag"), [(True, True), (" TRUE ", True), ("", False), (None, False)])
-def test_allow_http_is_read_as_a_form_sends_it(value: Any, flag: bool) -> None:
-    assert read(extra={"allow_http": value}).allow_http is flag
+@pytest.mark.parametrize("name", ["allow_http", "lists"])
+def test_a_field_that_is_true_or_false_is_read_as_a_form_sends_it(name: str) -> None:
+    default = name == "lists"
+    for value, flag in ((True, True), (" TRUE ", True), ("False", False), ("", default), (None, default)):
+        assert getattr(read(extra={name: value}), name) is flag
+    for odd in (1, 0, "yes", [], {}):
+        assert f"extra '{name}' is " in refusal(extra={name: odd})
 
 
 def test_a_connection_of_another_type_is_refused_with_the_type_to_choose() -> None:
@@ -393,21 +389,20 @@ def test_a_text_of_the_extra_is_stripped_and_a_number_is_its_text(value: Any, te
     assert read(extra={"site": value}).text("site") == text
 
 
-@pytest.mark.parametrize(("value", "problem"), [(["a"], "is a list"), (True, "is a bool"), ({}, "is a dict")])
-def test_a_text_of_the_extra_that_is_no_text_is_refused(value: Any, problem: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (["a"], "is a list; give a text"),
+        (True, "is a bool; give a text"),
+        ({}, "is a dict; give a text"),
+        (f"{SECRET}\n{SECRET}", "holds a line break"),
+    ],
+)
+def test_a_text_of_the_extra_that_is_no_line_of_text_is_refused(value: Any, problem: str) -> None:
     settings = read(extra={"site": value})
-    with pytest.raises(SettingsError, match=f"connection 'my_toy': extra 'site' {problem}; give a text"):
-        settings.text("site")
-
-
-def test_a_text_of_the_extra_with_a_line_break_inside_is_refused() -> None:
-    settings = read(extra={"key": f"{SECRET}\n{SECRET}"})
     with pytest.raises(SettingsError) as caught:
-        settings.text("key")
-    assert "extra 'key' holds a line break" in checked(str(caught.value))
-
-
-def test_a_missing_text_of_the_extra_is_none() -> None:
+        settings.text("site")
+    assert f"connection 'my_toy': extra 'site' {problem}" in checked(str(caught.value))
     assert read().text("site") is None
 
 

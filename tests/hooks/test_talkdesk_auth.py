@@ -233,9 +233,9 @@ def test_a_refused_login_is_denied_in_its_own_words_and_without_the_secret(said:
             for text in [json.loads(sample(f"talkdesk/token-error-{status}.json"))["error_description"]]
         ),
         # In trouble, it refuses nothing.
-        (reply(b"", 429), RateLimited, ""),
-        (reply(b"", 500), ServerError, ""),
-        (reply(b"", 503), ServerError, ""),
+        (reply(b"", 429), RateLimited, "answered 429"),
+        (reply(b"", 500), ServerError, "answered 500"),
+        (reply(b"", 503), ServerError, "answered 503"),
     ],
 )
 def test_an_error_of_the_login_host_says_what_it_is(

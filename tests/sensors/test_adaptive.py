@@ -62,7 +62,7 @@ def test_a_job_that_tells_its_progress_is_seen_to_end_soon_after_it_has(
 @pytest.mark.parametrize("mode", MODES)
 def test_no_pause_is_longer_than_the_poll_interval(mode: str, sandbox: Sandbox, fake_time: FakeTime) -> None:
     passed: list[float] = []
-    sandbox.put_job("ruler", "site/job", pending_seconds=10, processing_seconds=20_000)
+    sandbox.put_job("ruler", "site/job", pending_seconds=10, processing_seconds=8_000)
     began = fake_time.now
     advance = fake_time.advance_to
 

@@ -26,7 +26,7 @@ from airflow_provider_jobstatus.exceptions import (
     VendorRefused,
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
-from airflow_provider_jobstatus.tasks import task_state, worker
+from airflow_provider_jobstatus.tasks import task_state
 from tests.support.modes import MODES, run
 from tests.support.times import FakeTime
 
@@ -347,18 +347,17 @@ def test_what_airflow_forces_is_listed(
     error: type[BaseException] | None,
     sandbox: Sandbox,
     fake_time: FakeTime,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sandbox.put_job("ruler", "site/job", script=SCRIPTS[script][0])
     if mode == "poke":
-        rings_at = fake_time.now + options["execution_timeout"].total_seconds()
+        rings_at, advance = fake_time.now + options["execution_timeout"].total_seconds(), fake_time.advance_to
 
-        def sleep(seconds: float) -> None:
-            if fake_time.now + seconds > rings_at:
+        def advance_to(moment: float) -> None:
+            if moment > rings_at:
                 raise AirflowTaskTimeout  # by Airflow's alarm, out of whatever the task does
-            fake_time.sleep(seconds)
+            advance(moment)
 
-        monkeypatch.setattr(worker, "sleep", sleep)
+        fake_time.advance_to = advance_to  # type: ignore[method-assign]
 
     arguments = {"conn_id": "ruler_default", "job_id": "site/job", **options}
     if error is None:

@@ -117,7 +117,7 @@ def test_there_is_a_line_for_each_change_and_none_for_a_poll(
 def test_an_outage_of_many_jobs_is_a_few_lines(
     mode: str, sandbox: Sandbox, fake_time: FakeTime, lines: list[Any], without_lists: None
 ) -> None:
-    ids = [f"site/job-{number}" for number in range(200)]
+    ids = [f"site/job-{number}" for number in range(100)]
     for job_id in ids:
         sandbox.put_job("ruler", job_id, script=[DOWN])
 
