@@ -193,7 +193,8 @@ class Simulation:
         self.most_actions = max(self.most_actions, len(actions))
         for action in actions:
             match action:
-                case Poll(job_id, _, _):
+                case Poll(job_id, operation, _):
+                    assert operation is not None
                     of.polls.append((self.now, job_id))
                     delay, response = self.answer(job_id, self.now)
                     self._later(

@@ -327,6 +327,14 @@ def test_a_lookup_that_is_lost_is_abandoned_and_started_anew() -> None:
     assert found.wait_ends[0] <= 60 + 60 + 60 + 1
 
 
+def test_a_job_whose_turn_comes_before_it_was_placed_by_new_settings_is_placed_first() -> None:
+    # The last to join are due first, and all are when the connection has been read.
+    specs = [plan(first=60.0 - number / 10) for number in range(200)]
+    found = wait_for(ends_at(0.0), names(200), specs, loads=lambda attempt: 30.0)
+
+    assert found.outcomes() == {OutcomeKind.FINISHED}
+
+
 @pytest.mark.parametrize("later", [inf, AWAY])
 def test_settings_that_work_are_used_while_a_later_lookup_is_lost_or_fails(later: Any) -> None:
     found = wait_for(

@@ -101,6 +101,22 @@ def test_a_stop_of_the_key_ends_a_wait_at_its_deadline_and_says_so() -> None:
     assert all("wants no calls" in event.message for _, event in triggerer.job_ends.values())
 
 
+def test_a_stop_of_the_key_is_also_said_of_a_wait_whose_turn_does_not_come() -> None:
+    vendor, limited = Vendor(40, {0: 600.0}), rate_limited(3000.0)
+    well, said = vendor.answer, vendor.listing
+    vendor.answer = lambda job_id, now: (  # type: ignore[method-assign]
+        (LATENCY, limited) if now >= 600 else well(job_id, now)
+    )
+    # The list shows an end after the key was stopped, and the poll that confirms it comes first.
+    vendor.listing = lambda name, now: (1.0, said(name, now)[1])  # type: ignore[method-assign]
+    simulation, triggerer = waits_for(vendor)
+    wait = simulation.wait(triggerer, ["/j40"], plan(500.0, 60.0, 700.0))
+    simulation.run(1000)
+
+    assert 760 <= triggerer.wait_ends[wait] <= 761
+    assert "wants no calls" in triggerer.job_ends[wait, "/j40"][1].message
+
+
 def test_deadlines_are_met_while_the_connection_cannot_be_read() -> None:
     triggerer = wait_for(running, names(10), plan(INTERVAL, 10.0, 300.0), loads=lambda attempt: inf)
 

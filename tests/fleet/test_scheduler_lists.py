@@ -164,7 +164,7 @@ def test_a_dropped_list_is_left_alone_for_an_hour_and_its_jobs_are_polled_evenly
     assert lists[0] >= dropped + 3600
     polls = [at for at, _ in triggerer.polls if dropped < at < dropped + 600]
     # Never more than the paced rate, and each once an interval.
-    assert max(Counter(int(at) for at in polls).values()) <= 1.25 * 100 / INTERVAL + 2
+    assert min(later - earlier for earlier, later in pairwise(polls)) >= 0.99 * INTERVAL / 125
     each = Counter(job_id for at, job_id in triggerer.polls if dropped + 120 < at < dropped + 720)
     assert set(each.values()) <= {9, 10, 11}
 
@@ -337,14 +337,21 @@ def test_a_list_is_read_as_often_as_those_need_it_that_still_wait() -> None:
     assert sum(at > 330 for at in lists) <= 7
 
 
-def test_a_wait_that_joins_a_served_job_is_told_at_its_first_poll() -> None:
-    simulation, triggerer = waits_for(Vendor(), 700.0)
+@pytest.mark.parametrize("job_id", ["l/j0", "l/j40"])
+def test_a_wait_that_joins_a_list_is_told_at_its_first_poll(job_id: str) -> None:
+    vendor = Vendor()
+    simulation, triggerer = waits_for(vendor, 700.0)
+    vendor.count += 1
     simulation.run(2000)
-    joined = simulation.wait(triggerer, ["l/j0"], plan(100.0, 2050.0, LONG))
+    joined = simulation.wait(triggerer, [job_id], plan(10.0, 2050.0, LONG))
     simulation.run(2200)
 
     [first] = [at for at, wait_id, _ in triggerer.logs if wait_id == joined]
     assert 2050 <= first <= 2051
+    # From then on the list is read as often as that wait needs it.
+    lists = [at for at, _ in triggerer.lists if at >= 2050]
+    assert len(lists) >= 14
+    assert min(later - earlier for earlier, later in pairwise(lists)) >= 10
 
 
 def test_a_failed_poll_of_its_own_is_over_with_the_next_that_the_list_serves() -> None:
