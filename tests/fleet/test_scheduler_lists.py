@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from math import ceil, inf
 from statistics import median
@@ -21,6 +22,7 @@ from airflow_provider_jobstatus.core.errors import (
     VendorError,
 )
 from airflow_provider_jobstatus.core.jobs import Listed, Listing
+from airflow_provider_jobstatus.core.rate_limiter import Rate
 from airflow_provider_jobstatus.fleet.list_cache import WORTH_FROM, ListCache
 from airflow_provider_jobstatus.fleet.watched_job import WatchedJob
 from airflow_provider_jobstatus.waiting.poller import JobPoller
@@ -218,6 +220,16 @@ def test_those_that_were_not_polled_for_longest_are_the_sample() -> None:
         assert [job.polled_at for job in sample] == [
             -number for number in range(count - 1, count - 1 - size, -1)
         ]
+
+
+def test_each_page_of_a_list_counts_for_the_rate_of_the_key() -> None:
+    vendor, pages, rate = Vendor(), 20, Rate(0.3, burst=1)
+    said = vendor.listing
+    vendor.listing = lambda name, now: (LATENCY, replace(said(name, now)[1], requests=pages))  # type: ignore[method-assign, type-var]
+    found = simulate(vendor, until=1800, rate=rate)
+
+    assert len(found.lists) >= 10
+    assert len(found.polls) + pages * len(found.lists) <= 1800 * 0.3 + 2 * pages
 
 
 def test_without_lists_none_is_read() -> None:
