@@ -29,4 +29,4 @@ class Interruptible:
         """Interrupt the work. After a time-out Airflow calls this, too; then nothing is left to interrupt."""
         if self._at_work:
             self._at_work = False
-            raise SystemExit("the task was told to stop")
+            raise SystemExit("Airflow has stopped the task")

@@ -129,8 +129,8 @@ class ProgressRate:
 
     def __init__(self, memory: object = None) -> None:
         self._looks: list[tuple[float, float]] = []
-        for look in memory if isinstance(memory, list) else ():
-            match look:
+        for poll in memory if isinstance(memory, list) else ():
+            match poll:
                 case [int() | float() as at, int() | float() as share]:
                     self.see(share, at)
 

@@ -44,7 +44,7 @@ def refused(error: AccessDenied, seconds: float | None) -> str:
     """
     Return why a wait ends whose credentials are refused.
 
-    :param seconds: for which they were; None at the first look, after which there is one more try at most.
+    :param seconds: for which they were; None at the first poll, after which there is one more try at most.
     """
     if seconds is None and error.asked:
         lasted = f"; a second try, with {_where(error)} read anew, was refused, too"

@@ -96,16 +96,14 @@ class JobPoller(FailedPolls):
 
     def memory(self) -> dict[str, Any]:
         """Return what a later poller of the same wait needs to know; empty if there is no such thing."""
-        known = self.timing() | self._confirmations.memory()
-        if self.outage_began_at is not None:
-            known["outage_began_at"] = self.outage_began_at
-        if self.unknown_words:
-            known["words"] = self.unknown_words
-        if self.spec.stalled_after is not None:
-            known["progress"] = self._tracker.memory()
-        if self._progress_rate is not None and (looks := self._progress_rate.memory()):
-            known["progress_rate"] = looks
-        return known
+        known = {
+            "outage_began_at": self.outage_began_at,
+            "words": self.unknown_words,
+            "progress": None if self.spec.stalled_after is None else self._tracker.memory(),
+            "progress_rate": None if self._progress_rate is None else self._progress_rate.memory(),
+        }
+        learned = {name: value for name, value in known.items() if value not in (None, [])}
+        return self.timing() | self._confirmations.memory() | learned
 
     def observe(self, answer: JobStatus | VendorError | SettingsError, now: float) -> LogEntry | None:
         """
