@@ -168,7 +168,9 @@ def retry_after(response: Response) -> float | None:
     What is neither a whole number of seconds nor a date is ignored (RFC 9110, section 10.2.3). Of a header
     that was sent several times, and joined by commas, the longest counts.
     """
-    joined = response.headers.get("retry-after", "")
+    joined = response.headers.get("retry-after")
+    if not joined:
+        return None
     waits = (_seconds_asked(text.strip(), response) for text in _JOINED.split(joined, maxsplit=MAX_JOINED))
     return max((wait for wait in waits if wait is not None), default=None)
 

@@ -55,4 +55,10 @@ class DueHeap(Generic[T]):
 
     def first(self, now: float) -> T | None:
         """Return the first item, if it is due."""
-        return self._heap[0][2] if self._heap and self.next_at() <= now else None
+        heap = self._heap
+        if not heap or heap[0][0] > now:
+            return None
+        at, _, item = heap[0]
+        if self._due(item) == at:
+            return item
+        return heap[0][2] if self.next_at() <= now else None

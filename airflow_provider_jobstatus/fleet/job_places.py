@@ -71,7 +71,8 @@ class JobPlaces:
         if flight is None:
             raise ValueError("no request is in flight")
         flight.session.key.concurrency.end(flight.number)
-        self.room()
+        if self._blocked:
+            self.wake_at = NOW
         return flight
 
     def _do(self, units: int, work: Iterator[None]) -> None:
@@ -101,7 +102,8 @@ class JobPlaces:
             job.deadline_at = math.inf
             del self._jobs[job.job_id]
         elif not job.waits_for_list:
-            due = job.next_poll() if self._serving(job) is None else job.next_poll_beside_list()
+            is_served = job.list_name is not None and self._serving(job) is not None
+            due = job.next_poll_beside_list() if is_served else job.next_poll()
             if due < math.inf:
                 self._queue.put(job, due)
                 self.wake_at = min(self.wake_at, due)

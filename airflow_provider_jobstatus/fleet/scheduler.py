@@ -77,10 +77,9 @@ class Scheduler(ListServing):
         """Take in how a poll has ended."""
         job = self._jobs[job_id]
         flight = self._landed(job, response, now)
-        listed = self._list_of(job)
         if isinstance(response, JobStatus):
             job.sick = False
-            if listed is not None:
+            if job.list_name is not None and (listed := self._list_of(job)) is not None:
                 listed.polled(job, response, flight.sent_at)
         else:
             job.sick = isinstance(response, ServerError) or not isinstance(response, ApiError)
@@ -157,6 +156,8 @@ class Scheduler(ListServing):
         if (session := self._policy.current) is None:
             return self._queue.first(now), False
         concurrency = session.key.concurrency
+        if not concurrency.is_strained:
+            return self._queue.first(now), False
         without_sick = concurrency.is_full_for_sick
         if concurrency.is_open and (item := self._queue.first(now, without_sick=True)) is not None:
             # A job that was well finds out sooner whether the vendor is.
@@ -165,7 +166,8 @@ class Scheduler(ListServing):
 
     def _turn(self, job: WatchedJob, session: VendorSession, now: float) -> float | None:
         """Do what is to be done for a job; or return until when everything waits."""
-        self._place(job, session, now)
+        if job.session is not session or job.list_name is not None:
+            self._place(job, session, now)
         awaited = job.awaited(now)
         if strangers := self._strangers(awaited, session):
             if self._is_doubtful(job, strangers):
@@ -185,7 +187,7 @@ class Scheduler(ListServing):
         if isinstance(job.operation, SettingsError):
             self._deliver(job, job.operation, now)
             return None
-        listed = None if must else self._list_of(job)
+        listed = None if must or job.list_name is None else self._list_of(job)
         if listed is not None and not self._is_usable(listed, session, now):
             listed = None
         if listed is not None and listed.is_fresh(job, now):

@@ -69,7 +69,8 @@ class FlowKit(CallingHook):
 
         :raises UnexpectedResponse: no word, or one that neither this vendor nor the connection knows.
         """
-        word = self.read_word(request, word)
+        if not isinstance(word, str) or word not in self.statuses:
+            word = self.read_word(request, word)
         state = self.known_state(word)
         if state is None:
             raise unexpected(

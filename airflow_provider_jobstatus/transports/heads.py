@@ -38,11 +38,10 @@ def check_length(headers: dict[str, str]) -> None:
     :raises ValueError: a negative, repeated or garbled ``Content-Length``, or one beside
         ``Transfer-Encoding``, or a transfer coding besides ``chunked``: then two readers see two bodies.
     """
-    coding = headers.get("transfer-encoding", "chunked").strip().lower()
-    if coding not in ("chunked", "identity", ""):
+    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+    if coding is not None and coding.strip().lower() not in ("chunked", "identity", ""):
         raise ValueError("the reply has a transfer coding that was not requested")
-    length = headers.get("content-length")
-    if length is not None and "transfer-encoding" in headers:
+    if length is not None and coding is not None:
         raise ValueError("the reply has a Content-Length and a Transfer-Encoding")
     if length is not None and not (length.isascii() and length.strip().isdigit()):
         raise ValueError("the reply has no proper Content-Length")

@@ -66,7 +66,7 @@ def check_proxy_login(url: str, proxy: str | None, status: int) -> None:
 
     :raises ValueError: this is one.
     """
-    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and proxy and url.startswith("http:"):
+    if proxy and status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and url.startswith("http:"):
         raise ValueError(through_proxy(url, status))
 
 

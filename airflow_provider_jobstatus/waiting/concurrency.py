@@ -89,6 +89,11 @@ class Concurrency:
         return full or self.in_flight >= MAX_CALLS
 
     @property
+    def is_strained(self) -> bool:
+        """Whether some jobs must wait so that others have their turns."""
+        return self._failures >= OPEN_AFTER or len(self._sick) >= SICK_CALLS
+
+    @property
     def is_full_for_sick(self) -> bool:
         """Whether a poll of a job whose last poll failed must wait for another such poll to end."""
         return len(self._sick) >= SICK_CALLS

@@ -68,8 +68,7 @@ class Throttle:
 
     def delay(self, now: float) -> float:
         """Return the seconds until one more request may be sent; 0 for now."""
-        rate = self.per_second(now)
-        if rate is None:
+        if self.rate.per_second is None or (rate := self.per_second(now)) is None:
             return 0.0
         # Requests in a burst are refused first where others use the key as well.
         burst = self.rate.burst if self._shrunk is None else 1
@@ -77,7 +76,7 @@ class Throttle:
 
     def take(self, now: float) -> None:
         """Spend one request."""
-        if (rate := self.per_second(now)) is not None:
+        if self.rate.per_second is not None and (rate := self.per_second(now)) is not None:
             self._free_at = max(self._free_at, now) + 1 / rate
 
     def accepted(self, now: float) -> None:
