@@ -92,7 +92,7 @@ def test_a_spec_says_when_one_job_decides_for_all(
     assert ends(events) == [("site/slow", OutcomeKind.LEFT), ("site/first", OutcomeKind.FINISHED)]
 
 
-def test_the_first_job_that_runs_is_all_that_is_asked_before_a_deferral(
+def test_the_first_job_that_runs_is_the_last_one_polled_before_a_deferral(
     sandbox: Sandbox, waiter: Waiter
 ) -> None:
     for name, word in (("a", "complete"), ("b", "processing"), ("c", "complete")):

@@ -214,7 +214,7 @@ def test_a_job_that_has_ended_has_ended_in_every_mode_whatever_is_said_of_it_lat
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_jobs_that_were_forbidden_for_a_while_are_all_asked_again(mode: str, time: Timed) -> None:
+def test_jobs_that_were_forbidden_for_a_while_are_all_polled_again(mode: str, time: Timed) -> None:
     vendor = Forbidden(time, "xy", until=300, done_at=600)
     with RawServer(vendor) as server:
         time.connection(server.url)
@@ -228,7 +228,7 @@ def test_jobs_that_were_forbidden_for_a_while_are_all_asked_again(mode: str, tim
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("login", [None, "user"])
-def test_a_refusal_at_the_first_look_fails_at_once(mode: str, login: str | None, time: Timed) -> None:
+def test_a_refusal_at_the_first_poll_fails_at_once(mode: str, login: str | None, time: Timed) -> None:
     vendor = Vendor(time, changes_at=0)
     with RawServer(vendor) as server:
         time.connection(server.url, login=login, extra={"auth_url": f"{server.url}/login"})

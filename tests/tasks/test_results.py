@@ -275,7 +275,7 @@ def test_a_job_whose_end_was_seen_before_an_outage_has_ended(
             run(arguments(["site/a", "site/b"], max_outage=150), mode, time, task=task)
 
 
-def test_of_a_long_list_the_triggerer_is_told_of_the_last_that_the_worker_saw(
+def test_of_a_long_list_the_triggerer_knows_the_last_that_the_worker_saw(
     task: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"job{number}" for number in range(40)]

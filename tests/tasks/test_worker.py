@@ -136,7 +136,7 @@ def test_after_a_refusal_what_the_changed_connection_trusts_counts(waiter: Waite
     assert len(waiter.asked) == 1
 
 
-def test_a_worker_asks_no_faster_than_the_key_may(waiter: Waiter) -> None:
+def test_a_worker_polls_no_faster_than_the_key_allows(waiter: Waiter) -> None:
     with waiter.vendor(done_at=61) as server:
         waiter.connection(server.url, extra={"requests_per_second": 0.1, "burst": 2})
         events = waiter.wait(*[f"site/job-{number}" for number in range(5)])

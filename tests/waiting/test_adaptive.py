@@ -82,7 +82,7 @@ def usual(*seconds: float) -> DurationHistory:
     st.floats(-1e6, 1e6),
 )
 @example(1.0, [(RUNNING, 0.0)], None, 1.5)
-def test_no_look_comes_after_the_next_point_of_the_grid_or_sooner_than_the_floor(
+def test_no_poll_comes_after_the_next_point_of_the_grid_or_sooner_than_the_floor(
     interval: float,
     happens: list[tuple[JobStatus, float]],
     taken: list[float] | None,
@@ -135,7 +135,7 @@ def test_what_is_no_memory_of_a_pace_is_not_used(memory: object) -> None:
 
 @pytest.mark.parametrize("seconds", [60.0, 600.0, 1000.0, 4321.0, 21_600.0])
 @pytest.mark.parametrize("late", [0.0, 0.1])
-def test_a_job_that_gets_on_steadily_is_found_soon_after_its_end_by_few_looks(
+def test_a_job_that_gets_on_steadily_is_found_soon_after_its_end_by_few_polls(
     seconds: float, late: float
 ) -> None:
     begins = seconds * late
@@ -197,7 +197,7 @@ def test_the_time_left_is_that_at_the_rate_of_progress(
     assert (pace.chance(now, 10) is None) == (left is None)
 
 
-def test_a_pace_is_that_of_the_last_looks_and_goes_on_from_its_memory() -> None:
+def test_a_rate_is_that_of_the_last_polls_and_goes_on_from_its_memory() -> None:
     pace = ProgressRate()
     for number in range(50):
         pace.see(number / 100, number * 10)
@@ -208,7 +208,7 @@ def test_a_pace_is_that_of_the_last_looks_and_goes_on_from_its_memory() -> None:
 
 
 @pytest.mark.parametrize("look", [[math.inf, 0.1], [math.nan, 0.1], [-1, 0.1], [10**400, 0.1], [5, math.nan]])
-def test_a_remembered_look_at_no_time_is_not_used(look: list[float]) -> None:
+def test_a_remembered_poll_at_no_time_is_not_used(look: list[float]) -> None:
     assert ProgressRate([[1, 0.1], look, [2, 0.2]]).memory() == [[1, 0.1], [2, 0.2]]
 
 

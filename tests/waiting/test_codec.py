@@ -249,5 +249,5 @@ def test_no_more_of_a_bomb_is_unpacked_than_an_event_can_be() -> None:
         tracemalloc.stop()
 
 
-def test_the_version_is_the_one_that_the_worker_looks_at() -> None:
+def test_the_version_is_the_one_that_the_worker_checks() -> None:
     assert encode([])["version"] == encode(usual(MANY))["version"] == VERSION

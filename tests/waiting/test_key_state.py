@@ -28,7 +28,7 @@ def error(kind: type[VendorError], wait: float | None = None, **more: Any) -> Ve
     return made
 
 
-def test_retry_after_stops_the_key_and_nothing_else_asks_why() -> None:
+def test_retry_after_stops_the_key_for_that_time() -> None:
     key = KeyState(Rate())
     stopped_by = error(RateLimited, 30.0, conn_id="theirs")
     key.observe(stopped_by, NOW, NOW)

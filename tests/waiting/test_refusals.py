@@ -45,7 +45,7 @@ def restarted(refusals: Refusals) -> Refusals:
     return Refusals(json.loads(json.dumps(refusals.memory(), allow_nan=False)))
 
 
-def test_a_refused_key_is_tried_once_more_and_then_once_a_minute_whoever_asks() -> None:
+def test_a_refused_key_is_tried_once_more_and_then_once_a_minute_for_all_jobs() -> None:
     refusals = Refusals()
     asked = [at for at in range(601) if ask(refusals, f"job-{at % 7}", denied(), float(at))]
     assert asked[:3] == [0, SECOND_TRY, SECOND_TRY + ASK_PAUSE]
@@ -61,7 +61,7 @@ def test_a_point_in_time_may_be_reached_a_hair_too_early() -> None:
     assert refusals.hold("a", SECOND_TRY - 0.001, "mine") is None
 
 
-def test_a_job_whose_403_makes_the_key_refused_is_asked_again_once_the_key_works() -> None:
+def test_a_job_whose_403_makes_the_key_refused_is_polled_again_once_the_key_works() -> None:
     refusals = Refusals()
     ask(refusals, "good", GOOD, 0.0)
     assert ask(refusals, "first", denied(403), 1.0)
@@ -77,7 +77,7 @@ def test_a_job_whose_403_makes_the_key_refused_is_asked_again_once_the_key_works
         assert refusals.hold(job, 200.0, "mine") is None
 
 
-def test_a_job_that_has_gone_while_it_was_asked_about_holds_up_no_other() -> None:
+def test_a_job_that_has_gone_while_it_was_polled_holds_up_no_other() -> None:
     refusals = Refusals()
     ask(refusals, "a", denied(), 0.0)
     refusals.asks("a")
@@ -151,7 +151,7 @@ def test_jobs_that_were_refused_beside_one_that_was_answered_say_nothing_of_the_
     assert refusals.of_key
 
 
-def test_while_one_finds_out_the_others_are_told_what_is_known() -> None:
+def test_while_one_poll_finds_out_the_others_get_the_known_error() -> None:
     refusals = Refusals()
     ask(refusals, "a", denied(conn_id="theirs"), 0.0)
     assert refusals.hold("b", 100.0, "mine") is None
@@ -255,7 +255,7 @@ def test_a_wait_that_began_after_the_last_refusal_begins_anew() -> None:
     assert refusals.hold("a", 700.0, "mine") is None
 
 
-def test_a_refusal_that_names_a_time_is_not_asked_before() -> None:
+def test_after_a_refusal_that_names_a_time_no_poll_comes_before_it() -> None:
     refusals = Refusals()
     ask(refusals, "a", denied(retry_after=500.0), 0.0)
     held = refusals.hold("b", 100.0, "mine")

@@ -58,7 +58,7 @@ def test_the_next_point_is_the_first_of_the_grid_that_is_to_come(plan: WaitSpec,
 
 
 @given(plans, st.lists(moments, min_size=1, max_size=5))
-def test_a_triggerer_that_takes_over_asks_where_the_one_before_would_have(
+def test_a_triggerer_that_takes_over_polls_where_the_one_before_would_have(
     plan: WaitSpec, restarts: list[float]
 ) -> None:
     last = max(restarts)

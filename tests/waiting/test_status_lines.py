@@ -48,7 +48,7 @@ def test_a_wait_that_is_taken_over_goes_on_with_its_signs_and_repeats_none() -> 
     assert minutes(StatusLines(START, START + 71 * 60), waiting(), 71, 140) == [130]
 
 
-def test_rare_looks_give_the_sign_late_and_once() -> None:
+def test_rare_checks_give_the_sign_late_and_once() -> None:
     signs = StatusLines(START, START)
 
     assert [signs.due(waiting(), START + hours * 3600) for hours in (0.5, 1, 5, 5.1, 6)] == [
@@ -72,7 +72,7 @@ def test_during_an_outage_signs_come_each_ten_minutes() -> None:
     assert minutes(signs, pollers, 61, 140) == [70, 130]
 
 
-def test_who_is_not_waited_for_any_more_is_no_outage() -> None:
+def test_a_job_that_is_not_waited_for_any_more_is_no_outage() -> None:
     pollers = waiting(2)
     pollers[0].observe(away(), START + 60)
     pollers[0].leave()

@@ -46,7 +46,7 @@ def test_a_long_wait_warns_of_a_counting_word_once_and_remembers_little() -> Non
     assert heard is None or not heard.warning
 
 
-def test_words_without_end_are_told_of_a_few_times() -> None:
+def test_words_without_end_are_logged_a_few_times() -> None:
     shapes: list[str] = []
     letters = [chr(ord("a") + n % 26) * (n // 26 + 1) for n in range(1000)]
     assert sum(is_new(word, shapes) for word in letters) == len(shapes) == MAX_SHAPES
