@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.tokens import Exchange, Token, TokenSlot, bearer
@@ -19,7 +19,17 @@ from airflow_provider_jobstatus.core.tokens import Exchange, Token, TokenSlot, b
 # Clients differ: in https://a\@b/ the host is a for some and b for others, and some drop a tab from a host.
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
 # All of a URL that its origin depends on.
-_FRONT = re.compile(r"[^:/?#]+://[^/?#]*")
+_FRONT = re.compile(r"\A[^:/?#]+://[^/?#]*")
+# Of the query of a signed address: what is secret by its name; what describes the file or the signature; and
+# the length from which anything else may be a secret.
+_SECRET_NAME = re.compile(r"sig|token|credential|policy|secret|auth|hmac|hash|pass|key", re.IGNORECASE)
+_OPEN_NAME = re.compile(
+    r"response-|rsc[a-z]\Z|x-\w+-(?:algorithm|date|expires|signedheaders)\Z|(?:file)?name\Z|prefix\Z",
+    re.IGNORECASE,
+)
+_SECRET_LENGTH = 20
+#: Most members of a query that are read.
+_MAX_MEMBERS = 64
 
 
 class Auth(Protocol):
@@ -160,6 +170,16 @@ class Shown(list[str]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} secrets>"
+
+
+def address_secrets(url: str) -> tuple[str, ...]:
+    """Return what may be secret in the query of a signed address: whoever has it can read the file."""
+    found = []
+    for member in re.split("[&;]", urlsplit(url).query, maxsplit=_MAX_MEMBERS):
+        name, _, value = member.partition("=")
+        if not _OPEN_NAME.match(name) and (_SECRET_NAME.search(name) or len(value) >= _SECRET_LENGTH):
+            found.append(unquote(value))
+    return tuple(found)
 
 
 def secrets_of(auth: Auth | None, sent: Iterable[str]) -> tuple[str, ...]:

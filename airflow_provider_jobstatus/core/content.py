@@ -54,7 +54,8 @@ _TABLES = ("text/csv", "application/csv", "text/comma-separated-values", "applic
 _FOREIGN = re.compile(r"(?:image|audio|video|font)/|application/pdf\Z")
 _FOREIGN_BYTES = (b"%PDF-", b"\x89PNG\r\n")
 _PAGE = re.compile(r"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
-_ADDRESS = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
+# Begins where a word does, so that a long one without an @ is read once.
+_ADDRESS = re.compile(r"(?<![^\s@\"'<>])[^\s@\"'<>]++@[^\s@\"'<>]++")
 
 
 @dataclass(frozen=True)

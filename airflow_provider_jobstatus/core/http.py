@@ -82,8 +82,8 @@ class Response:
     :param body: decoded of any transfer and content coding; empty if the reply is streamed.
     :param received_at: epoch seconds.
     :param chunks: the unread body of a streamed reply.
-    :param secrets: those that the transport has added to the request, such as a proxy's password: an error
-        may repeat them.
+    :param secrets: those that the request has carried besides the credential, such as a proxy's password and
+        the signature of its address: the reply may repeat them.
     """
 
     status: int

@@ -11,11 +11,11 @@ conversations.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from airflow_provider_jobstatus.core.auth import Auth, Shown, same_origin, secrets_of
+from airflow_provider_jobstatus.core.auth import Auth, Shown, address_secrets, same_origin, secrets_of
 from airflow_provider_jobstatus.core.errors import (
     AccessDenied,
     ApiError,
@@ -104,8 +104,12 @@ def conversation(operation: Operation[T], credentials: Credentials | None) -> Co
                 if credentials is not None and credentials.belong_to(request):
                     response = yield from _with_credential(request, credentials.auth, sent)
                 else:
+                    signature = address_secrets(request.url) if request.anonymous else ()
+                    sent += signature
                     sent.requests += 1
                     response = yield request
+                    if signature:
+                        response = replace(response, secrets=(*response.secrets, *signature))
                 sent += response.secrets
                 answer = response
             except VendorError as error:

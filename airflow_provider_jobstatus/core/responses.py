@@ -71,6 +71,8 @@ def _status_error(request: Request, response: Response) -> VendorError:
         reason += ", which this call does not have"
     else:
         kind = _KINDS.get(status, ServerError if status >= 500 else RequestRejected)
+        if request.anonymous and kind is AccessDenied:
+            kind = UnexpectedResponse  # no credential of ours was shown, so that none can be wrong
         text = response.body[:4096].decode("utf-8", "replace").strip()
         reason += f": {text}" if text else ""
     error = error_of(kind, request, reason, status)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -294,6 +295,58 @@ def test_a_signed_address_appears_nowhere(
     for seen in shown:
         assert canary not in seen
         assert "X-Amz-" not in seen
+
+
+@pytest.mark.parametrize(
+    "query", ["X-Goog-Signature={}", "se=2026-03-05&sig={}&sp=r", "Key-Pair-Id=k&Policy={}", "x={}"]
+)
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/html", "<html>no such file: {}</html>"),
+        ("application/json", '{{"error": "wrong signature {}"}}'),
+        ("text/{}", "<html>"),
+    ],
+)
+def test_a_storage_that_repeats_a_signature_in_place_of_a_file_does_not_get_it_shown(
+    query: str,
+    content_type: str,
+    body: str,
+    ended: Sandbox,
+    tmp_path: Path,
+    pauses: list[float],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    signature = "Wq7/Zt3+Lm9Kx2Vb8"  # of 17 characters
+    location = f"{ended.storage_url}{STORED}?{query.format(quote(signature * 2, safe=''))}"
+    echo = {"content_type": content_type.format(signature * 2), "body": body.format(signature * 2)}
+    ended.put_answers(FILE, [{"http": 302, "headers": {"Location": location}}] * MAX_TRIES)
+    ended.put_answers(STORED, [echo] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete, match="instead of the file") as caught:
+        run(tmp_path / "calls")
+    shown = shown_by(caught.value) + "".join(record.getMessage() for record in caplog.records)
+    assert signature[:12].lower() not in shown.lower()
+
+
+def test_a_signature_is_no_file_name(ended: Sandbox, tmp_path: Path) -> None:
+    location = f"{ended.storage_url}{STORED}?response-content-type=text%2Fcsv&Signature=b3KfW9sPq2"
+    ended.put_answers(FILE, [{"http": 303, "headers": {"Location": location}}])
+    name = {"Content-Disposition": 'attachment; filename="b3KfW9sPq2.csv"'}
+    ended.put_answers(STORED, [{"body": "a\n1\n", "content_type": "text/csv", "headers": name}])
+    manifest = run(f"{tmp_path}/")
+    assert manifest["path"] == f"{tmp_path}/report-calls--0f9c.csv"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_storage_that_refuses_for_a_while_does_not_blame_the_credential(
+    status: int, ended: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    ended.put_answers(STORED, [{"http": status, "headers": {"Retry-After": "9"}}] * MAX_TRIES)
+    with pytest.raises(DownloadIncomplete) as caught:
+        run(tmp_path / "calls")
+    assert f"{STORED} (connection" in str(caught.value)
+    assert "client secret" not in str(caught.value)
+    assert pauses[0] == 9.0
 
 
 def test_a_storage_that_cannot_be_reached_does_not_get_its_address_shown(
