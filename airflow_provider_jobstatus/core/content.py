@@ -130,9 +130,8 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
         return Sent(_A_PAGE, text)
     if not text and not whole:
         return Sent("white space")
-    if (unpacked := beginning_of_gzip(head).strip()) and (
-        within := misfit(file_format, _BYTES, unpacked, False)
-    ):
+    unpacked, all_of_it = beginning_of_gzip(head)
+    if unpacked.strip() and (within := misfit(file_format, _BYTES, unpacked, whole and all_of_it)):
         return replace(within, what=f"{within.what}, compressed")
     if content_type in _PAGES:
         # Labelled so carelessly, it may be the rows.

@@ -27,7 +27,8 @@ _UNMARKED = (
     (re.compile(rb"\0[^\0]\0[^\0]"), "utf-16-be"),
 )
 _GZIP = b"\x1f\x8b"
-_PACKED = (_GZIP, b"PK\x03\x04", b"PK\x05\x06")
+_EMPTY_ZIP = b"PK\x05\x06"
+_PACKED = (_GZIP, b"PK\x03\x04", _EMPTY_ZIP)
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1b]")
 
 
@@ -44,14 +45,21 @@ def peek(chunks: Iterable[bytes], size: int = HEAD_BYTES) -> tuple[bytes, Iterat
     return head[:size], chain([head], pulled)
 
 
-def beginning_of_gzip(head: bytes) -> bytes:
-    """Return the beginning of what a gzip holds, or nothing: of what is none, or broken."""
+def beginning_of_gzip(head: bytes) -> tuple[bytes, bool]:
+    """Return the beginning of what a gzip holds, and whether that is all; nothing of what is no gzip."""
     if not head.startswith(_GZIP):
-        return b""
+        return b"", False
+    gzip = zlib.decompressobj(wbits=31)
     try:
-        return zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+        return gzip.decompress(head, HEAD_BYTES), gzip.eof and not gzip.unused_data
     except zlib.error:
-        return b""
+        return b"", False
+
+
+def holds_nothing(head: bytes) -> bool:
+    """Return whether a file is white space, or a gzip or a zip of no more."""
+    unpacked, whole = beginning_of_gzip(head)
+    return head.startswith(_EMPTY_ZIP) or not (unpacked if whole else head).strip()
 
 
 def is_packed(head: bytes) -> bool:

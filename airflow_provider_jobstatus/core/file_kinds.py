@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
+from io import StringIO
+from itertools import islice, zip_longest
 from typing import Any
 
 from airflow_provider_jobstatus.core.json_errors import first_value, is_bare_error
@@ -62,6 +65,17 @@ def is_prose(text: str) -> bool:
         and any(line.endswith((".", "!", "?")) for line in lines)
         and not SEPARATOR.search(text)
     )
+
+
+def first_row(text: str) -> dict[str, str]:
+    """Return a table's first row by the names of its columns; with empty cells if there is only a header."""
+    separator = max(",;\t|", key=text.partition("\n")[0].count)
+    try:
+        rows = list(islice(csv.reader(StringIO(text, newline=""), delimiter=separator), 2))
+    except csv.Error:
+        return {}
+    names, cells = rows[0] if rows else [], rows[1] if len(rows) > 1 else []
+    return {name.strip(): cell for name, cell in zip_longest(names, cells[: len(names)], fillvalue="")}
 
 
 def is_name(text: str) -> bool:

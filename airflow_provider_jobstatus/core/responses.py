@@ -35,8 +35,9 @@ K = TypeVar("K")
 #: Longest ``Retry-After`` that is obeyed, in seconds.
 MAX_RETRY_AFTER = 3600.0
 
-#: Statuses of a reply that was changed on its way, or is a part of one.
-_NOT_AS_SENT = frozenset({203, 206})
+#: Statuses with which a vendor answers. A reply with another 2xx was changed on its way, is a part of one, or
+#: tells of something else.
+_ANSWERS = frozenset({200, 201, 202, 204})
 _KINDS: dict[int, type[ApiError]] = {
     **dict.fromkeys((401, 403), AccessDenied),
     **dict.fromkeys((404, 410), NotFound),
@@ -51,14 +52,14 @@ _JOINED = re.compile(r",(?!\s*\d+[ -][A-Za-z])")
 
 def expect(request: Request, response: Response, *statuses: int) -> Response:
     """
-    Return ``response`` if its status is 2xx or one of ``statuses``, else raise the error that names it. 203
-    and 206 are no vendor's answer unless they are among ``statuses``.
+    Return ``response`` if its status is 200, 201, 202, 204 or one of ``statuses``, else raise the error that
+    names it. No other 2xx is a vendor's answer.
 
     :raises ApiError: its subclass for the status.
-    :raises UnexpectedResponse: a redirect, 203, 206, or a status that is no HTTP.
+    :raises UnexpectedResponse: a redirect, another 2xx, or a status that is no HTTP.
     """
     status = response.status
-    if status in statuses or (200 <= status < 300 and status not in _NOT_AS_SENT):
+    if status in statuses or status in _ANSWERS:
         return response
     raise _status_error(request, response)
 

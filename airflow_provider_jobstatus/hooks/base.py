@@ -41,7 +41,7 @@ class BatchJobHook(FlowKit):
     :meth:`account`; ``rate_limit``, ``credential``, ``default_interval`` and ``extra_fields``.
 
     What its flows are given: :attr:`settings`, :meth:`request`, :meth:`read_state`, :meth:`read_word`,
-    :meth:`known_state`, :meth:`check_id` and :meth:`foreign`.
+    :meth:`known_state`, :meth:`check_id`, :meth:`check_job`, :meth:`check_success` and :meth:`foreign`.
 
     :param conn_id: Airflow connection, read when it is first needed.
     """

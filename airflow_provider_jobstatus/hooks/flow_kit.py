@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from airflow_provider_jobstatus.core.contradictions import JOB, contradiction, named
 from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.jobs import JobState, StatusTable
@@ -91,6 +92,25 @@ class FlowKit(CallingHook):
         # A container might take long to show.
         if not isinstance(answered, (str, int)) or str(answered) != asked:
             raise unexpected(request, f"answered for the job {clean(answered, 80)!r}")
+
+    def check_job(self, request: Request, asked: str, reply: Mapping[str, Any]) -> None:
+        """
+        Refuse the status of another job, under whatever name the reply has its id.
+
+        :raises UnexpectedResponse: as :meth:`check_id`.
+        """
+        for answered in named(reply, JOB):
+            self.check_id(request, asked, answered)
+
+    def check_success(self, request: Request, word: str, reply: Mapping[str, Any]) -> None:
+        """
+        Refuse a success that the reply itself contradicts. Any other state passes.
+
+        :param word: the reply's status word.
+        :raises UnexpectedResponse: beside a success stands an error, or another state.
+        """
+        if self.known_state(word) is JobState.SUCCEEDED and (wrong := contradiction(reply, self.known_state)):
+            raise unexpected(request, f"answered {word!r}, and beside it {wrong!r}")
 
     def foreign(self, request: Request, response: Response, wanted: str) -> VendorError:
         """

@@ -350,7 +350,7 @@ def test_a_job_is_no_row_wherever_it_stands(body: str) -> None:
     ("body", "what"),
     [
         ("<!doctype html><p>Sign in" + "x" * 9000, "a page of HTML, compressed"),
-        ('{"error": "expired"}', "JSON, compressed"),
+        ('{"error": "expired"}', "an error in JSON, compressed"),
         ("<?xml version='1.0'?><Error/>", "XML, compressed"),
     ],
 )

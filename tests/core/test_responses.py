@@ -42,7 +42,7 @@ REQUEST = Request(
 
 def kind_of(status: int) -> type[VendorError] | None:
     """Return what the design says of a status."""
-    if 200 <= status < 300 and status not in (203, 206):
+    if status in (200, 201, 202, 204):
         return None
     exact: dict[int, type[VendorError]] = {
         401: AccessDenied,

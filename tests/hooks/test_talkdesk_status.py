@@ -21,7 +21,8 @@ from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.json_outline import AGREED_BYTES
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
-from airflow_provider_jobstatus.hooks.talkdesk.shapes import is_storage
+from airflow_provider_jobstatus.hooks.talkdesk.job import parse_job_id
+from airflow_provider_jobstatus.hooks.talkdesk.storages import is_storage
 from tests.support.asking import status_flow
 from tests.support.flows import as_read, hook_of, reply
 
@@ -117,6 +118,22 @@ ASTRAY = {
     "nothing but a query": "?sig=canary",
     "what is no address": "https://[::1/files",
     "a script": "javascript:alert(1)",
+    "the file with an error": f"{FILE}?error=not_stored",
+    "the file with an error of a page": f"{FILE}#error_description=gone",
+    "the file of another job, by its query": f"{FILE}?jobId=7e.d2",
+    "the file that is being made": f"{FILE}?v=2&status=uploading",
+    "the file for a user": f"https://canary@api.talkdeskapp.eu{FILE}",
+    "a waiting room": "https://shop.queue-it.net/?c=shop&e=td&sig=canary",
+    "a waiting room by its path": "https://edge.corp.example/waitingroom/3/7e?sig=canary",
+    "a page that says sorry": "https://d7.cloudfront.example/sorry/7e.html?Signature=canary&Key-Pair-Id=K",
+    "a maintenance page of a CDN": "https://d7.cdn.example/maintenance?Signature=canary&Key-Pair-Id=K",
+    "the front of a CDN": "https://d7.cdn.example/?Signature=canary&Key-Pair-Id=K",
+    "a page in a bucket": "https://lake.s3.amazonaws.com/e/busy.htm?X-Amz-Credential=k&X-Amz-Signature=canary",
+    "a check of an address": "https://app.corp.example/email/verify/7/c3?expires=1&signature=canary",
+    "a challenge": "https://edge.corp.example/cdn-cgi/l/7e?sig=canary",
+    "terms of use": "https://wifi.corp.example/terms/v2?Signature=canary",
+    "a login with an end": "https://login.corp.example/a1?sig=canary&se=1",
+    "what looks like no file": "https://www.corp.example/welcome?sig=canary",
 }
 
 
@@ -146,6 +163,10 @@ STORED = {
     "S3 behind CloudFront": "https://d1.cloudfront.net/sso/7e?Expires=1&Signature=canary&Key-Pair-Id=K",
     "nothing but a signature": "https://lake.example/7e.csv?sig=canary",
     "a sibling of the API": "https://files.talkdeskapp.eu/7e?Signature=canary",
+    "a CDN, a page's name on the way": "https://d1.cdn.example/id/7e?Signature=canary&Key-Pair-Id=K",
+    "a report on queues": "https://lake.s3.amazonaws.com/queue.csv?X-Amz-Credential=k&X-Amz-Signature=canary",
+    "this job's report on queues": "https://d1.cdn.example/queue/7e.d1.csv?Signature=canary&Key-Pair-Id=K",
+    "the job's name alone": "https://lake.example/user_status?sig=canary",
     "Azure": "https://lake.blob.core.windows.net/r/7e?sv=2024-11-04&se=2026-12-01&sig=canary",
     "in small letters": "https://lake.example/7e?x-amz-signature=canary",
 }
@@ -168,17 +189,20 @@ def test_the_host_that_a_connection_logs_in_at_is_no_storage() -> None:
         with pytest.raises(UnexpectedResponse, match="not the job's file"):
             told(redirect(location), host="https://gw.example")
     assert not is_storage(
-        "http://127.0.0.1:8002/7e?sig=s", "http://127.0.0.1:8001", "http://127.0.0.1:8002/t"
+        "http://127.0.0.1:8002/7e?sig=s",
+        parse_job_id(JOB),
+        "http://127.0.0.1:8001",
+        "http://127.0.0.1:8002/t",
     )
 
 
 def test_on_ones_own_machine_a_storage_is_another_port() -> None:
     here = "http://127.0.0.1:8001"
-    assert is_storage("http://127.0.0.1:8003/r/7e?X-Amz-Signature=s", here)
-    assert is_storage("http://localhost:8003/r/7e?X-Amz-Signature=s", here)
-    assert not is_storage("http://127.0.0.1:8001/r/7e?X-Amz-Signature=s", here)
-    assert not is_storage("http://lake.example/r/7e?X-Amz-Signature=s", here)
-    assert not is_storage("http://127.0.0.1:8003/r/7e?X-Amz-Signature=s", API)
+    assert is_storage("http://127.0.0.1:8003/r/7e?X-Amz-Signature=s", parse_job_id(JOB), here)
+    assert is_storage("http://localhost:8003/r/7e?X-Amz-Signature=s", parse_job_id(JOB), here)
+    assert not is_storage("http://127.0.0.1:8001/r/7e?X-Amz-Signature=s", parse_job_id(JOB), here)
+    assert not is_storage("http://lake.example/r/7e?X-Amz-Signature=s", parse_job_id(JOB), here)
+    assert not is_storage("http://127.0.0.1:8003/r/7e?X-Amz-Signature=s", parse_job_id(JOB), API)
 
 
 # What its body says
@@ -218,6 +242,19 @@ def test_on_ones_own_machine_a_storage_is_another_port() -> None:
         {"job": {"jobId": "7e.d2", "status": "done"}},
         {"job": {"status": "done"}, "job_id": "another"},
         {"job": {"id": "7e.d1", "status": "done", "state": "created"}},
+        f"<j><state>uploading</state><href>{FILE}</href></j>".encode(),
+        f"state: uploading\nlocation: {FILE}\n".encode(),
+        f"status=failed&location={FILE}".encode(),
+        f")]}}',\n{{'status': 'created', 'moved': '{FILE}'}} processing".encode(),
+        b"<html>503 Service Unavailable. You will be redirected</html>",
+        b"The job was moved back into the queue",
+        {"data": {"id": "7e.d1", "status": "failed"}},
+        {"jobs": [{"id": "7e.d1", "status": "uploading"}]},
+        {"meta": {"report": {"state": "failed"}}},
+        {"ready": False},
+        {"progress": 40, "done": False},
+        {"result": "failed"},
+        {"job": {"id": "7e.d1", "status": "done"}, "_embedded": {"task": {"state": "uploading"}}},
     ],
     ids=str,
 )
@@ -245,6 +282,7 @@ def test_a_body_that_says_done_of_this_job_is_enough(body: Any, location: str | 
     [
         b"<html><head><title>303 See Other</title></head></html>",
         b"Found. Redirecting to the file",
+        f"Moved to {API}{FILE.replace('7e.d1', '7e%2Ed1')}".encode(),
         f'<a href="{FILE}">the report</a>'.encode(),
         b"null",
         {},
@@ -297,6 +335,65 @@ REPORTS: dict[str, Response] = {
 def test_a_report_in_place_of_a_status_is_confirmed_by_its_file(name: str, pieces: int | None) -> None:
     for file in (redirect(S3, status=303), REPORTS[name], reply({"job": {"ID": "7e.d1", "status": "done"}})):
         assert told(REPORTS[name], file, pieces=pieces) == DONE
+
+
+LONG = b" " * 70_000
+LONG_ARRAYS: dict[str, bytes] = {
+    "jobs": json.dumps([{"id": "7e.d1", "status": "created"}] * 3000).encode(),
+    "errors": json.dumps([{"code": "0540009", "message": "x" * 50}] * 3000).encode(),
+    "numbers": json.dumps([*range(30_000)]).encode(),
+    "nulls": json.dumps([None] * 30_000).encode(),
+    "a number and space": b"[7" + LONG + b"]",
+    "space and a number": b"[" + LONG + b"7]",
+    "space and an error": LONG + b"[" + LONG + b'{"error": "x"}]',
+    "a long text": b'["' + b"x" * 70_000 + b'"]',
+    "a row, then errors": json.dumps([{"id": "1", "to": "x"}, *[{"error": "down"}] * 9000]).encode(),
+}
+
+
+@pytest.mark.parametrize("name", LONG_ARRAYS)
+@pytest.mark.parametrize("pieces", [None, 1000, 100_000])
+def test_the_first_items_of_an_array_are_judged_however_long_it_is(name: str, pieces: int | None) -> None:
+    long = reply(LONG_ARRAYS[name], content_type=JSON)
+    for answers in ([long], [REPORTS["CSV"], long], [long, long]):
+        with pytest.raises(UnexpectedResponse):
+            told(*answers, pieces=pieces)
+
+
+def test_an_array_of_one_very_long_row_may_be_a_report_but_confirms_none() -> None:
+    row = reply([{"id": "1", "to": "x" * 70_000}], content_type=JSON)
+    for pieces in (None, 4000):
+        assert told(row, redirect(S3), pieces=pieces) == DONE
+        with pytest.raises(UnexpectedResponse):
+            told(REPORTS["CSV"], row, pieces=pieces)
+
+
+NO_FILES: dict[str, Response] = {
+    "an error in columns": reply(b"code,message\r\n17,not stored\r\n", content_type="text/csv"),
+    "an error in columns of text": reply(b"error;description\nno;not stored\n", content_type="text/csv"),
+    "the job in columns": reply(b"id,status\n7e.d1,uploading\n", content_type="text/csv"),
+    "a traceback": reply(
+        b'Traceback (most recent call last):\n  File "a.py", line 3, in f\nKeyError: 7\n',
+        content_type="text/csv",
+    ),
+    "a stack": reply(b"java.io.IOException: no space\n\tat a.B.c(B.java:7)\n", content_type="text/csv"),
+    "an error of two lines": reply(b"Error: no file\nTry again, later\n", content_type="binary/octet-stream"),
+    "a compressed line": reply(gzip.compress(b"Please sign in"), content_type="application/gzip"),
+    "a compressed error": reply(gzip.compress(b"code,message\n1,no\n"), content_type="application/gzip"),
+    "a compressed nothing": reply(gzip.compress(b""), content_type="application/octet-stream"),
+    "a compressed space": reply(gzip.compress(b" \n"), content_type="text/csv"),
+    "an empty zip": reply(b"PK\5\6" + bytes(18), content_type="application/zip"),
+    "an array of nothing": reply([None, None], content_type=JSON),
+    "an array of empty objects": reply([{}, {}], content_type=JSON),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+@pytest.mark.parametrize("pieces", [None, 1, 40])
+def test_an_error_or_nothing_in_a_files_clothes_confirms_no_report(name: str, pieces: int | None) -> None:
+    for first in (REPORTS["CSV"], redirect(S3), NO_FILES[name]):
+        with pytest.raises(UnexpectedResponse):
+            told(first, NO_FILES[name], pieces=pieces)
 
 
 NO_REPORTS: dict[str, Response] = {

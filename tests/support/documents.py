@@ -17,8 +17,29 @@ from tests.support.asking import status_flow
 
 #: Hook, job id, and the names that a reply may have.
 VENDORS: dict[str, tuple[type[BatchJobHook], str, list[str]]] = {
-    "aftercare": (AftercareHook, "job-1", ["status", "batchJobId", "results", "code", "message", "x", ""]),
-    "talkdesk": (TalkdeskHook, "calls/job-1", ["status", "job", "id", "ID", "entries", "error", "x", ""]),
+    "aftercare": (
+        AftercareHook,
+        "job-1",
+        [
+            "status",
+            "batchJobId",
+            "results",
+            "code",
+            "message",
+            "jobId",
+            "error",
+            "state",
+            "data",
+            "ok",
+            "x",
+            "",
+        ],
+    ),
+    "talkdesk": (
+        TalkdeskHook,
+        "calls/job-1",
+        ["status", "job", "id", "ID", "entries", "error", "code", "message", "state", "data", "ok", "x", ""],
+    ),
 }
 _WORDS = ["completed", "processing", "partial_failure", "total_failure", "done", "DONE", "failed", "created"]
 _TEXTS = [

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from airflow_provider_jobstatus.core.contradictions import MEMBERS
 from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus, text_or_none
 from airflow_provider_jobstatus.core.json_outline import JsonOutline
@@ -30,8 +31,9 @@ def status_flow(hook: BatchJobHook, job: AftercareJobId) -> Flow[JobStatus]:
     """
     request = hook.request("GET", job.path, outline=partial(_outline, hook))
     reply = expect_json(request, (yield request))
-    hook.check_id(request, job.job, reply.get("batchJobId"))
+    hook.check_job(request, job.job, reply)
     word, state = hook.read_state(request, reply.get("status"))
+    hook.check_success(request, word, reply)
     detail = None
     results = reply.get("results")
     if state in (JobState.PARTIAL, JobState.FAILED) and isinstance(results, Mapping):
@@ -64,5 +66,4 @@ def _outline(hook: BatchJobHook) -> JsonOutline:
         word = reply.get("status") if isinstance(reply, dict) and "batchJobId" in reply else None
         return isinstance(word, str) and hook.known_state(word) is JobState.SUCCEEDED
 
-    keep = ("batchJobId", "status", "results", "code", "message")
-    return JsonOutline(keep, enough, must=("batchJobId",))
+    return JsonOutline(MEMBERS, enough, must=("batchJobId",))

@@ -29,16 +29,15 @@ def _id_of(error: Mapping[str, Any]) -> str:
 
 
 def unwrap(request: Request, response: Response) -> Mapping[str, Any]:
-    """Return what the envelope holds, or raise the error that it holds, whatever the status says."""
+    """Return a reply whose ``response`` is an object, or raise the error in it, whatever the status says."""
     if not 200 <= response.status < 300:
         raise _refusal(request, response, _error_in(json_object(response.body)))
     reply = expect_json(request, response)
     error = _error_in(reply)
     if error is None:
-        inner = reply.get("response")
-        if not isinstance(inner, Mapping):
+        if not isinstance(reply.get("response"), Mapping):
             raise unexpected(request, "answered without 'response'")
-        return inner
+        return reply
     status = error.get("httpStatusCode")
     if not isinstance(status, int) or not 400 <= status < 600:
         raise unexpected(request, f"answered the error {clean(error.get('message'), 200)!r} with 200")

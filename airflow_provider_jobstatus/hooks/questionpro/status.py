@@ -23,15 +23,17 @@ def status_flow(hook: BatchJobHook, job: QuestionProJobId) -> Flow[JobStatus]:
     """
     request = hook.request("GET", f"/micropanel/batches/{job.segment}")
     reply = unwrap(request, (yield request))
-    hook.check_id(request, job.number, reply.get("id"))
-    word = hook.read_word(request, reply.get("status"))
+    hook.check_job(request, job.number, reply)
+    batch = reply["response"]
+    word = hook.read_word(request, batch.get("status"))
+    hook.check_success(request, word, reply)
     state = hook.known_state(word)
     return JobStatus(
         job.text,
         hook.conn_type,
         state or JobState.RUNNING,
         word,
-        created_at=utc_time(reply.get("creationTimestamp")),
+        created_at=utc_time(batch.get("creationTimestamp")),
         known=state is not None,
     )
 

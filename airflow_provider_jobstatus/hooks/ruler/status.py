@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import unquote
 
+from airflow_provider_jobstatus.core.contradictions import SITE, named
 from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.jobs import (
     JobState,
@@ -13,7 +15,7 @@ from airflow_provider_jobstatus.core.jobs import (
     utc_time,
     whole_percent,
 )
-from airflow_provider_jobstatus.core.responses import expect_json
+from airflow_provider_jobstatus.core.responses import expect_json, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.ruler.job import RulerJobId
@@ -27,8 +29,12 @@ def status_flow(hook: BatchJobHook, job: RulerJobId) -> Flow[JobStatus]:
     """
     request = hook.request("GET", f"/{job.site_segment}/batch/{job.job_segment}/status")
     reply = expect_json(request, (yield request))
-    hook.check_id(request, job.job, reply.get("jobId"))
+    hook.check_job(request, job.job, reply)
+    for site in named(reply, SITE):
+        if str(site).casefold() != unquote(job.site_segment).casefold():
+            raise unexpected(request, f"answered for the site {clean(site, 80)!r}")
     word, state = hook.read_state(request, reply.get("status"))
+    hook.check_success(request, word, reply)
     detail = text_or_none(reply.get("failureReason"))
     counts = row_counts(
         total=reply.get("totalRows"),

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_jobstatus.core.auth import same_origin
+from airflow_provider_jobstatus.core.contradictions import JOB, REPORT_TYPE, STATE, contradiction, named
 from airflow_provider_jobstatus.core.errors import (
     NotFound,
     RequestRejected,
@@ -27,17 +28,9 @@ from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.talkdesk.job import TalkdeskJobId, file_path
 from airflow_provider_jobstatus.hooks.talkdesk.login import is_login_host, token_url
-from airflow_provider_jobstatus.hooks.talkdesk.shapes import (
-    ID_KEYS,
-    OF_AN_ERROR,
-    STATE_KEYS,
-    FileOutline,
-    ReplyOutline,
-    error_in,
-    is_notice,
-    is_report,
-    is_storage,
-)
+from airflow_provider_jobstatus.hooks.talkdesk.outlines import OF_AN_ERROR, FileOutline, ReplyOutline
+from airflow_provider_jobstatus.hooks.talkdesk.shapes import is_notice, is_report
+from airflow_provider_jobstatus.hooks.talkdesk.storages import is_storage
 
 #: The word for a job whose file is there.
 DONE = "done"
@@ -127,7 +120,7 @@ def _word_of_reply(
     if "job" in reply or "status" in reply:
         return _word_of_job(hook, request, reply, job)
     rows = isinstance(reply.get("entries"), list) and not any(map(reply.get, OF_AN_ERROR))
-    rows = rows and error_in(reply) is None and _other_word(hook, reply) is None
+    rows = rows and contradiction(reply, hook.known_state) is None
     if response.status != 200 or not rows:
         raise unexpected(request, "answered neither a job nor a report", response.status)
     return None
@@ -154,26 +147,26 @@ def _word_of_redirect(
         if own and isinstance(reply, list) and any(isinstance(item, dict) for item in reply):
             raise _astray(request, response, "with an array of objects in its body")
         return None
-    if error_in(reply) or ("code" in reply and "job" not in reply):
+    beside = {name: value for name, value in reply.items() if name != "job" and name not in STATE}
+    if contradiction(beside, hook.known_state) or ("code" in reply and "job" not in reply):
         raise _astray(request, response, "with an error in its body")
     if own and "job" not in reply:
         told = (reply[name] for name in ("message", "description", "detail", "reason") if name in reply)
         if any(not is_notice(str(text).encode(), response.headers["location"]) for text in told):
             raise _astray(request, response, "with a message in its body")
-        if "status" not in reply and (other := _other_word(hook, reply)) is not None:
-            raise _astray(request, response, f"with a body that says {other!r}")
+    word = None
     # A gateway has a status of its own; Talkdesk's is the job's, wrapped or with the job's id.
-    if target is not _Target.JOBS_FILE and not {"job", *ID_KEYS} & reply.keys():
-        return None
-    if "job" not in reply and "status" not in reply:
-        return None
-    try:
-        word = _word_of_job(hook, request, reply, job)
-    except UnexpectedResponse as error:
-        error.add(f"that was a {response.status} and led to {place_of(request, response)}")
-        raise
-    if hook.known_state(word) is JobState.RUNNING:
-        raise _astray(request, response, f"with a body that says {word!r}")
+    if "job" in reply or ("status" in reply and (own or JOB & reply.keys())):
+        try:
+            word = _word_of_job(hook, request, reply, job)
+        except UnexpectedResponse as error:
+            error.add(f"that was a {response.status} and led to {place_of(request, response)}")
+            raise
+        if hook.known_state(word) is JobState.RUNNING:
+            raise _astray(request, response, f"with a body that says {word!r}")
+    done = word is None or hook.known_state(word) is JobState.SUCCEEDED
+    if own and done and (wrong := contradiction(reply, hook.known_state, anywhere=True)):
+        raise _astray(request, response, f"with a body that says {wrong!r}")
     return word
 
 
@@ -186,23 +179,13 @@ def _word_of_job(hook: BatchJobHook, request: Request, reply: Mapping[str, Any],
     told = reply.get("job", reply)
     if not isinstance(told, dict):
         raise unexpected(request, "answered a job that is no JSON object")
-    for place in (reply, told):
-        for key in ID_KEYS:
-            hook.check_id(request, job.job, place.get(key))
-    word, state = hook.read_state(request, told.get("status"))
-    if state is JobState.SUCCEEDED and (wrong := _other_word(hook, reply, told) or error_in(reply, told)):
-        raise unexpected(request, f"answered {word!r}, and beside it {clean(wrong, 200)!r}")
+    hook.check_job(request, job.job, reply)
+    for kind in named(reply, REPORT_TYPE):
+        if str(kind).casefold() != unquote(job.type_segment).casefold():
+            raise unexpected(request, f"answered for the report type {clean(kind, 80)!r}")
+    word, _ = hook.read_state(request, told.get("status"))
+    hook.check_success(request, word, reply)
     return word
-
-
-def _other_word(hook: BatchJobHook, *places: Mapping[str, Any]) -> str | None:
-    """Return what some JSON objects say of a state, in any member, if it is known and no success."""
-    for place in places:
-        for name in ("status", *STATE_KEYS):
-            word = place.get(name)
-            if isinstance(word, str) and hook.known_state(word) not in (None, JobState.SUCCEEDED):
-                return word
-    return None
 
 
 def _target(hook: BatchJobHook, request: Request, response: Response, job: TalkdeskJobId) -> _Target:
@@ -214,13 +197,20 @@ def _target(hook: BatchJobHook, request: Request, response: Response, job: Talkd
     except UnexpectedResponse:
         return _Target.ELSEWHERE
     base = hook.settings.base_url
-    if is_storage(url, base, token_url(hook)) and not is_login_host(url):
+    if is_storage(url, job, base, token_url(hook)) and not is_login_host(url):
         return _Target.STORAGE
     # A vendor behind a gateway does not know the gateway's path.
     files = [f"{root}{file_path(job)}" for root in ("", urlsplit(base).path)]
-    if same_origin(url, base) and _unquoted(urlsplit(url).path) in map(_unquoted, files):
-        return _Target.JOBS_FILE
-    return _Target.ELSEWHERE
+    parts = urlsplit(url)
+    if (
+        not same_origin(url, base)
+        or _unquoted(parts.path) not in map(_unquoted, files)
+        or "@" in parts.netloc
+    ):
+        return _Target.ELSEWHERE
+    said = dict(parse_qsl(f"{parts.query}&{parts.fragment}"))
+    other = contradiction(said, hook.known_state) or any(name != job.job for name in named(said, JOB))
+    return _Target.ELSEWHERE if other else _Target.JOBS_FILE
 
 
 def _astray(request: Request, response: Response, what: str) -> UnexpectedResponse:
