@@ -27,8 +27,9 @@ _UNMARKED = (
     (re.compile(rb"\0[^\0]\0[^\0]"), "utf-16-be"),
 )
 _GZIP = b"\x1f\x8b"
-_EMPTY_ZIP = b"PK\x05\x06"
-_PACKED = (_GZIP, b"PK\x03\x04", _EMPTY_ZIP)
+#: How a zip begins that holds nothing.
+EMPTY_ZIP = b"PK\x05\x06"
+_PACKED = (_GZIP, b"PK\x03\x04", EMPTY_ZIP)
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1b]")
 
 
@@ -54,12 +55,6 @@ def beginning_of_gzip(head: bytes) -> tuple[bytes, bool]:
         return gzip.decompress(head, HEAD_BYTES), gzip.eof and not gzip.unused_data
     except zlib.error:
         return b"", False
-
-
-def holds_nothing(head: bytes) -> bool:
-    """Return whether a file is white space, or a gzip or a zip of no more."""
-    unpacked, whole = beginning_of_gzip(head)
-    return head.startswith(_EMPTY_ZIP) or not (unpacked if whole else head).strip()
 
 
 def is_packed(head: bytes) -> bool:

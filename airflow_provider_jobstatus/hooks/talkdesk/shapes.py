@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_jobstatus.core.body import SMALL_BYTES
 from airflow_provider_jobstatus.core.content import misfit
 from airflow_provider_jobstatus.core.contradictions import JOB, REPORT_TYPE, STATE
-from airflow_provider_jobstatus.core.encodings import beginning_of_gzip, holds_nothing, is_packed, text_of
+from airflow_provider_jobstatus.core.encodings import EMPTY_ZIP, beginning_of_gzip, is_packed, text_of
 from airflow_provider_jobstatus.core.file_kinds import SEPARATOR, first_row
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.json_errors import is_bare_error, is_bare_state
@@ -25,6 +25,8 @@ _OF_A_JOB = frozenset(
         *("timespan", "timezone", "type", "updated_at"),
     }
 )
+#: No error and no job has more columns.
+_FEW_COLUMNS = 50
 # Words of a text that is more than the notice of a redirect, in whatever format.
 _NO_NOTICE = re.compile(
     r"(?<![a-z])(?:process(?:ing)?|pending|queued?|wait(?:ing)?|running|uploading|generating|in progress"
@@ -91,15 +93,15 @@ def _is_lines(text: str, kind: str, job: str, is_word: Callable[[str], bool]) ->
 
 def _has_rows(body: bytes, job: str, is_word: Callable[[str], bool]) -> bool:
     """Return whether a file that is no JSON has columns, and rows of a report, as far as can be seen."""
-    if holds_nothing(body):
-        return False
+    if body.startswith(b"PK"):
+        return not body.startswith(EMPTY_ZIP)
     text = text_of(beginning_of_gzip(body)[0] if is_packed(body) else body).strip()
-    if text[:1] in ("", "{", "["):
-        return True  # a zip, or JSON that is packed, and judged
+    if text[:1] in ("{", "["):
+        return True  # packed, and judged
+    if not SEPARATOR.search(text.partition("\n")[0]):
+        return False
     row = first_row(text)
-    return bool(SEPARATOR.search(text.partition("\n")[0])) and not (
-        is_bare_state(row) or _is_job(row, job, is_word)
-    )
+    return len(row) > _FEW_COLUMNS or not (is_bare_state(row) or _is_job(row, job, is_word))
 
 
 def _is_row(value: object, job: str, is_word: Callable[[str], bool]) -> bool:
