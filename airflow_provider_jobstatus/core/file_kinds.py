@@ -18,11 +18,11 @@ _ROOT = re.compile(r"<([a-z_][\w.:-]*)(?:[\s/][^<>]*)?>", re.IGNORECASE)
 _JSON = re.compile(r'\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\})|\[\s*(?:[\[{"\]]|-?\d|true|false|null)')
 SEPARATOR = re.compile(r"[,;|](?:\S|\s?\")|\t")
 # Three words or more: no header of a single column.
-SENTENCE = re.compile(r"\S++(?: \S++){2,}+")
+SENTENCE = re.compile(r"\A\S++(?: \S++){2,}+")
 # The name of a single column on a line of its own; and words of a reply rather than of a column.
-_NAME = re.compile(r'("?)[^\W\d][\w.-]*\1\r?\n')
+_NAME = re.compile(r'\A("?)[^\W\d][\w.-]*\1\r?\n')
 _ANSWER = re.compile(
-    r"\W*(?:ok|okay|yes|no|nil|none|null|nan|true|false|undefined)\W*\Z|err|exception|fail|fault|busy|pending|"
+    r"(?:ok|okay|yes|no|nil|none|null|nan|true|false|undefined)\W*\Z|err|exception|fail|fault|busy|pending|"
     r"process|queue|progress|running|wait|retry|later|slow|throttl|limit|gateway|upstream|denied|forbid|refus|reject|unauth|expir|"
     r"time.?out|unavail|maint|down\b|no.?such|not.?|invalid|missing|empty|done|ready|success|complet|cancel|delet",
     re.IGNORECASE,

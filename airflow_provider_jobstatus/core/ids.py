@@ -26,10 +26,13 @@ _USUAL = re.compile(rf"[A-Za-z0-9_/-]{{1,{MAX_ID_LENGTH}}}")
 _FORBIDDEN = re.compile(r"[^!-~]|[/?#%\\]")
 # The text that a template makes of a generator, a set, a view or a lazy sequence: no id can be read from it.
 _REPR = re.compile(
-    r"<.+ at 0x[0-9A-Fa-f]+>"
-    r"|(?:\w*set|o?dict_\w+|deque|range|array|map|filter|zip|Lazy\w+)\(.*\)",
+    r"\A<.+ at 0x[0-9A-Fa-f]+>"
+    r"|\A(?:\w*set|o?dict_\w+|deque|range|array|map|filter|zip|Lazy\w+)\(.*\)",
     re.DOTALL,
 )
+# What a template, a shell or a page of documentation has in place of an id.
+_UNRENDERED = re.compile(r"\{\{|\{%|\{\s*[A-Za-z_][^{}]*\}|\$[A-Za-z_{(]|`[^`]*`|<[A-Za-z_][^<>]*>")
+_NOTHING = frozenset({"None", "null", "undefined", "nan", "NaN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,13 @@ def job_id_text(value: object) -> str:
         raise SettingsError(f"job_id is a number of more than {MAX_ID_LENGTH} digits, which no job id has")
     # Of an enumeration, str() gives the member's name.
     text = (plain(value) if isinstance(value, str) else int.__repr__(value)).strip()
-    if _USUAL.fullmatch(text) and text not in ("None", "null"):
+    is_nothing = not text or not _NOTHING.isdisjoint(text.split("/"))
+    if _USUAL.fullmatch(text) and not is_nothing:
         return text
-    if not text or text in ("None", "null"):
+    if is_nothing:
         raise SettingsError(
-            f"job_id is {text or 'empty'}: the task or template that it comes from gave none; give an id"
+            f"job_id is {clean(text, 80) or 'empty'}: the task or template that it comes from gave none; "
+            "give an id"
         )
     if len(text) > MAX_ID_LENGTH:
         raise SettingsError(f"job_id has {len(text)} characters, no job id has more than {MAX_ID_LENGTH}")
@@ -82,13 +87,13 @@ def job_id_text(value: object) -> str:
     if clean(text, MAX_ID_LENGTH) != text:
         marks = ", ".join({f"U+{ord(mark):04X}": 0 for mark in text if clean(f"a{mark}a") != f"a{mark}a"})
         raise SettingsError(f"job_id {clean(text, 80)!r} has an invisible character ({marks}); type it anew")
-    if "{{" in text or "{%" in text:
-        raise SettingsError(
-            f"job_id {clean(text, 80)!r} is a template that was not rendered; correct its names"
-        )
     if _REPR.fullmatch(text):
         raise SettingsError(
             f"job_id {clean(text, 80)!r} is the text of an object; give an id or a list of them"
+        )
+    if _UNRENDERED.search(text):
+        raise SettingsError(
+            f"job_id {clean(text, 80)!r} is a template that was not rendered; correct its names"
         )
     if any(unquote(part) in (".", "..") for part in text.split("/")):
         raise SettingsError(f"job_id {clean(text, 80)!r} would change the path, as . and .. do")

@@ -19,7 +19,7 @@ REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 _CARRIERS = tuple(map(ip_network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 # The part of an address that a path within the API is resolved with; and what stands before all paths.
 _PLACE = re.compile(r"[^;?#]*")
-_FRONT = re.compile(r"(?:[^:/?#]+:)?//[^/?#]*")
+_FRONT = re.compile(r"\A(?:[^:/?#]+:)?//[^/?#]*")
 # A library drops some of these from a host.
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f]")
 # Blanks and line breaks cannot be sent.

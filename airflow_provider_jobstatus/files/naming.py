@@ -49,7 +49,8 @@ def file_name(content_disposition: str, default: str) -> str:
 def name_for_job(name: str, job_id: str) -> str:
     """
     Return ``<stem>-<job>.<ext>``, unless ``name`` carries all parts of the id, the last at its end and long
-    enough to stand there for no other reason: no two jobs have a name in common.
+    enough to stand there for no other reason: no two jobs have a name in common. A stem with a dash in it is
+    followed by two.
 
     An id that would not do so for sure gets its digest before it: one with capitals, which some disks do not
     tell from other letters, with what a file's name may not hold, or that is too long.
@@ -69,7 +70,9 @@ def name_for_job(name: str, job_id: str) -> str:
     ):
         return name
     key = _key(job_id)
-    return f"{stem[: MAX_NAME - len(key) - len(extension) - 1].rstrip(' .')}-{key}{extension}"
+    stem = stem[: MAX_NAME - len(key) - len(extension) - 2].rstrip(" .")
+    # After one dash, "failures-acme" with "eu" would be "failures" with "acme-eu".
+    return f"{stem}{'--' if '-' in stem else '-'}{key}{extension}"
 
 
 def _key(job_id: str) -> str:

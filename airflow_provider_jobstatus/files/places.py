@@ -9,11 +9,15 @@ from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.text import clean
 
 # "simplecache::s3://" is a scheme, too.
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://")
+_SCHEME = re.compile(r"\A([A-Za-z][A-Za-z0-9+.:-]*)://")
 #: Schemes of files of this machine; none is a path.
 LOCAL_SCHEMES = ("", "file", "local")
 _VARIABLE = re.compile(r"\$[A-Za-z_]\w*|\$\{[^}]*\}|%[A-Z][A-Z_]+%")
-_TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}")
+# Of Jinja, and of Jinja whose braces an f-string has halved; of a shell, of Ruby; what a library makes of an
+# unknown name. A name in braces alone may be one: "{june}".
+_TEMPLATE = re.compile(
+    r"\{\{|\}\}|\{%|%\}|\{#|\{\s+[A-Za-z_][^{}]*\s\}|[#%@]\{|<%|\$\(|`[^`]*`|<[\w.]*Undefined\b"
+)
 #: What shows that a text is not meant as a path here, each as the end of a sentence. A folder that is really
 #: called None has the path ./None.
 _SLIPS = (

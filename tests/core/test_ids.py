@@ -30,9 +30,9 @@ from tests.support.values import anything, hostile_text
 
 ids = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30).filter(
     lambda text: (
-        text not in ("None", "null")
+        not {"None", "null", "undefined", "nan", "NaN"} & set(text.split("/"))
         and not text.startswith(("[", "{"))
-        and not any(sign in text for sign in ("(", "{{", "{%"))
+        and not any(sign in text for sign in "({$`<")
         and not any(unquote(part) in (".", "..") for part in text.split("/"))
     )
 )
@@ -197,6 +197,17 @@ def test_an_undefined_name_in_a_template_is_no_list(
         *(str(each for each in "ab"), str(iter({"a": 1}.values())), str(iter(["a"])), str({"a": 1}.keys())),
         *(str({"a": "b"}.values()), str(set()), str(frozenset({"a"})), str(deque(["a"])), str(range(3))),
         *("LazyXComSequence([3 items])", "{{ params.job }}", "s/{{ no such element: dict object['job'] }}"),
+        *(
+            "s/None",
+            "null/7",
+            "s/{job}",
+            "{ params.job }",
+            "s/$JOB",
+            "${JOB}",
+            "s/$(job)",
+            "s/`job`",
+            "<job>",
+        ),
         *("s/{% raw %}", 10**4400, -(10**500)),
     ],
     ids=lambda value: type(value).__name__,

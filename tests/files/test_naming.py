@@ -82,8 +82,8 @@ def test_no_name_leaves_the_folder_or_is_too_long(header: str) -> None:
         ("rejected.csv.gz", "north/7", "rejected-north--7.csv.gz"),
         ("rejected 2026.11.csv", "north/7", "rejected 2026.11-north--7.csv"),
         ("rejected", "north/7", "rejected-north--7"),
-        ("rejected-north--7.csv", "north/7", "rejected-north--7-north--7.csv"),
-        ("rejected-7.csv", "north/7", "rejected-7-north--7.csv"),
+        ("rejected-north--7.csv", "north/7", "rejected-north--7--north--7.csv"),
+        ("rejected-7.csv", "north/7", "rejected-7--north--7.csv"),
         ("north-3f2a9c1b7d204e55.csv", "north/3f2a9c1b7d204e55", "north-3f2a9c1b7d204e55.csv"),
         ("upload-3f2a9c1b7d204e55.csv", "3f2a9c1b7d204e55", "upload-3f2a9c1b7d204e55.csv"),
     ],
@@ -98,11 +98,11 @@ def test_a_name_is_told_from_another_jobs_by_its_job(name: str, job: str, expect
         ("calls_0f9c41d7a2b84e63.csv", "calls_0f9c41d7a2b84e63.csv"),
         ("agents of calls-0f9c41d7a2b84e63.csv", "agents of calls-0f9c41d7a2b84e63.csv"),
         ("0f9c41d7a2b84e63.csv", "0f9c41d7a2b84e63-calls--0f9c41d7a2b84e63.csv"),
-        ("recalls-0f9c41d7a2b84e63.csv", "recalls-0f9c41d7a2b84e63-calls--0f9c41d7a2b84e63.csv"),
-        ("0f9c41d7a2b84e63-calls.csv", "0f9c41d7a2b84e63-calls-calls--0f9c41d7a2b84e63.csv"),
+        ("recalls-0f9c41d7a2b84e63.csv", "recalls-0f9c41d7a2b84e63--calls--0f9c41d7a2b84e63.csv"),
+        ("0f9c41d7a2b84e63-calls.csv", "0f9c41d7a2b84e63-calls--calls--0f9c41d7a2b84e63.csv"),
         ("x0f9c41d7a2b84e63.csv", "x0f9c41d7a2b84e63-calls--0f9c41d7a2b84e63.csv"),
-        ("0f9c41d7a2b84e63-agents.csv", "0f9c41d7a2b84e63-agents-calls--0f9c41d7a2b84e63.csv"),
-        ("agents-0f9c.csv", "agents-0f9c-calls--0f9c41d7a2b84e63.csv"),
+        ("0f9c41d7a2b84e63-agents.csv", "0f9c41d7a2b84e63-agents--calls--0f9c41d7a2b84e63.csv"),
+        ("agents-0f9c.csv", "agents-0f9c--calls--0f9c41d7a2b84e63.csv"),
     ],
 )
 def test_a_name_stays_that_carries_all_of_an_id_the_long_part_last(name: str, expected: str) -> None:
@@ -121,6 +121,22 @@ def test_a_name_that_ends_in_a_short_id_may_be_another_jobs(name: str) -> None:
 def test_what_each_site_counts_for_itself_tells_no_two_jobs_apart(name: str) -> None:
     jobs = [f"{site}/2026-000000000042" for site in ("north", "south", "x")]
     assert len({name_for_job(name, job) for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("rejected.csv", "south-north/7"), ("rejected-south.csv", "north/7")),
+        (("a.csv", "b-c-d/7"), ("a-b-c.csv", "d/7")),
+        (("a-b.csv", "c-d/7"), ("a-b-c.csv", "d/7")),
+        (("a--b.csv", "c/7"), ("a.csv", "b--c/7")),
+        (("a-.csv", "c/7"), ("a.csv", "-c/7")),
+    ],
+)
+def test_a_part_of_an_id_is_not_taken_for_a_part_of_a_name(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    assert name_for_job(*one) != name_for_job(*other)
 
 
 ALIKE = [

@@ -42,6 +42,8 @@ from airflow_provider_jobstatus.files.places import destination_text, local_path
         ("nonesuch/june.csv", "nonesuch/june.csv"),
         ("null.csv", "null.csv"),
         ("june:1.csv", "june:1.csv"),
+        ("/lake/{june}/<june>.csv", "/lake/{june}/<june>.csv"),
+        ("/lake/june {1} #2 { 3.csv", "/lake/june {1} #2 { 3.csv"),
         ("/lake/o'neil/a'b.csv", "/lake/o'neil/a'b.csv"),
     ],
 )
@@ -88,6 +90,11 @@ def test_a_local_uri_is_read_as_airflow_reads_it(path: str) -> None:
         ("/lake/{{ ds", "a template that was not rendered"),
         ("s3://{{ lake }}/june.csv", "a template that was not rendered"),
         ("s3://lake/{% if x %}", "a template that was not rendered"),
+        *(
+            (f"{lake}june-{day}.csv", "a template that was not rendered")
+            for lake in ("/lake/", "s3://lake/")
+            for day in ("{ data_interval_end }", "$(date +%d)", "`date`", "<StrictUndefined>", "#{day}")
+        ),
     ],
 )
 def test_what_would_become_a_folder_of_an_odd_name_is_refused(destination: str, problem: str) -> None:
