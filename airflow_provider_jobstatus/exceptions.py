@@ -148,7 +148,13 @@ class SubmissionUnknown(JobStatusError, AirflowFailException):
 
 
 class DownloadIncomplete(JobStatusError):
-    """A download ended early or could not be verified; nothing of it was kept."""
+    """
+    A download ended early or could not be verified; nothing of it was kept.
+
+    :ivar retry_after: seconds of the ``Retry-After`` of what came in place of the file; None without one.
+    """
+
+    retry_after: float | None = None
 
 
 class DestinationError(JobStatusError):

@@ -18,7 +18,8 @@ PIECE_BYTES = 32 * 1024
 #: Values of ``Content-Encoding`` that change nothing: labels of an upload, charsets.
 _LABELS = frozenset({"", "identity", "none", "aws-chunked", "binary", "7bit", "8bit"})
 _CHARSETS = frozenset({"utf-8", "utf8", "utf-16", "us-ascii", "ascii", "iso-8859-1", "windows-1252"})
-_GZIP = b"\x1f\x8b"
+#: The first bytes of a gzip.
+GZIP = b"\x1f\x8b"
 
 
 class Inflater:
@@ -79,12 +80,12 @@ class Inflater:
         if self._member is not None:
             # Behind a member, zeros are padding.
             data = data.lstrip(b"\0")
-            if data and not (self._gzip and _GZIP.startswith(data[:2])):
+            if data and not (self._gzip and GZIP.startswith(data[:2])):
                 raise ValueError("the body goes on after the end of its compressed data")
         if len(data) < 2:
             self._head = data
             return b""
-        self._gzip = data.startswith(_GZIP)
+        self._gzip = data.startswith(GZIP)
         # Some senders of "deflate" leave its header out, as RFC 9110, section 8.4.1.2, says.
         headed = self._gzip or (data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0)
         bare = self._coding == "deflate" and not headed

@@ -52,8 +52,26 @@ _PAGES = ("text/html", "application/xhtml+xml")
 _TABLES = ("text/csv", "application/csv", "text/comma-separated-values", "application/vnd.ms-excel")
 # Never text, however carelessly a server labels its files.
 _FOREIGN = re.compile(r"(?:image|audio|video|font)/|application/pdf\Z")
-_FOREIGN_BYTES = (b"%PDF-", b"\x89PNG\r\n")
-_PAGE = re.compile(r"<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
+_FOREIGN_BYTES = (b"%PDF-", b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"\x7fELF")
+# No CSV or JSON, but maybe a file of a format that is not known: Excel's of old, Parquet, Avro, SQLite; or
+# packed by 7z, RAR, bzip2, xz, zstd.
+_OTHER_BYTES = (
+    *(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PAR1", b"Obj\x01", b"SQLite format 3\0"),
+    *(b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"),
+    *(b"BZh%d1AY&SY" % level for level in range(1, 10)),
+)
+# Also a page without its frame, such as a form that posts itself, and PHP's messages.
+_PAGE = re.compile(
+    r"<(?:!doctype\s+html|html|body|noscript)[\s>]|<(?:meta|form|base|link|iframe|script)\s"
+    r"|(?:<br\s*/?>\s*+)?<b>(?:(?:\w+ )?(?:fatal|parse) error|warning|notice|deprecated)</b>:"
+    r"|(?:PHP )?(?:fatal|parse) error: ",
+    re.IGNORECASE,
+)
+# What is left of an upload to S3: a chunk with its size before it, and the next, signed or not.
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(;chunk-signature=[0-9A-Fa-f]+)?\r\n")
+_RANGE = re.compile(r"bytes 0-([0-9]{1,18})/([0-9]{1,18})")
+# May stand before a page without being of it.
+_MARKS = "\ufeff\0 \t\r\n"
 # Begins where a word does, so that a long one without an @ is read once.
 _ADDRESS = re.compile(r"(?<![^\s@\"'<>])[^\s@\"'<>]++@[^\s@\"'<>]++")
 
@@ -88,12 +106,20 @@ def expect_file(request: Request, response: Response) -> Response:
     :raises UnexpectedResponse: a redirect.
     """
     expect(request, response if 200 <= response.status < 300 else without_addresses(response))
-    if response.status == 200:
+    if response.status == 200 and not _is_part(response):
         return response
-    reason = f"answered {response.status} instead of a file"
+    what = "a part of a file" if response.status == 200 else f"{response.status} instead of a file"
+    reason = f"answered {what}"
     error = error_of(ServerError, request, reason, response.status)
     error.retry_after = retry_after(response)
     raise error
+
+
+def _is_part(response: Response) -> bool:
+    """Return whether a reply says that it is less than the whole of a file, whatever its status."""
+    part = response.headers.get("content-range", "").strip()
+    whole = _RANGE.fullmatch(part)
+    return bool(part) and (whole is None or int(whole[1]) + 1 != int(whole[2]))
 
 
 def without_addresses(response: Response) -> Response:
@@ -114,6 +140,15 @@ def announces_nothing(headers: Mapping[str, str]) -> bool:
     return headers.get("content-length", "") == "0" or any(name in coding for name in ("gzip", "deflate"))
 
 
+def _is_framed(head: bytes) -> bool:
+    """Return whether a file begins with a chunk, its size before it, and another chunk after it."""
+    chunk = _CHUNK.match(head)
+    if chunk is None:
+        return False
+    end = chunk.end() + int(chunk[1], 16)
+    return bool(chunk[2]) or (head[end : end + 2] == b"\r\n" and _CHUNK.match(head, end + 2) is not None)
+
+
 def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool) -> Sent | None:
     """
     Return what was sent if it is no file, or None if it may be one.
@@ -124,7 +159,7 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
     :param whole: whether that is all of the body.
     """
     raw = text_of(head)
-    text = raw.strip()
+    text = raw.lstrip(_MARKS).rstrip()
     begin = end_of_prologue(text)
     if _PAGE.match(text, begin) or (not whole and text.startswith("<!--") and not begin):
         return Sent(_A_PAGE, text)
@@ -138,6 +173,10 @@ def misfit(file_format: str | None, content_type: str, head: bytes, whole: bool)
         return Sent(_A_PAGE, text if is_markup(text[begin:], "", whole) else "")
     if is_packed(head) or not text:
         return None
+    if _is_framed(head):
+        return Sent("a file in the chunks of its upload")
+    if file_format is not None and head.startswith(_OTHER_BYTES):
+        return Sent("another kind of file")
     if _FOREIGN.match(content_type) or head.startswith(_FOREIGN_BYTES):
         return Sent("another kind of file")
     if is_markup(text, content_type, whole) or is_markup(text[begin:], content_type, whole):

@@ -97,6 +97,17 @@ def json_value(text: str) -> Any:
         return text
 
 
+def fault_of_json(text: str) -> str:
+    """Return what is wrong with a text of JSON, or nothing; control characters in its texts are taken."""
+    try:
+        json.JSONDecoder(strict=False).decode(text.strip())
+    except RecursionError:
+        return ""
+    except ValueError:
+        return "it ends as JSON does, and is none"
+    return ""
+
+
 def first_value(text: str) -> tuple[Any, int]:
     """Return the value of JSON with which a text begins, and where it ends; the text and 0 if none does."""
     try:

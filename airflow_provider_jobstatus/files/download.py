@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from airflow_provider_jobstatus.core.body import inflate
+from airflow_provider_jobstatus.core.body import GZIP, Inflater
 from airflow_provider_jobstatus.core.content import JUDGED_BYTES, announces_nothing, framing, misfit
 from airflow_provider_jobstatus.core.csv_rows import count_csv_rows
-from airflow_provider_jobstatus.core.encodings import is_binary, is_packed, peek
+from airflow_provider_jobstatus.core.encodings import is_binary, is_packed, peek, text_of
 from airflow_provider_jobstatus.core.http import Response
+from airflow_provider_jobstatus.core.json_errors import fault_of_json
 from airflow_provider_jobstatus.core.json_rows import count_entries, count_json_rows
 from airflow_provider_jobstatus.core.redaction import redact
+from airflow_provider_jobstatus.core.responses import retry_after
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete
 from airflow_provider_jobstatus.files.destination import IfExists, writing
@@ -27,8 +28,10 @@ from airflow_provider_jobstatus.files.naming import file_name
 
 log = logging.getLogger(__name__)
 
-#: Most pieces to which a gzip is inflated to see whether it is whole: 64 MiB.
-MOST_PIECES = 2048
+#: Most bytes to which a gzip is inflated to see whether it is whole: a few seconds of work.
+MOST_INFLATED_BYTES = 1024**3
+
+_DIGESTS = {"md5": "md5", "sha": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
 
 Counter = Callable[[Iterable[bytes]], int | None]
 #: Counters that see by its closing shape whether a text is whole.
@@ -88,7 +91,7 @@ def save(
     """
     announced = _announced_digests(reply.headers)
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", *announced}}
-    size, head = 0, bytearray()
+    size, head, packed = 0, bytearray(), _GzipCheck()
     proofs = [*announced, *framing(reply.headers)]
     with writing(path, if_exists) as file:
 
@@ -98,6 +101,7 @@ def save(
                 size += len(chunk)
                 file.write(chunk)
                 head.extend(chunk[: JUDGED_BYTES - len(head)])
+                packed.feed(chunk)
                 for digest in digests.values():
                     digest.update(chunk)
                 yield chunk
@@ -113,8 +117,14 @@ def save(
         about = f"{clean(redact(reply.content_type, secrets), 80) or 'no media type'}, {size} bytes"
         if sent := misfit(file_format, reply.content_type, bytes(head), size == len(head)):
             asked = f"; {broken}" if broken else ""
-            raise DownloadIncomplete(f"instead of the file came {sent.describe(secrets)} ({about}){asked}")
-        if broken or (broken := _fault_of_gzip(bytes(head), size)):
+            incomplete = DownloadIncomplete(
+                f"instead of the file came {sent.describe(secrets)} ({about}){asked}"
+            )
+            incomplete.retry_after = retry_after(reply)
+            raise incomplete
+        if not broken and rows is not None and count_rows in SHAPED and size == len(head):
+            broken = fault_of_json(text_of(bytes(head)))
+        if broken or (broken := packed.fault()):
             raise DownloadIncomplete(f"{broken} ({about})")
         if count_rows in SHAPED and rows is not None:
             proofs.append("shape")
@@ -148,16 +158,43 @@ def save(
     }
 
 
-def _fault_of_gzip(head: bytes, size: int) -> str:
-    """Return what is wrong with a gzip that is short enough to be inspected as a whole, or nothing."""
-    if size > len(head) or not head.startswith(b"\x1f\x8b"):
-        return ""
-    try:
-        for _ in islice(inflate([head], "gzip"), MOST_PIECES):
-            pass
-    except ValueError as error:
-        return str(error)
-    return ""
+class _GzipCheck:
+    """Inflates a file that is a gzip while it passes, and keeps nothing of it but what is wrong."""
+
+    def __init__(self) -> None:
+        self._begin = b""
+        self._inflater: Inflater | None = Inflater("gzip")
+        self._size = 0
+        self._fault = ""
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes."""
+        if self._inflater is None:
+            return
+        if len(self._begin) < len(GZIP):
+            self._begin += chunk
+            if not self._begin.startswith(GZIP):
+                if not GZIP.startswith(self._begin):
+                    self._inflater = None
+                return
+            chunk = self._begin
+        try:
+            for piece in self._inflater.feed(chunk):
+                self._size += len(piece)
+                if self._size > MOST_INFLATED_BYTES:
+                    self._inflater = None
+                    break
+        except ValueError as error:
+            self._fault, self._inflater = str(error), None
+
+    def fault(self) -> str:
+        """Return what is wrong with a gzip that has ended, or nothing."""
+        if self._inflater is not None and self._begin.startswith(GZIP):
+            try:
+                self._inflater.finish()
+            except ValueError as error:
+                return str(error)
+        return self._fault
 
 
 def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
@@ -165,13 +202,20 @@ def _announced_digests(headers: Mapping[str, str]) -> dict[str, bytes]:
     # A digest is of the encoded body; here the decoded one is hashed.
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         return {}
+    listed = ["repr-digest", "content-digest", "digest"]
+    if headers.get("x-goog-stored-content-encoding", "identity") == "identity":
+        listed.append("x-goog-hash")  # of the file as it is stored
     found: dict[str, str] = {}
+    for item in ",".join(headers.get(name, "") for name in listed).split(","):
+        name, _, value = item.strip().partition("=")
+        if hashed := _DIGESTS.get(name.lower()):
+            found[hashed] = value.strip(":")
+    for name in ("sha1", "sha256"):
+        value = headers.get(f"x-amz-checksum-{name}", "").strip()
+        if value and "-" not in value:  # else it is of the checksums of parts
+            found[name] = value
     if "content-md5" in headers:
         found["md5"] = headers["content-md5"].strip()
-    for item in f"{headers.get('repr-digest', '')},{headers.get('content-digest', '')}".split(","):
-        name, _, value = item.strip().partition("=")
-        if name in ("sha-256", "sha-512"):
-            found[name.replace("-", "")] = value.strip(":")
     digests = {}
     for name, value in found.items():
         if digest := _digest(value, hashlib.new(name, usedforsecurity=False).digest_size):

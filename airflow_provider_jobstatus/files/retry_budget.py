@@ -81,10 +81,14 @@ class RetryBudget:
                 if wanted is not None and wanted > pause:
                     pause = wanted
                     self._left -= wanted
-                if self._left < 0 and isinstance(error, VendorError):
+                if self._left < 0:
                     least = "at least " if wanted == MAX_RETRY_AFTER else ""
                     wish = f"it asks for a pause of {least}{wanted:.0f} s"
-                    error.add(f"{wish}, and a task waits {PATIENCE:.0f} s here")
+                    remark = f"{wish}, and a task waits {PATIENCE:.0f} s here"
+                    if isinstance(error, VendorError):
+                        error.add(remark)
+                    else:
+                        error.args = (f"{self._about}{error}; {remark}",)
                     raise
                 log.warning("%s; try %d of %d in %.1f s", error, tries + 1, MAX_TRIES, pause)
             time.sleep(pause)

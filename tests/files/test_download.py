@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
+import lzma
+import random
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -81,6 +84,20 @@ def test_a_download_is_saved_byte_by_byte_and_described(tmp_path: Path) -> None:
         ({"repr-digest": f"unixsum=:AA==:, sha-256=:{digest('sha256')}:"}, "sha256"),
         ({**length(), "content-md5": f" {digest('md5')} "}, "md5, length"),
         ({"content-md5": b64decode(digest("md5")).hex()}, "md5"),
+        ({"x-goog-hash": f"crc32c=n03x6A==, md5={digest('md5')}"}, "md5"),
+        ({"x-amz-checksum-sha256": digest("sha256")}, "sha256"),
+        ({"x-amz-checksum-sha1": digest("sha1")}, "sha1"),
+        ({"digest": f"SHA={digest('sha1')},SHA-512={digest('sha512')}"}, "sha1, sha512"),
+        # Of the checksums of parts, and of what was unpacked since it was stored.
+        ({**length(), "x-amz-checksum-sha256": f"{digest('sha256', b'parts')}-3"}, "length"),
+        (
+            {
+                **length(),
+                "x-goog-hash": f"md5={digest('md5', b'packed')}",
+                "x-goog-stored-content-encoding": "gzip",
+            },
+            "length",
+        ),
         ({"repr-digest": f"sha-256=:{b64decode(digest('sha256')).hex().upper()}:"}, "sha256"),
     ],
 )
@@ -92,6 +109,10 @@ def test_each_proof_is_enough_and_is_named(tmp_path: Path, headers: dict[str, st
     "headers",
     [
         {"content-md5": digest("md5", b"other")},
+        {"x-goog-hash": f"md5={digest('md5', b'other')}"},
+        {"x-amz-checksum-sha256": digest("sha256", b"other")},
+        {"x-amz-checksum-sha1": digest("sha1", b"other")},
+        {"digest": f"sha-256={digest('sha256', b'other')}"},
         {"content-digest": f"sha-256=:{digest('sha256', b'other')}:"},
         {"repr-digest": f"sha-256=:{digest('sha256')}:, sha-512=:{digest('sha512', b'other')}:"},
     ],
@@ -235,6 +256,77 @@ def test_a_compressed_file_is_kept_and_its_rows_are_not_counted(tmp_path: Path) 
     manifest = download(tmp_path, headers, body, 5, file_format="csv")
     assert (manifest["rows"], manifest["verified_by"]) == (None, "length")
     assert (tmp_path / "rows").read_bytes() == body
+
+
+@pytest.mark.parametrize("size", [7, 60_000, 400_000])
+@pytest.mark.parametrize("piece", [1, 4096])
+def test_a_compressed_file_that_is_damaged_is_refused_whatever_its_length(
+    tmp_path: Path, size: int, piece: int
+) -> None:
+    if piece == 1 and size > 60_000:
+        piece = 1023
+    packed = gzip.compress(random.Random(size).randbytes(size))  # noqa: S311 - nothing to guess
+    broken = bytes([*packed[:-7], packed[-7] ^ 1, *packed[-6:]])
+    for body in (packed[:-5], broken, packed[: len(packed) // 2]):
+        assert "compressed" in refused(tmp_path, length(body), chunked(body, piece), None) or (
+            "coding" in refused(tmp_path, length(body), chunked(body, piece), None)
+        )
+    assert download(tmp_path, length(packed), chunked(packed, piece), None)["bytes"] == len(packed)
+
+
+@pytest.mark.parametrize(
+    "body", [b'[{"a": nul}, {}]', b"[{'a': 1}, {}]", b'[,{"a": 1}, {}]', b'[{"a" 1}, {}]']
+)
+def test_what_only_ends_as_json_is_none(tmp_path: Path, body: bytes) -> None:
+    assert "and is none" in refused(tmp_path, length(body), body, 2, count_json_rows, file_format="json")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"6;chunk-signature=0a9b\r\na\n1\n2\n\r\n0;chunk-signature=77\r\n\r\n",
+        b"6\r\na\n1\n2\n\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n",
+        b"<meta charset=utf-8 http-equiv=refresh content='3; url=/a,b'>\n",
+        b"<form action=/sso,1 method=post>\n<input name=SAMLResponse>\n",
+        b"<body onload=go()>\n<form action=/sso,1>\n",
+        b"<br />\n<b>Parse error</b>:  syntax error, unexpected in <b>/a.php</b> on line <b>1</b><br />\n",
+        b"PHP Fatal error:  Out of memory (allocated 2, 3)\nin /a.php\n",
+        b"\xef\xbb\xbf\xef\xbb\xbf<html>\nlog in, please</html>\n",
+        b"\xff\xd8\xff\xe1\0,\n1,2\n",
+        b"GIF89a,\n1,2\n",
+        b"\x7fELF\2,\n1,2\n",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1,\n1,2\n",
+        b"PAR1\x15,\n1,2\n",
+        b"7z\xbc\xaf\x27\x1c\0,\n",
+        bz2.compress(CSV),
+        lzma.compress(CSV),
+    ],
+)
+def test_what_is_known_by_its_beginning_is_no_csv(tmp_path: Path, body: bytes) -> None:
+    headers = {**length(body), "content-type": "text/csv"}
+    assert "instead of the file" in refused(tmp_path, headers, body, None, file_format="csv")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<b>a</b>,<i>b</i>\n1,2\n",
+        b"BZh,b\n1,2\n",
+        b"8\r\n1\r\n",
+        b"8\r\n123456\r\n9\r\n",
+        b"form,meta\n1,2\n",
+    ],
+)
+def test_what_only_begins_alike_is_kept(tmp_path: Path, body: bytes) -> None:
+    headers = {**length(body), "content-type": "text/csv"}
+    assert download(tmp_path, headers, body, None, file_format="csv")["bytes"] == len(body)
+
+
+def test_a_page_that_says_when_to_come_again_is_heard(tmp_path: Path) -> None:
+    headers = {"content-type": "text/html", "retry-after": "40"}
+    with pytest.raises(DownloadIncomplete) as caught:
+        download(tmp_path, headers, b"<html>Back soon</html>", file_format="csv")
+    assert caught.value.retry_after == 40.0
 
 
 def test_rows_that_cannot_be_counted_are_none_and_prove_nothing(

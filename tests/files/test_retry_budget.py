@@ -48,6 +48,18 @@ def error(kind: type[VendorError], status: int = 500, **more: Any) -> VendorErro
     return found
 
 
+def test_a_page_that_wants_a_pause_is_obeyed_and_one_that_wants_hours_ends_the_tries(
+    pauses: list[float],
+) -> None:
+    soon, late = DownloadIncomplete("a page"), DownloadIncomplete("a page")
+    soon.retry_after, late.retry_after = 40.0, 3000.0
+    assert RetryBudget().try_out(failing(soon)) == "done"
+    assert pauses == [40.0]
+    with pytest.raises(DownloadIncomplete, match="s/j: a page; it asks for a pause of 3000 s"):
+        RetryBudget("s/j").try_out(failing(late))
+    assert pauses == [40.0]
+
+
 PASSING: dict[str, list[Exception]] = {
     "nothing": [],
     **{

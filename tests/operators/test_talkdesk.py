@@ -176,6 +176,13 @@ NO_REPORTS: list[tuple[dict[str, Any], str]] = [
         ({"http": http, "body": "id,agent\n1,Ida\n", "content_type": "text/csv"}, str(http))
         for http in (201, 202, 203, 206)
     ),
+    *(
+        (
+            {"body": "id\n1\n2\n", "content_type": "text/csv", "headers": {"Content-Range": part}},
+            "a part of a file",
+        )
+        for part in ("bytes 0-6/90", "bytes 7-13/14", "bytes */7")
+    ),
     # What is not whole.
     (
         {"body": '{"entries": [{}, {}], "total": 3}', "content_type": "application/json"},
