@@ -108,8 +108,9 @@ def expect_file(request: Request, response: Response) -> Response:
     expect(request, response if 200 <= response.status < 300 else without_addresses(response))
     if response.status == 200 and not _is_part(response):
         return response
-    what = "a part of a file" if response.status == 200 else f"{response.status} instead of a file"
-    reason = f"answered {what}"
+    reason = f"answered {response.status} instead of a file"
+    if response.status == 200:
+        reason = "answered with a part of a file"
     error = error_of(ServerError, request, reason, response.status)
     error.retry_after = retry_after(response)
     raise error

@@ -59,10 +59,10 @@ MEMBERS = frozenset().union(
 
 # A word that no vendor lists and that is no success in any language of APIs.
 _NO_SUCCESS = re.compile(
-    r"(?:fail|err(?:or)?\b|fault|abort|cancel|reject|refus|denied|invalid|expired|deleted|crash|killed"
+    r"\A(?:fail|err(?:or)?\b|fault|abort|cancel|reject|refus|denied|invalid|expired|deleted|crash|killed"
     r"|timed? ?out|unauthori[sz]ed|forbidden|unavailable|unsuccess|incomplete|not |pending|process|running"
     r"|queued|waiting|in progress|upload|retry|generating|building).*"
-    r"|(?!no |without |any |0 )(?:\w+ ){1,2}(?:failed|failure|error)"
+    r"|\A(?!no |without |any |0 )(?:\w+ ){1,2}(?:failed|failure|error)"
 )
 #: Longest text that is taken for a word.
 _MAX_WORD = 80

@@ -179,7 +179,7 @@ NO_REPORTS: list[tuple[dict[str, Any], str]] = [
     *(
         (
             {"body": "id\n1\n2\n", "content_type": "text/csv", "headers": {"Content-Range": part}},
-            "a part of a file",
+            "with a part of a file",
         )
         for part in ("bytes 0-6/90", "bytes 7-13/14", "bytes */7")
     ),
