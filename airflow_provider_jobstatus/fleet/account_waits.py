@@ -48,7 +48,11 @@ class AccountWaits(Waits):
             self._deliver(job, unreadable(self._conn_id, "was changed, and is read again"), now)
             return None
         self._policy.expire()
-        return self._load(now)
+        if (until := self._load(now)) > now:
+            return until
+        # The lookup that is under way takes long; the others go on with the settings of before.
+        self._deliver(job, unreadable(self._conn_id, "takes too long"), now)
+        return None
 
     def _load(self, now: float) -> float:
         """Read the connection, unless that is under way; return until when everything waits."""

@@ -80,9 +80,12 @@ class Driver:
     async def close(self) -> None:
         """End what is under way, and close the sessions."""
         self._timer.set(math.inf)
-        await self._pool.close()
+        # First, as the rest may be cancelled: others may use the key.
         self._scheduler.close()
-        await self._session.close()
+        try:
+            await self._pool.close()
+        finally:
+            await self._session.close()
 
     def _wake(self) -> None:
         self._timer.no_later_than(self._scheduler.wake_at)
@@ -138,11 +141,9 @@ class Driver:
 
         async def run() -> None:
             try:
-                response = await request()
+                ended(await request(), self._clock.now())
             except Exception as fault:  # noqa: BLE001 - ends the waits that it concerns
                 failed(fault, self._clock.now())
-            else:
-                ended(response, self._clock.now())
             self._wake()
 
         self._pool.start(run)

@@ -92,7 +92,11 @@ class JobPlaces:
 
     def _settle(self, job: WatchedJob) -> None:
         """Put a job where it belongs from now on, or forget it if no wait is left."""
-        if job.flight is not None or job.busy or self._jobs.get(job.job_id) is not job:
+        if self._jobs.get(job.job_id) is not job:
+            # Its last wait has left.
+            self._queue.drop(job)
+            return
+        if job.flight is not None or job.busy:
             return
         if not job.pollers:
             self._queue.drop(job)
@@ -121,6 +125,9 @@ class JobPlaces:
                 place = hook.list_place(parsed)
         except SettingsError as malformed:
             job.session, job.operation = session, malformed
+        except Exception as fault:  # noqa: BLE001 - a hook from elsewhere; the waits of other jobs go on
+            text = f"the connection's hook cannot read this id: {type(fault).__name__}"
+            job.session, job.operation = session, SettingsError(text)
         listed = self._list_of(job)
         if place == (None if listed is None else (listed.name, listed.key_of(job))):
             return
@@ -146,7 +153,8 @@ class JobPlaces:
     def _poll_themselves(self, jobs: Iterable[WatchedJob], now: float, *, urgent: bool = False) -> None:
         """Poll jobs now, whatever a list says of them."""
         for job in jobs:
-            if not job.is_away:
+            # Its waits may have left since the jobs were gathered.
+            if not job.is_away and self._jobs.get(job.job_id) is job:
                 job.own = True
                 self._queue.put(job, now, urgent=urgent)
                 self.wake_at = NOW

@@ -108,6 +108,9 @@ class ListCache:
         self._keys.pop(job, None)
         self._seen.pop(job, None)
         self.served.pop(job, None)
+        if not self._keys:
+            # Of jobs that have ended it is kept: it speaks of the list.
+            self._ahead.clear()
 
     def is_usable(self, now: float) -> bool:
         """Return whether to use this list rather than to poll each job."""

@@ -56,7 +56,7 @@ class ListServing(AccountWaits):
         session = flight.session
         if isinstance(response, Listing):
             session.key.list_answered(response.requests, now)
-            self._do(len(listed), self._update(listed, response, flight, now))
+            self._do(len(listed), self._take_in(listed, response, flight, now))
             return
         if isinstance(response, AccessDenied) and response.login:
             session.refusals.observe(name, response, now)
@@ -69,6 +69,15 @@ class ListServing(AccountWaits):
         """Take in a fault of the provider, or of a hook from elsewhere, in reading a list."""
         self._land(self._lists[name])
         self._give_up(self._lists[name], MAX_PAUSE, now)
+
+    def _take_in(self, listed: ListCache, listing: Listing, flight: Flight, now: float) -> Iterator[None]:
+        """Take in a list; one that a hook cannot interpret is left alone, and its jobs are polled."""
+        jobs = [*listed.waiters, *listed.served]
+        try:
+            yield from self._update(listed, listing, flight, now)
+        except Exception as fault:  # noqa: BLE001 - a hook from elsewhere; its jobs have their own statuses
+            self._warn(jobs, f"the list {listed.name!r} is not used for a while: {type(fault).__name__}")
+            self._give_up(listed, MAX_PAUSE, now)
 
     def _is_usable(self, listed: ListCache, session: VendorSession, now: float) -> bool:
         return listed.is_usable(now) and not session.key.list_silenced(listed.name, now)
@@ -178,9 +187,10 @@ class ListServing(AccountWaits):
     def _distrust(self, listed: ListCache, session: VendorSession, now: float) -> Iterator[None]:
         """Leave a list alone that has not caught up with its jobs, and poll each of them evenly spread."""
         jobs = sorted(listed.served, key=lambda job: job.polled_at)
-        per_second = min(PACE_SLACK * len(listed) / listed.interval, MAX_PACE)
-        self._pace, self._paced_until = Throttle(Rate(per_second, 1)), now + DISTRUST
-        session.key.silence_list(listed.name, self._paced_until)
+        if jobs:
+            per_second = min(PACE_SLACK * len(listed) / listed.interval, MAX_PACE)
+            self._pace, self._paced_until = Throttle(Rate(per_second, 1)), now + DISTRUST
+        session.key.silence_list(listed.name, now + DISTRUST)
         self._warn(
             jobs,
             f"the vendor's list {listed.name!r} says less than the jobs' own statuses, also "

@@ -73,6 +73,8 @@ class Runtime:
             self._rounds.leave(subscription)
             if not driver.has_waits:
                 del self._drivers[conn_id]
-                await driver.close()
-                in_use = set[str]().union(*(each.in_use for each in self._drivers.values()))
-                self._keys.forget(in_use, self.clock.now())
+                try:
+                    await driver.close()
+                finally:
+                    in_use = set[str]().union(*(each.in_use for each in self._drivers.values()))
+                    self._keys.forget(in_use, self.clock.now())

@@ -46,6 +46,7 @@ import math
 from typing import cast
 
 from airflow_provider_jobstatus.core.errors import (
+    AccessDenied,
     ApiError,
     RateLimited,
     ServerError,
@@ -88,7 +89,10 @@ class Scheduler(ListServing):
     def poll_failed(self, job_id: str, fault: BaseException, now: float) -> None:
         """Take in a fault of the provider, or of a hook from elsewhere, in a poll: the job's waits end."""
         job = self._jobs[job_id]
-        self._landed(job, None, now)
+        if job.flight is not None:
+            self._landed(job, None, now)
+        # Its response may have been under delivery.
+        job.busy = False
         for wait in set(job.pollers.values()):
             self._fail(wait, fault)
         self._settle(job)
@@ -97,8 +101,9 @@ class Scheduler(ListServing):
         """Take note of how a poll has ended, for the key and for what follows."""
         flight = self._land(job)
         key = flight.session.key
-        is_limited = isinstance(response, RateLimited) and not response.spent and bool(response.retry_after)
-        # A limit of the key would also have met the jobs that were polled well since this one's last 429.
+        is_limited = isinstance(response, RateLimited | AccessDenied) and bool(response.retry_after)
+        is_limited = is_limited and not (isinstance(response, RateLimited) and response.spent)
+        # What is the key's would also have met the jobs that were polled well since this one's last pause.
         is_alone = is_limited and job.limited_at < key.answered_at
         if not (is_alone or response is None or isinstance(response, SettingsError)):
             key.observe(response if isinstance(response, VendorError) else None, flight.sent_at, now)

@@ -49,7 +49,7 @@ class WatchedJob:
     :ivar own: whether its next poll must be of its own, whatever a list says.
     :ivar last: whether its next poll is the last one of a wait.
     :ivar sick: whether its last own poll brought no usable response.
-    :ivar limited_at: when its last own poll brought a 429 with ``Retry-After``; infinity if it did not.
+    :ivar limited_at: when its last own poll brought a refusal with ``Retry-After``; infinity if it did not.
     :ivar changed: whether waits have left since its place in the queue was found.
     """
 

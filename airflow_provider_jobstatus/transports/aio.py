@@ -178,6 +178,11 @@ class AioClient:
                     headers = checked_headers(reply)
                     check_proxy_login(request.url, proxy, reply.status)
                     body = await read_body(request, reply, headers, more_time)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # Not this task is cancelled, but something of a library's that it awaits.
+            raise no_reply(TransportError, request, "the call was cancelled within a library") from None
         except TimeoutError as error:
             kind = SendError if isinstance(error, aiohttp.ConnectionTimeoutError) else TransportError
             text = "the call took too long as a whole" if now() >= ends_at else "nothing came for too long"

@@ -118,7 +118,7 @@ class Keys:
         if before is not None and before.hook.settings == hook.settings:
             return before
         key = self._states.setdefault(hook.key_digest, KeyState(hook.rate))
-        key.throttle.rate = hook.rate
+        key.throttle.change(hook.rate)
         digest = hook.settings_digest
         if digest not in self._refusals:
             known = self._remembered if self._remembered.get("settings") == _mark(hook) else None

@@ -35,7 +35,7 @@ class Throttle:
 
     :param rate: what the key may use at most.
 
-    :ivar rate: as given; may be set anew.
+    :ivar rate: as given.
     """
 
     __slots__ = ("_accepted", "_free_at", "_shrunk", "_shrunk_at", "rate")
@@ -49,6 +49,11 @@ class Throttle:
         self._shrunk_at = 0.0
         # Accepted requests by the second of their responses.
         self._accepted: deque[tuple[int, int]] = deque()
+
+    def change(self, rate: Rate) -> None:
+        """Use another rate from now on. What was sent at the old one is no debt: it may be of hours."""
+        if rate != self.rate:
+            self.rate, self._free_at = rate, 0.0
 
     def per_second(self, now: float) -> float | None:
         """Return how many requests a second may be sent; None for any number."""

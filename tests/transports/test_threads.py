@@ -66,6 +66,25 @@ def test_a_call_in_a_triggerer_without_a_thread_for_the_hosts_name_is_not_sent_a
         assert len(server.requests) == 1
 
 
+def test_a_call_that_is_cancelled_within_a_library_is_an_outage_and_the_next_one_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def cancelled(*_: object, **__: object) -> list[object]:
+        raise asyncio.CancelledError
+
+    async def main(url: str) -> object:
+        loop = asyncio.get_running_loop()
+        async with AioClient(PATIENT) as client:
+            with monkeypatch.context() as patch:
+                patch.setattr(loop, "getaddrinfo", cancelled)
+                with pytest.raises(TransportError, match="the call was cancelled within a library"):
+                    await client.run(ask_body(url))
+            return await client.run(ask_body(url))
+
+    with RawServer(says(reply(200, b"ok"))) as server:
+        assert asyncio.run(main(f"http://localhost:{server.port}")) == (200, b"ok")
+
+
 def test_a_session_in_a_triggerer_without_a_thread_for_its_certificates_is_an_outage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

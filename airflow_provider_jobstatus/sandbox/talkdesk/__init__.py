@@ -59,7 +59,7 @@ class Talkdesk:
 
     def connection(self, urls: Mapping[Origin, str], *, token: bool = False, jwt: bool = False) -> Connection:
         """Return an Airflow connection, with a client secret or with a private key."""
-        extra = {"account": "sandbox", "token_url": f"{urls['auth']}{TOKEN_PATH}"}
+        extra = {"token_url": f"{urls['auth']}{TOKEN_PATH}"}
         client = self._desk.client
         connection: Connection = {"conn_type": self.name, "host": urls["api"], "login": client.client_id}
         if jwt:
