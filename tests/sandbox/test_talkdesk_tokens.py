@@ -202,8 +202,7 @@ def test_credentials_are_made_up_and_can_be_given() -> None:
         connection = sandbox.connection("talkdesk")
         assert (connection["conn_type"], connection["host"]) == ("talkdesk", sandbox.api_url)
         assert (connection["login"], connection["password"]) == ("jo", "canary-1")
-        token_url = f"{sandbox.auth_url}/oauth/token"
-        assert connection["extra"] == {"account": "sandbox", "token_url": token_url}
+        assert connection["extra"] == {"token_url": f"{sandbox.auth_url}/oauth/token"}
         assert by_secret(sandbox).status_code == 200
     with Sandbox() as one, Sandbox() as other:
         assert one.connection("talkdesk")["password"] != other.connection("talkdesk")["password"]
