@@ -221,8 +221,8 @@ def nobody_catches_everything(path: str, tree: ast.Module) -> Iterator[Finding]:
     What goes wrong in one wait reaches it through ``fleet/subscription.py`` or ``fleet/waits.py``: all are
     told from one task. What goes wrong in a request is reported by ``fleet/driver.py``.
     How a task ends that leaves its results in ``tasks/results.py`` is decided already.
-    A secrets backend that ``hooks/connection_lookup.py`` asks may raise anything, and so may a hook of another
-    package, which ``fleet/job_places.py`` has read an id and ``fleet/list_serving.py`` an entry of a list.
+    A secrets backend that ``hooks/connection_lookup.py`` asks may raise anything, and so may a hook of
+    another package, which ``fleet/job_places.py`` has read an id and ``fleet/list_serving.py`` a list.
     """
     boundaries = (
         "triggers/batch_job.py",
