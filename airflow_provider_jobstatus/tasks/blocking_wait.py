@@ -45,6 +45,8 @@ class BlockingWait:
         self.causes: dict[str, Exception] = {}
         self._session = session
         self._now = session.now
+        # A poke may come late. Its polls have a minute to begin, as those of a triggerer that takes over.
+        self._deadline_at = max(spec.deadline_at, self._now())
         self._later = state is not None and state.later
         self._wait_log = WaitLog(owner, len(ids))
         self._status_lines = StatusLines(spec.started_at, self._told_at(state))
@@ -141,7 +143,7 @@ class BlockingWait:
     def _poll(self, poller: JobPoller) -> None:
         """Poll once; after a refusal once more, with settings read again."""
         while True:
-            answer = self._session.ask(poller.job_id, self.spec.deadline_at)
+            answer = self._session.ask(poller.job_id, self._deadline_at)
             if isinstance(answer, Exception):
                 self.causes[poller.job_id] = answer
             self._wait_log.tell(poller.observe(answer, self._now()))

@@ -121,7 +121,7 @@ class WorkerSession:
         """
         Return the job's status, or why there is none; if Airflow cannot be reached, that is an outage, too.
 
-        Waits for its turn in the rate of the key.
+        Waits for its turn in the rate of the key. Nothing is sent later than a minute after the deadline.
 
         :param deadline_at: of the wait.
         """
@@ -134,10 +134,8 @@ class WorkerSession:
             return stopped
         if (held := refusals.hold(job_id, self.now(), self.conn_id)) is not None:
             return held
-        if not self._has_turn(key.throttle, deadline_at):
-            late = TransportError(
-                "was not asked in time, as its rate was used up", vendor=session.hook.conn_type
-            )
+        if (reason := self._too_late(key.throttle, deadline_at)) is not None:
+            late = TransportError(reason, vendor=session.hook.conn_type)
             late.asked, late.conn_id = False, self.conn_id
             return late
         refusals.asks(job_id)
@@ -162,15 +160,19 @@ class WorkerSession:
             self._operations[job_id] = hook.status_operation(hook.parse_job_id(job_id))
         return self._operations[job_id]
 
-    def _has_turn(self, throttle: Throttle, deadline_at: float) -> bool:
-        """Wait until the rate allows a request, and return whether it does before it is too late."""
+    def _too_late(self, throttle: Throttle, deadline_at: float) -> str | None:
+        """Wait until the rate allows a request. Returns why none is sent, if it is too late by then."""
+        latest_at = deadline_at + LAST_POLL_PATIENCE
+        reason = "was not asked in time, as other polls took too long"
         while (delay := throttle.delay(self.now())) > 0.0:
-            left = deadline_at + LAST_POLL_PATIENCE - self.now()
+            left, reason = latest_at - self.now(), "was not asked in time, as its rate was used up"
             if left <= 0.0:
-                return False
+                return reason
             self.pause(min(delay, left))
+        if self.now() > latest_at:
+            return reason
         throttle.take(self.now())
-        return True
+        return None
 
     def _client_of(self, hook: BatchJobHook) -> BlockingClient:
         if self._client is None or self._client_kind != hook.client_kind:

@@ -19,7 +19,7 @@ VERSION = 1
 
 #: Points in time that lie closer together, in seconds, are one and the same: one may be reached a hair early.
 SAME_POINT = 0.001
-#: Seconds after a deadline up to which the last poll may still wait for the rate of the key.
+#: Seconds after a deadline up to which the last poll may still wait for the rate of the key, or for others.
 LAST_POLL_PATIENCE = 60.0
 #: A trigger that fires at once loses tasks to a race in Airflow's scheduler, so its first poll waits this
 #: long.

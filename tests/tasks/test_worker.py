@@ -71,17 +71,25 @@ class Waiter:
             return BlockingWait(spec, list(job_ids), session, self).run()
 
     def vendor(
-        self, *, done_at: float = math.inf, refusal: int = 0, first: bytes = b"", **options: Any
+        self,
+        *,
+        done_at: float = math.inf,
+        refusal: int = 0,
+        first: bytes = b"",
+        takes: float = 0.0,
+        **options: Any,
     ) -> RawServer:
         """
         Return a vendor whose jobs run until ``done_at``.
 
         :param refusal: status of every response, if it is given.
         :param first: the first response.
+        :param takes: seconds until a response.
         """
 
         def answer(received: Received, to: socket.socket) -> None:
             self.asked.append((received.target.split("/")[-2], self.seconds))
+            self.seconds += takes
             usual = reply(refusal, b'{"message": "no"}') if refusal else None
             usual = usual or reply(200, DONE if self.seconds >= done_at else RUNNING)
             to.sendall(first if first and len(self.asked) == 1 else usual)
@@ -156,6 +164,31 @@ def test_a_rate_that_is_used_up_holds_no_wait_beyond_its_deadline(waiter: Waiter
     assert {event.outcome for event in events} == {OutcomeKind.TIMED_OUT}
     assert waiter.seconds <= 1800 + LAST_POLL_PATIENCE
     assert len(waiter.asked) <= 4
+
+
+@pytest.mark.parametrize("timeout", [15.0, 600.0])
+def test_slow_responses_hold_no_wait_for_many_jobs_beyond_its_deadline(
+    timeout: float, waiter: Waiter
+) -> None:
+    with waiter.vendor(takes=30.0) as server:
+        waiter.connection(server.url)
+        events = waiter.wait(*[f"site/job-{number}" for number in range(20)], timeout=timeout)
+
+    assert [event.outcome for event in events] == [OutcomeKind.TIMED_OUT] * 20
+    # As many had their last poll as could begin in time.
+    assert timeout + 30 < waiter.asked[-1][1] <= timeout + LAST_POLL_PATIENCE
+    assert waiter.seconds == waiter.asked[-1][1] + 30
+    assert any("was not asked in time, as other polls took too long" in event.message for event in events)
+
+
+def test_polls_that_begin_late_have_a_minute_all_the_same(waiter: Waiter) -> None:
+    # As those of a poke for which Airflow had no worker in time.
+    waiter.seconds = 900.0
+    with waiter.vendor(done_at=0, takes=50.0) as server:
+        waiter.connection(server.url)
+        events = waiter.wait("site/a", "site/b", "site/c", timeout=600.0)
+
+    assert [event.outcome for event in events] == [OutcomeKind.FINISHED] * 2 + [OutcomeKind.TIMED_OUT]
 
 
 @pytest.mark.parametrize(("status", "silences"), [(429, True), (403, True), (503, False)])
