@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
 
+from airflow_provider_jobstatus.core.contradictions import MEMBERS, contradiction
 from airflow_provider_jobstatus.core.encodings import is_packed, peek, utf8
 from airflow_provider_jobstatus.core.json_counter import ItemCounter
 
@@ -27,7 +30,7 @@ def count_entries(chunks: Iterable[bytes]) -> int | None:
     :raises ValueError: they are no whole JSON, ``total`` is not the number of entries, they are a job, or
         what stands beside the entries or follows them says that they are an error.
     """
-    outline = _outline_of(chunks, "total", "job", *_TAKES_BACK)
+    outline = _outline_of(chunks, "total", "job", *_TAKES_BACK, *MEMBERS)
     if outline is None:
         return None
     if outline.followed:
@@ -45,7 +48,20 @@ def count_entries(chunks: Iterable[bytes]) -> int | None:
         raise ValueError(f"the report holds {rows} entries and says that it has {total:.15g}")
     if rows is not None and (name := _taken_back(outline.members)):
         raise ValueError(f"the report holds {rows} entries, and its {name!r} says that it is none")
+    if rows == 0 and (said := contradiction(_values(outline.members), lambda _: None)):
+        raise ValueError(
+            f"the report holds no entries, and its {said.partition(':')[0]!r} says that it is none"
+        )
     return rows
+
+
+def _values(members: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return the values of members that are whole."""
+    found = {}
+    for name, raw in members.items():
+        with suppress(ValueError):
+            found[name] = json.loads(raw)
+    return found
 
 
 def _total(members: Mapping[str, bytes]) -> float | None:

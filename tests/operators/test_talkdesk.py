@@ -191,6 +191,11 @@ NO_REPORTS: list[tuple[dict[str, Any], str]] = [
     *(
         ({"body": body, "content_type": "application/json"}, problem)
         for body, problem in (
+            (
+                '{"entries": [], "code": "77", "message": "the query was stopped"}',
+                "'code' says that it is none",
+            ),
+            ('{"entries": [], "Code": 9, "description": "too many rows"}', "'Code' says that it is none"),
             ('{"entries": [{}, {}]', "no whole JSON"),
             ('{"entries": [{}', "no whole JSON"),
             ("{]", "no whole JSON"),
