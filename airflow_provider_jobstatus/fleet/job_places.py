@@ -52,11 +52,13 @@ class JobPlaces:
             self.wake_at = NOW
 
     def close(self) -> None:
-        """Count what is in flight no more: others may use the key."""
+        """Count what is in flight no more, and forget refusals of the jobs: others may use the key."""
         items: list[WatchedJob | ListCache] = [*self._jobs.values(), *self._lists.values()]
         for item in items:
             if item.flight is not None:
                 self._land(item)
+        for job in self._jobs.values():
+            self._forget_refusal(job)
 
     def _launch(self, item: WatchedJob | ListCache, session: VendorSession, now: float) -> None:
         """Count a request that is sent."""
@@ -101,8 +103,7 @@ class JobPlaces:
         if not job.pollers:
             self._queue.drop(job)
             self._leave_list(job)
-            if self._policy.current is not None:
-                self._policy.current.refusals.forget(job.job_id)
+            self._forget_refusal(job)
             job.deadline_at = math.inf
             del self._jobs[job.job_id]
         elif not job.waits_for_list:
@@ -112,10 +113,18 @@ class JobPlaces:
                 self._queue.put(job, due)
                 self.wake_at = min(self.wake_at, due)
 
+    @staticmethod
+    def _forget_refusal(job: WatchedJob) -> None:
+        """Forget that a job was refused, also while the connection is read again: others share refusals."""
+        if job.session is not None:
+            job.session.refusals.forget(job.job_id)
+
     def _place(self, job: WatchedJob, session: VendorSession, now: float) -> None:
         """Put a job into the list that shows it, by what a hook says."""
         if job.session is session and (job.list_name is None or not job.is_watched):
             return
+        if job.session is not None and job.session.refusals is not session.refusals:
+            self._forget_refusal(job)
         place, hook = None, session.hook
         try:
             parsed = hook.parse_job_id(job.job_id)

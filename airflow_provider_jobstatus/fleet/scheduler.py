@@ -108,7 +108,11 @@ class Scheduler(ListServing):
         if not (is_alone or response is None or isinstance(response, SettingsError)):
             key.observe(response if isinstance(response, VendorError) else None, flight.sent_at, now)
         job.limited_at = now if is_limited else math.inf
-        flight.session.refusals.observe(job.job_id, response, now)
+        refusals = flight.session.refusals
+        refusals.observe(job.job_id, response, now)
+        if job.session is not None and job.session.refusals is not refusals:
+            # It is polled with other settings by now, and nothing else would forget it here.
+            refusals.forget(job.job_id)
         job.polled_at = flight.sent_at
         return flight
 

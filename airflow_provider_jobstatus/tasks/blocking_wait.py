@@ -161,6 +161,7 @@ class BlockingWait:
         if poller.event is None:
             return False
         self._wait_log.ended(poller.event)
+        self._session.refusals.forget(poller.job_id)
         if poller.event.outcome is OutcomeKind.BAD_SETTINGS:
             return True
         return self._credentials_refused(poller) or self.spec.decided_by(poller.event)

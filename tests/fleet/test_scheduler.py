@@ -267,6 +267,69 @@ def test_a_wait_that_began_after_the_last_refusal_is_polled_at_once() -> None:
     assert triggerer.outcomes() == {OutcomeKind.FINISHED}
 
 
+def test_a_connection_that_is_closed_lets_others_find_out_whether_their_key_works_again() -> None:
+    def answer(job_id: str, now: float) -> Reply:
+        refused = 100 <= now < 400
+        return inf if job_id == "a" and now > 101 else LATENCY, DENIED if refused else status(job_id)
+
+    simulation = Simulation(answer)
+    closed, other = simulation.triggerer(conn_id="closed"), simulation.triggerer(conn_id="other")
+    closed.session = other.session
+    wait = simulation.wait(closed, ["a"], plan(first=100.0))
+    simulation.wait(other, ["b"], plan())
+    simulation.at(105.0, lambda: (closed.scheduler.leave(wait), closed.scheduler.close()))
+    simulation.run(1000)
+
+    assert [round(at) for at, _ in closed.polls] == [100, 101]
+    assert other.job_ends == {}
+    assert sum(at >= 500 for at, _ in other.polls) >= 8
+
+
+FORBIDDEN = AccessDenied("not this one", vendor="toy", status=403)
+
+
+@pytest.mark.parametrize("jobs", [1, 60])
+@pytest.mark.parametrize("close", [False, True])
+def test_a_refusal_of_a_job_is_forgotten_with_its_last_wait(jobs: int, close: bool) -> None:
+    simulation = Simulation(lambda job_id, now: (LATENCY, FORBIDDEN if job_id == "x" else status(job_id)))
+    triggerer = simulation.triggerer(loads=lambda attempt: 0.3)
+    wait = simulation.wait(triggerer, ["x", *names(jobs - 1)], plan())
+
+    def leave() -> None:
+        # The connection is being read, because of the refusal.
+        assert triggerer.session.refusals.active
+        assert triggerer.scheduler.session is None
+        triggerer.scheduler.leave(wait)
+        if close:
+            triggerer.scheduler.close()
+            assert not triggerer.session.refusals.active
+
+    simulation.at(60.0 + 0.3 + LATENCY + 0.05, leave)
+    simulation.run(200)
+
+    assert triggerer.lookups
+    assert not triggerer.session.refusals.active
+
+
+@pytest.mark.parametrize("delay", [LATENCY, 660.0])
+def test_a_refusal_by_former_settings_is_forgotten_with_them(delay: float) -> None:
+    def answer(job_id: str, now: float) -> Reply:
+        return (delay, FORBIDDEN) if job_id == "x" and now < 120 else (LATENCY, status(job_id))
+
+    simulation, sessions = Simulation(answer), list[Any]()
+    triggerer = simulation.triggerer(loads=lambda attempt: sessions[min(attempt, 2) - 1])
+    former, later = triggerer.session, simulation.triggerer().session
+    sessions += [former, later]
+    for job_id in ("x", "y"):
+        simulation.wait(triggerer, [job_id], plan())
+    simulation.run(1000)
+
+    assert triggerer.scheduler.session is later
+    assert former.refusals.last_at > 60
+    assert not former.refusals.active
+    assert not later.refusals.active
+
+
 def test_a_malformed_id_ends_its_waits_without_a_poll_and_no_other() -> None:
     class Strict(FakeVendor):
         def parse_job_id(self, job_id: str) -> str:

@@ -77,6 +77,7 @@ class Waiter:
         refusal: int = 0,
         first: bytes = b"",
         takes: float = 0.0,
+        forbidden: str = "",
         **options: Any,
     ) -> RawServer:
         """
@@ -85,12 +86,14 @@ class Waiter:
         :param refusal: status of every response, if it is given.
         :param first: the first response.
         :param takes: seconds until a response.
+        :param forbidden: a job that gets a 403.
         """
 
         def answer(received: Received, to: socket.socket) -> None:
             self.asked.append((received.target.split("/")[-2], self.seconds))
             self.seconds += takes
-            usual = reply(refusal, b'{"message": "no"}') if refusal else None
+            refused = 403 if self.asked[-1][0] == forbidden else refusal
+            usual = reply(refused, b'{"message": "no"}') if refused else None
             usual = usual or reply(200, DONE if self.seconds >= done_at else RUNNING)
             to.sendall(first if first and len(self.asked) == 1 else usual)
 
@@ -203,6 +206,21 @@ def test_a_limit_of_the_key_silences_all_jobs_and_a_sick_job_only_itself(
     assert {event.outcome for event in events} == {OutcomeKind.FINISHED}
     second = next(at for job, at in waiter.asked if job == "second")
     assert second >= 300 if silences else second == 0
+
+
+def test_a_refusal_of_a_job_is_forgotten_once_the_wait_for_it_is_over(waiter: Waiter) -> None:
+    with (
+        waiter.vendor(forbidden="x") as server,
+        WorkerSession(CONN_ID, now=lambda: waiter.seconds, pause=waiter.pause) as session,
+    ):
+        waiter.connection(server.url)
+        wait = BlockingWait(WaitSpec(60.0, 0.0, 60.0, 3600.0), ["site/y", "site/x"], session, waiter)
+        waiting = wait.poll_each()
+
+        assert [poller.job_id for poller in waiting] == ["site/y"]
+        assert [event.outcome for event in wait.events()] == [OutcomeKind.LEFT, OutcomeKind.REFUSED]
+        # Else the connection would be read every half minute to the end of the wait.
+        assert not session.refusals.active
 
 
 def test_settings_that_work_outlive_a_connection_that_cannot_be_read(waiter: Waiter) -> None:
