@@ -25,7 +25,7 @@ from tests.support.pages import readme_dag
 
 EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
 #: README's DAG, and the job that it names.
-README_DAG, README_JOB = "first_report", "calls/calls-demo"
+README_DAG, README_JOB = "first_report", "calls/0f9c2a"
 VENDORS = ("aftercare", "questionpro", "ruler", "talkdesk")
 
 pytestmark = pytest.mark.airflow
