@@ -173,7 +173,7 @@ class Shown(list[str]):
 
 
 def address_secrets(url: str) -> tuple[str, ...]:
-    """Return what may be secret in the query of a signed address: whoever has it can read the file."""
+    """Return what may be secret in the query of a signed address: with it the file can be read."""
     found = []
     for member in re.split("[&;]", urlsplit(url).query, maxsplit=_MAX_MEMBERS):
         name, _, value = member.partition("=")

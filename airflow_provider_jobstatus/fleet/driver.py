@@ -118,9 +118,7 @@ class Driver:
                     partial(self._list_failed, name),
                 )
             case LoadConnection(attempt):
-                self._start(
-                    self._load, partial(self._loaded, attempt), lambda fault, _: self._scheduler.fail(fault)
-                )
+                self._start(self._load, partial(self._loaded, attempt), self._load_failed)
             case _:
                 if (subscription := self._subscriptions.get(action.wait_id)) is not None:
                     subscription.take_in(action, self._clock.now())

@@ -67,8 +67,10 @@ class ListServing(AccountWaits):
 
     def list_failed(self, name: str, now: float) -> None:
         """Take in a fault of the provider, or of a hook from elsewhere, in reading a list."""
-        self._land(self._lists[name])
-        self._give_up(self._lists[name], MAX_PAUSE, now)
+        listed = self._lists[name]
+        if listed.flight is not None:
+            self._land(listed)
+        self._give_up(listed, MAX_PAUSE, now)
 
     def _take_in(self, listed: ListCache, listing: Listing, flight: Flight, now: float) -> Iterator[None]:
         """Take in a list; one that a hook cannot interpret is left alone, and its jobs are polled."""

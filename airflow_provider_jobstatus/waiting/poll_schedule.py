@@ -106,7 +106,7 @@ class PollSchedule:
         longest = max(MAX_BACKOFF, self.spec.poll_interval)
         pause = min(self.spec.poll_interval * 2.0 ** min(self._failures - 1, 32), longest)
         # Between half of it and all of it: spread out, and never nothing. After a failed first poll at the
-        # first point of the grid, as in a triggerer, which knows nothing of that poll.
+        # first point of the grid, as in a triggerer, where that poll is not known.
         at = max(now + pause * (0.5 + 0.5 * self._jitter()), self.first_poll_at)
         at = min(at, no_later_than)
         if error.retry_after:

@@ -208,3 +208,16 @@ def test_a_rate_that_is_raised_holds_from_then_on() -> None:
     for _ in range(10):
         throttle.take(0.0)
     assert throttle.delay(0.0) == pytest.approx(1.0)
+
+
+def test_a_fault_in_taking_in_a_list_that_was_read_leaves_its_jobs_to_their_own_polls() -> None:
+    simulation = Simulation(lambda job_id, _: (LATENCY, status(job_id)), lambda _, now: (LATENCY, frozen(12)))
+    triggerer = simulation.triggerer()
+    for job_id, each in zip(names(12, "l/j"), spread_plans(12, 60.0, 7200.0), strict=True):
+        simulation.wait(triggerer, [job_id], each)
+    simulation.run(200)
+
+    triggerer.scheduler.list_failed("l", simulation.now)
+    simulation.run(400)
+
+    assert {job_id for at, job_id in triggerer.polls if at > 200} == set(names(12, "l/j"))
