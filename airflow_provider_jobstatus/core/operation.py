@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_jobstatus.core.auth import Auth, Shown, address_secrets, same_origin, secrets_of
@@ -48,6 +49,8 @@ class Operation(Generic[T]):
     :param streamed: whether the body of a 2xx reply is left unread, for :attr:`Response.chunks`. Worker only.
     :param repeatable: whether it may be driven again when the vendor may have carried it out already: not if
         it creates something.
+    :param is_own: of an operation that is not repeatable: whether a 4xx is the vendor's own, and so proves that
+        nothing was created.
     :param finish: makes the result of what the flow has returned, of the last reply, and of the secrets that
         may stand in it.
     :param blame: adds to an error what the last reply explains.
@@ -57,6 +60,7 @@ class Operation(Generic[T]):
     credentials: bool = True
     streamed: bool = False
     repeatable: bool = True
+    is_own: Callable[[Response], bool] | None = None
     finish: Callable[[T, Response, Secrets], T] | None = None
     blame: Callable[[VendorError, Response], None] | None = None
 
@@ -88,8 +92,8 @@ def conversation(operation: Operation[T], credentials: Credentials | None) -> Co
     and on no other.
 
     A refused token is renewed and the request repeated, once a request, unless the refusal says when to come
-    again; a 401 or 403 does no work, so that this is safe for any method. An error that the flow raises is
-    shown without our secrets.
+    again; of an operation that is not repeatable, only after a 401 or a refusal of the vendor's own. An error
+    that the flow raises is shown without our secrets.
 
     :param credentials: None for an operation without.
     """
@@ -102,7 +106,7 @@ def conversation(operation: Operation[T], credentials: Credentials | None) -> Co
             request = resume(flow, answer)
             try:
                 if credentials is not None and credentials.belong_to(request):
-                    response = yield from _with_credential(request, credentials.auth, sent)
+                    response = yield from _with_credential(request, credentials.auth, sent, operation)
                 else:
                     signature = address_secrets(request.url) if request.anonymous else ()
                     sent += signature
@@ -123,7 +127,7 @@ def conversation(operation: Operation[T], credentials: Credentials | None) -> Co
     except VendorError as error:
         if operation.blame is not None and response is not None:
             operation.blame(error, response)
-        if not operation.repeatable and not _certainly_undone(error, sent.requests):
+        if not operation.repeatable and not _certainly_undone(error, sent.requests, operation, response):
             error.repeatable = False
         if credentials is not None:
             error.redact(secrets_of(credentials.auth, sent))
@@ -158,7 +162,9 @@ def resume(flow: Generator[S, Any, Any], answer: object) -> S:
     return flow.throw(answer) if isinstance(answer, VendorError) else flow.send(answer)
 
 
-def _with_credential(request: Request, auth: Auth, sent: Shown) -> Conversation[Response]:
+def _with_credential(
+    request: Request, auth: Auth, sent: Shown, operation: Operation[Any]
+) -> Conversation[Response]:
     """Return the reply to a request that carries the credential, repeated if its token has ended."""
     for last in (False, True):
         headers = auth.headers()
@@ -167,12 +173,33 @@ def _with_credential(request: Request, auth: Auth, sent: Shown) -> Conversation[
         sent.add(headers)
         sent.requests += 1
         response: Response = yield request.with_headers(headers)
-        if last or not auth.renewable(response) or retry_after(response):
+        undone = operation.repeatable or _did_nothing(response, operation)
+        if last or not undone or not auth.renewable(response) or retry_after(response):
             break
+        # What was refused did no work: the request counts once.
+        sent.requests -= 1
     return response
 
 
-def _certainly_undone(error: VendorError, requests: int) -> bool:
-    """Return whether the vendor has carried out nothing of an operation that took so many requests."""
-    refused = isinstance(error, (SendError, ApiError)) and not isinstance(error, ServerError)
-    return requests == 0 or (requests == 1 and refused)
+def _certainly_undone(
+    error: VendorError, requests: int, operation: Operation[Any], response: Response | None
+) -> bool:
+    """
+    Return whether the vendor has carried out nothing of an operation.
+
+    :param requests: how many it took.
+    :param response: the last one.
+    """
+    if requests == 0 or (requests == 1 and isinstance(error, SendError)):
+        return True
+    refused = isinstance(error, ApiError) and not isinstance(error, ServerError)
+    return requests == 1 and refused and response is not None and _did_nothing(response, operation)
+
+
+def _did_nothing(response: Response, operation: Operation[Any]) -> bool:
+    """
+    Return whether a refusal proves that nothing was carried out. A 401 does, whatever its form; any other is to
+    be the vendor's own: a firewall may put its page in the place of what the vendor has said.
+    """
+    own = operation.is_own
+    return response.status == HTTPStatus.UNAUTHORIZED or own is None or own(response)

@@ -132,6 +132,19 @@ class BatchJobHook(FlowKit):
         if isinstance(error, (NotFound, RequestRejected)) and error.status == response.status:
             error.own = response.status != HTTPStatus.MISDIRECTED_REQUEST and self.is_own_error(response)
 
+    def submission(self, flow: Callable[[], Flow[str]]) -> Operation[str]:
+        """
+        Return the operation that makes a job: sent once, and again only if it certainly made none.
+
+        :param flow: makes the flow, which sends one request and returns the job's id as :meth:`parse_job_id`
+            takes it.
+        """
+        return Operation(flow, repeatable=False, is_own=self.is_own_refusal, blame=self._blame)
+
+    def is_own_refusal(self, response: Response) -> bool:
+        """Return whether a 4xx to a submission has the form of this vendor's errors."""
+        return response.status != HTTPStatus.MISDIRECTED_REQUEST and self.is_own_error(response)
+
     def list_operation(self, name: str) -> Operation[Listing]:
         """
         Return the operation that reads a list of jobs.

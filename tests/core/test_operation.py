@@ -82,6 +82,35 @@ def test_what_creates_something_is_repeated_only_where_it_is_certain_that_nothin
     assert error.repeatable is repeatable
 
 
+@pytest.mark.parametrize(
+    ("status", "certain"), [(401, True), (400, False), (403, False), (404, False), (429, False)]
+)
+def test_a_refusal_of_something_else_than_the_vendor_proves_nothing_but_for_a_401(
+    status: int, certain: bool
+) -> None:
+    foreign = Operation(submit, repeatable=False, is_own=lambda response: response.body != b"<html>")
+    _, error = converse(conversation(foreign, KEY), [Response(status, {}, b"<html>")])
+    assert error.repeatable is certain
+    _, error = converse(conversation(foreign, KEY), [Response(status, {}, b"{}")])
+    assert error.repeatable
+
+
+@pytest.mark.parametrize(
+    ("body", "further", "certain"), [(b"{}", ["new", failed(SendError)], True), (b"<html>", [], False)]
+)
+def test_a_submission_is_repeated_with_a_new_token_only_after_a_refusal_of_the_vendor(
+    body: bytes, further: list[Any], certain: bool
+) -> None:
+    slot = TokenSlot()
+    slot.store(Token("old", 3600.0))
+    auth = ExchangedToken(slot, lambda: (_ for _ in ()), ("password",), frozenset({403}))
+    operation = Operation(submit, repeatable=False, is_own=lambda response: response.body == b"{}")
+    answers = [Response(403, {}, body), *further]
+    steps, error = converse(conversation(operation, Credentials(auth, BASE)), answers)
+    assert len(steps) == len(answers)
+    assert error.repeatable is certain
+
+
 @pytest.mark.parametrize("answer", [failed(SendError), Response(429), Response(500)])
 def test_what_has_begun_to_create_something_is_not_begun_anew(answer: Any) -> None:
     _, error = converse(conversation(once("/jobs", "/jobs/1/start"), KEY), [GOOD, answer])
