@@ -37,6 +37,7 @@ INTERNAL = {
     "hooks.registry",
     "hooks.validators",
     "operators.connection",
+    "operators.personal_fields",
     "sensors.resumption",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)
