@@ -30,6 +30,7 @@ SENSOR_NEEDS = {
     "sensors",
     "sensors.batch_job",
     "sensors.resumption",
+    "sensors.waiting_sensor",
     "tasks",
     "tasks.arguments",
     "waiting",

@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": {"core", "waiting", "transports", "hooks", "files", "_compat", "exceptions"},
     "triggers": {"core", "waiting", "hooks", "fleet"},
     "sensors": {"core", "waiting", "hooks", "triggers", "tasks", "_compat", "exceptions"},
-    "operators": {"core", "hooks", "tasks", "files", "exceptions"},
+    "operators": {"core", "hooks", "sensors", "tasks", "files", "exceptions"},
     "sandbox": set(),
 }
 #: What parts may import of others' packages, besides the standard library; a missing part may import all.

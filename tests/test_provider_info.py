@@ -39,6 +39,7 @@ INTERNAL = {
     "operators.connection",
     "operators.personal_fields",
     "sensors.resumption",
+    "sensors.waiting_sensor",
 }
 FORMS = tuple(int(number) for number in airflow.__version__.split(".")[:2]) >= (3, 2)
 #: What the design says of every vendor's connection.

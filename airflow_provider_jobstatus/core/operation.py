@@ -49,8 +49,8 @@ class Operation(Generic[T]):
     :param streamed: whether the body of a 2xx reply is left unread, for :attr:`Response.chunks`. Worker only.
     :param repeatable: whether it may be driven again when the vendor may have carried it out already: not if
         it creates something.
-    :param is_own: of an operation that is not repeatable: whether a 4xx is the vendor's own, and so proves that
-        nothing was created.
+    :param is_own: of an operation that is not repeatable: whether a 4xx is the vendor's own, and thus proves
+        that nothing was created.
     :param finish: makes the result of what the flow has returned, of the last reply, and of the secrets that
         may stand in it.
     :param blame: adds to an error what the last reply explains.
@@ -198,8 +198,8 @@ def _certainly_undone(
 
 def _did_nothing(response: Response, operation: Operation[Any]) -> bool:
     """
-    Return whether a refusal proves that nothing was carried out. A 401 does, whatever its form; any other is to
-    be the vendor's own: a firewall may put its page in the place of what the vendor has said.
+    Return whether a refusal proves that nothing was carried out. A 401 does, whatever its form; any other
+    must be the vendor's own: a firewall may put its page in the place of what the vendor has said.
     """
     own = operation.is_own
     return response.status == HTTPStatus.UNAUTHORIZED or own is None or own(response)
