@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_provider_jobstatus.core.http import Flow
+from typing import Any
+
+from airflow_provider_jobstatus.core.http import Flow, Request
 from airflow_provider_jobstatus.core.jobs import Listed, Listing
 from airflow_provider_jobstatus.core.responses import expect_json, unexpected
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
@@ -28,16 +30,7 @@ def list_flow(hook: BatchJobHook, name: str) -> Flow[Listing]:
     """
     entries: list[tuple[str, Listed]] = []
     for page in range(1, MAX_PAGES + 1):
-        request = hook.request(
-            "GET",
-            f"/data/reports/{name}/jobs",
-            {"page": str(page), "per_page": str(PAGE_SIZE)},
-        )
-        reply = expect_json(request, (yield request))
-        embedded = reply.get("_embedded")
-        jobs = embedded.get("jobs") if isinstance(embedded, dict) else None
-        if not isinstance(jobs, list):
-            raise unexpected(request, "answered no list of jobs")
+        request, jobs = yield from page_flow(hook, name, page)
         entries += [
             (job["id"], Listed(job["status"]))
             for job in jobs
@@ -46,3 +39,19 @@ def list_flow(hook: BatchJobHook, name: str) -> Flow[Listing]:
         if len(jobs) < PAGE_SIZE:
             return Listing.of(entries, page)
     raise unexpected(request, f"answered a list of more than {MAX_PAGES} pages")
+
+
+def page_flow(hook: BatchJobHook, name: str, page: int) -> Flow[tuple[Request, list[Any]]]:
+    """
+    Read a page of the list, and return its entries with the request for it.
+
+    :param name: the report type, quoted.
+    :raises UnexpectedResponse: it has no jobs in that form.
+    """
+    query = {"page": str(page), "per_page": str(PAGE_SIZE)}
+    request = hook.request("GET", f"/data/reports/{name}/jobs", query)
+    embedded = expect_json(request, (yield request)).get("_embedded")
+    jobs = embedded.get("jobs") if isinstance(embedded, dict) else None
+    if not isinstance(jobs, list):
+        raise unexpected(request, "answered no list of jobs")
+    return request, jobs

@@ -1,0 +1,133 @@
+"""How a report is asked for; see :mod:`airflow_provider_jobstatus.hooks.talkdesk`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal
+
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.core.http import Flow, Request
+from airflow_provider_jobstatus.core.ids import path_segment
+from airflow_provider_jobstatus.core.operation import Operation
+from airflow_provider_jobstatus.core.responses import expect_json, unexpected
+from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.hooks.talkdesk.listing import PAGE_SIZE, page_flow
+from airflow_provider_jobstatus.hooks.talkdesk.windows import Window
+
+ReportFormat = Literal["csv", "json", "json_bulk"]
+#: Pages of a list that are searched for a job: none may be left out.
+MAX_SEARCHED_PAGES = 50
+#: Longest name of a report, in characters.
+MAX_NAME = 200
+
+
+def type_segment(report_type: object) -> str:
+    """
+    Return a report type, quoted for a path.
+
+    :raises SettingsError: it is none.
+    """
+    if not isinstance(report_type, str):
+        raise SettingsError(f"report_type is {clean(repr(report_type), 80)}; give a text such as 'calls'")
+    return path_segment(report_type.strip(), "report type", "report_type")
+
+
+def check_name(name: object) -> str:
+    """
+    Return the name of a report.
+
+    :raises SettingsError: it is no text, empty, too long, or has what cannot be shown as it is.
+    """
+    text = name.strip() if isinstance(name, str) else ""
+    if not text or len(text) > MAX_NAME or clean(text, MAX_NAME) != text:
+        raise SettingsError(
+            f"name is {clean(repr(name), 80)}; give a text of at most {MAX_NAME} printable characters"
+        )
+    return text
+
+
+def order_body(name: str, timezone: str, file_format: str, window: Window) -> bytes:
+    """Return the body of a request for a report."""
+    order = {"name": name, "timezone": timezone, "format": file_format, "timespan": window.timespan()}
+    return json.dumps(order).encode()
+
+
+def submit_flow(hook: BatchJobHook, report_type: str, body: bytes) -> Flow[str]:
+    """
+    Ask for a report: ``POST /data/reports/{type}/jobs``. Needs the scope ``data-reports:write``.
+
+    Smallest replies relied on, with 202, 201 or 200: ``{"id": "0f9c"}`` and ``{"job": {"id": "0f9c"}}``.
+
+    503 means that the request could not be audited; the page does not say that nothing was created.
+
+    :param body: from :func:`order_body`.
+    :return: the job id.
+    :raises SettingsError: the report type is none; nothing was sent.
+    :raises UnexpectedResponse: a 2xx that names no job.
+    """
+    request = hook.request(
+        "POST", _jobs_path(report_type), headers={"Content-Type": "application/json"}, body=body
+    )
+    reply = expect_json(request, (yield request), *range(200, 300))
+    job = reply.get("job")
+    ids = {_id_of(request, told) for told in (reply, job) if isinstance(told, Mapping)} - {None}
+    if len(ids) != 1:
+        raise unexpected(request, "answered without the id of a job" if not ids else "answered with two ids")
+    job_id = f"{report_type.strip()}/{ids.pop()}"
+    try:
+        return str(hook.parse_job_id(job_id))
+    except SettingsError as error:
+        raise unexpected(request, f"answered an id that is none: {error}") from None
+
+
+def search_flow(hook: BatchJobHook, report_type: str, name: str) -> Flow[list[str]]:
+    """
+    Look for the jobs of a name: ``GET /data/reports/{type}/jobs?page=1&per_page=200``, all pages.
+
+    Smallest reply relied on, of each page:
+    ``{"_embedded": {"jobs": [{"id": "j1", "name": "calls of Monday"}]}}``
+
+    :return: the ids of all jobs with exactly this name: as a rule of one, or of none.
+    :raises UnexpectedResponse: a page without jobs in that form, or more than :data:`MAX_SEARCHED_PAGES`:
+        what such a list leaves out may be the job.
+    """
+    found: dict[str, None] = {}
+    for page in range(1, MAX_SEARCHED_PAGES + 1):
+        request, jobs = yield from page_flow(hook, type_segment(report_type), page)
+        for job in jobs:
+            if not isinstance(job, Mapping) or not isinstance(job.get("name"), str):
+                raise unexpected(request, "answered a list with a job that has no name")
+            if job["name"] == name:
+                if (own := _id_of(request, job)) is None:
+                    raise unexpected(request, "answered a list in which the job has no id")
+                found[f"{report_type.strip()}/{own}"] = None
+        if len(jobs) < PAGE_SIZE:
+            return list(found)
+    raise unexpected(request, f"answered a list of more than {MAX_SEARCHED_PAGES} pages")
+
+
+def submission(hook: BatchJobHook, report_type: str, body: bytes) -> Operation[str]:
+    """Return the operation that asks for a report."""
+    return hook.submission(partial(submit_flow, hook, report_type, body))
+
+
+def search(hook: BatchJobHook, report_type: str, name: str) -> Operation[list[str]]:
+    """Return the operation that looks for the jobs of a name."""
+    return Operation(partial(search_flow, hook, report_type, name))
+
+
+def _jobs_path(report_type: str) -> str:
+    return f"/data/reports/{type_segment(report_type)}/jobs"
+
+
+def _id_of(request: Request, told: Mapping[str, Any]) -> str | None:
+    """Return the id in a reply's object, or None if it has none."""
+    answered = told.get("id")
+    if answered is None:
+        return None
+    if isinstance(answered, bool) or not isinstance(answered, (str, int)):
+        raise unexpected(request, "answered an id that is none")
+    return str(answered)
