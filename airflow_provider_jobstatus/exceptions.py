@@ -37,7 +37,7 @@ Hooks that are called in Python::
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
@@ -158,7 +158,20 @@ class DownloadIncomplete(JobStatusError):
 
 
 class DestinationError(JobStatusError):
-    """The destination cannot be written."""
+    """
+    The destination cannot be written.
+
+    :ivar existing: path of the file that is there and may not be replaced, if that is why.
+    """
+
+    existing: str | None = None
+
+    @classmethod
+    def of_existing(cls, path: str, if_exists: str) -> Self:
+        """Return the error for a file that is there and may not be replaced."""
+        error = cls(f"{path} exists already, and if_exists is {if_exists!r}")
+        error.existing = path
+        return error
 
 
 class BadSettings(JobStatusError, AirflowFailException, ValueError):

@@ -87,7 +87,7 @@ BAD_ARGUMENTS: list[tuple[str, str, Any]] = [
         (task, name, value)
         for task in ("ruler", "talkdesk")
         for name, values in {
-            "if_exists": ("skip", None, True),
+            "if_exists": ("overwrite", None, True),
             "job_id": (["site/a"], [], "['site/a']", *NO_IDS_OF_THESE_VENDORS.values()),
             "destination": (
                 "",

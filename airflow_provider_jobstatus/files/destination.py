@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DestinationError
-from airflow_provider_jobstatus.files.local_file import check_kind, local_file
+from airflow_provider_jobstatus.files.local_file import check_kind, local_file, local_size
 from airflow_provider_jobstatus.files.places import destination_text, local_path, scheme_of, uri_caveat
-from airflow_provider_jobstatus.files.remote_file import filesystem, remote_file
+from airflow_provider_jobstatus.files.remote_file import filesystem, remote_file, remote_size
 
 log = logging.getLogger(__name__)
 
-IfExists = Literal["replace", "fail"]
+IfExists = Literal["replace", "fail", "skip"]
 
 
 def resolve(destination: object, name: str) -> str:
@@ -52,13 +52,67 @@ def writing(path: str, if_exists: IfExists = "replace") -> Iterator[BinaryIO]:
 
     :param path: local, ``file://`` or any URI that ``ObjectStoragePath`` knows. Missing parent folders are
         made.
-    :param if_exists: what to do with a file that is there.
-    :raises DestinationError: it cannot be written.
+    :param if_exists: what to do with a file that is there: only ``"replace"`` replaces it.
+    :raises DestinationError: it cannot be written, or a file is there, or has appeared meanwhile, and stays.
     """
+    local = _local(path)
+    opened = remote_file(path, if_exists) if local is None else local_file(Path(local), if_exists)
+    with _disk_errors(path):
+        try:
+            with opened as file:
+                yield file
+        except DestinationError as error:
+            error.existing = error.existing and path  # as a manifest has it, with its scheme
+            raise
+
+
+def unless_there(
+    destination: object, if_exists: IfExists, write: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """
+    Return the manifest of ``write``; with ``"skip"``, of the file that is there, and then nothing is written.
+
+    Whatever asks a vendor belongs in ``write``, which is not called for a file that is there. The name of a
+    file in a folder may only be known from the vendor's response: :func:`writing` looks then.
+
+    :param destination: a path, a URI, or a folder, which ends in a slash.
+    :param write: calls :func:`writing` with the same ``if_exists``.
+    """
+    if if_exists != "skip":
+        return write()
+    path = resolve(destination, "")
+    if not path.endswith("/") and (there := _manifest_of(path)):
+        return there
     try:
-        local = _local(path)
-        with remote_file(path, if_exists) if local is None else local_file(Path(local), if_exists) as file:
-            yield file
+        return write()
+    except DestinationError as error:
+        if error.existing and (there := _manifest_of(error.existing)):
+            return there
+        raise  # a folder, or a link to nothing
+
+
+def described(manifest: dict[str, Any]) -> str:
+    """Return a manifest as the end of a line in a log."""
+    if manifest.get("skipped"):
+        return f"skipped, {manifest['path']} is there already ({manifest['bytes']} bytes)"
+    return f"{manifest['rows']} rows, {manifest['bytes']} bytes, in {manifest['path']}"
+
+
+def _manifest_of(path: str) -> dict[str, Any] | None:
+    """Return the manifest of a file that was there before, or None without one."""
+    local = _local(path)
+    with _disk_errors(path):
+        size = remote_size(path) if local is None else local_size(Path(local))
+    if size is None:
+        return None
+    unknown = dict.fromkeys(("rows", "sha256", "format", "verified_by"))
+    return {"path": path, "bytes": size, **unknown, "skipped": True}
+
+
+@contextmanager
+def _disk_errors(path: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {type(error).__name__}: {_reason(error)}") from error
     except ValueError as error:

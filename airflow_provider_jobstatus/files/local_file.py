@@ -46,6 +46,19 @@ def check_kind(path: Path) -> None:
         raise DestinationError(f"cannot write {path}: it is {kind}")
 
 
+def local_size(path: Path) -> int | None:
+    """
+    Return the size of the file that is there, in bytes, or None without one.
+
+    :raises DestinationError: as :func:`local_file` does.
+    """
+    check_kind(path)
+    try:
+        return _followed(path).stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 @contextmanager
 def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
     """
@@ -59,8 +72,8 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
     """
     check_kind(path)
     target = _followed(path)
-    if if_exists == "fail" and target.exists():
-        raise _exists_already(path)
+    if if_exists != "replace" and target.exists():
+        raise DestinationError.of_existing(str(path), if_exists)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target.parent)
     part = target.with_name(f".jobstatus-{uuid.uuid4().hex}.part")
@@ -71,22 +84,18 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if if_exists == "fail":
+        if if_exists == "replace":
+            os.replace(part, target)
+        else:
             try:
                 _publish_new(part, target)
             except FileExistsError:
-                raise _exists_already(path) from None
-        else:
-            os.replace(part, target)
+                raise DestinationError.of_existing(str(path), if_exists) from None
     except BaseException:
         with suppress(OSError):
             part.unlink()
         raise
     _sync_folder(target.parent)
-
-
-def _exists_already(path: Path) -> DestinationError:
-    return DestinationError(f"{path} exists already, and if_exists is 'fail'")
 
 
 def _publish_new(part: Path, target: Path) -> None:

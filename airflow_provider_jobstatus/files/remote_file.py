@@ -64,6 +64,23 @@ def remote_file(uri: str, if_exists: str) -> Iterator[BinaryIO]:
         raise
 
 
+def remote_size(uri: str) -> int | None:
+    """
+    Return the size of the file that is there, in bytes, or None without one.
+
+    :raises DestinationError: there is no filesystem for it, or the storage's client gives up.
+    :raises OSError: the storage refuses.
+    """
+    path, storage = filesystem(uri)
+    with _storage_errors(uri):
+        storage.invalidate_cache()
+        try:
+            info = storage.info(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    return int(info["size"]) if info["type"] == "file" else None
+
+
 def filesystem(uri: str) -> tuple[str, Any]:
     """
     Return the path within its storage, and the storage, that ``uri`` means.
@@ -90,7 +107,8 @@ class _Target:
         self.uri = uri
         self.path = path
         self.storage = storage
-        self.new = if_exists == "fail"
+        self.if_exists = if_exists
+        self.new = if_exists != "replace"
         self.file: Any = None
         self.size = 0
 
@@ -110,7 +128,7 @@ class _Target:
                 raise self.exists_already()
 
     def exists_already(self) -> DestinationError:
-        return DestinationError(f"{self.uri} exists already, and if_exists is 'fail'")
+        return DestinationError.of_existing(self.uri, self.if_exists)
 
 
 class _Object(_Target):
@@ -149,8 +167,8 @@ class _Object(_Target):
                 raise self.exists_already() from error
             if self.conditional and status in (400, 501):
                 raise DestinationError(
-                    f"cannot write {self.uri}: {clean(error, 200)}; if_exists='fail' is the header "
-                    "If-None-Match, which this storage may not know"
+                    f"cannot write {self.uri}: {clean(error, 200)}; if_exists={self.if_exists!r} is the "
+                    "header If-None-Match, which this storage may not know"
                 ) from error
             raise
 
@@ -164,9 +182,9 @@ class _Moved(_Target):
     """A file that is visible while it is written: under a temporary name beside its own, then moved."""
 
     def open(self) -> None:
-        self.check_new()
         if self.storage.isdir(self.path):
             raise DestinationError(f"cannot write {self.uri}: it is a folder; end it with / to write into it")
+        self.check_new()
         folder, slash, _ = self.path.rpartition("/")
         if folder:
             self.storage.makedirs(folder, exist_ok=True)

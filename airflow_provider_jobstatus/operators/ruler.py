@@ -13,7 +13,12 @@ from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobNotFinished, task_error
-from airflow_provider_jobstatus.files.destination import IfExists, check_destination
+from airflow_provider_jobstatus.files.destination import (
+    IfExists,
+    check_destination,
+    described,
+    unless_there,
+)
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.ruler.results import FailuresFormat
 from airflow_provider_jobstatus.operators.connection import VendorOperator
@@ -40,11 +45,13 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
         ``default_args`` counts only if it is of that type.
     :param ruler_conn_id: (templated) the same, by its older name.
     :param file_format: (templated) ``"csv"`` or ``"json"``.
-    :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
+    :param if_exists: ``"replace"`` (a retried task must be repeatable), ``"fail"``, or ``"skip"``: a file
+        that is there stays, and nothing is downloaded.
 
     :return: ``{"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}``; ``rows`` leaves out
         the header and is None where it is unknown; ``verified_by`` names what proves that the file is
-        whole.
+        whole. Of a file that was there and stays: ``"skipped": True`` beside it, and None for what follows
+        ``"bytes"``.
 
     :raises JobNotFinished: the job still runs. A retry polls again.
     :raises UnknownJob: Ruler does not know the job, or has no rows of a job that rejected some after some two
@@ -85,7 +92,6 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download what it rejected, and return the manifest."""
         from airflow_provider_jobstatus.files.locality import local_caveat
-        from airflow_provider_jobstatus.files.retry_budget import RetryBudget
 
         arguments.destination(self.destination)
         arguments.choice("file_format", self.file_format, get_args(FailuresFormat))
@@ -95,28 +101,26 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
         try:
             job_id = single_job_id(self.job_id)
             hook = self.vendor_hook(RulerHook)
-            patience = RetryBudget(f"{job_id} (connection {hook.conn_id!r})")
-            status = patience.try_out(lambda: hook.job_status(job_id))
-            if status.state is JobState.RUNNING:
-                raise JobNotFinished(
-                    f"{job_id} is still {status.describe()}; wait for it with BatchJobSensor"
-                )
-            with self.at_work():
-                absent: list[NotFound] = []
-                manifest = patience.try_out(
-                    lambda: self._download(hook, status, absent),
-                    if_missing=f"the job is {status.vendor_status}, and yet its rejected rows are not there",
-                )
+            manifest = unless_there(self.destination, self.if_exists, lambda: self._fetch(hook, job_id))
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
-        self.log.info(
-            "%s: %s rejected rows, %d bytes, in %s",
-            job_id,
-            manifest["rows"],
-            manifest["bytes"],
-            manifest["path"],
-        )
-        return {"job_id": job_id, **manifest, "format": self.file_format}
+        self.log.info("%s: %s", job_id, described(manifest))
+        return {"job_id": job_id, **manifest}
+
+    def _fetch(self, hook: RulerHook, job_id: str) -> dict[str, Any]:
+        from airflow_provider_jobstatus.files.retry_budget import RetryBudget
+
+        patience = RetryBudget(f"{job_id} (connection {hook.conn_id!r})")
+        status = patience.try_out(lambda: hook.job_status(job_id))
+        if status.state is JobState.RUNNING:
+            raise JobNotFinished(f"{job_id} is still {status.describe()}; wait for it with BatchJobSensor")
+        with self.at_work():
+            absent: list[NotFound] = []
+            manifest = patience.try_out(
+                lambda: self._download(hook, status, absent),
+                if_missing=f"the job is {status.vendor_status}, and yet its rejected rows are not there",
+            )
+        return {**manifest, "format": self.file_format}
 
     def _download(self, hook: RulerHook, status: JobStatus, absent: list[NotFound]) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.csv_rows import count_csv_rows

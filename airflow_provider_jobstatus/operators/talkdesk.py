@@ -19,7 +19,12 @@ from airflow_provider_jobstatus.exceptions import (
     JobNotFinished,
     task_error,
 )
-from airflow_provider_jobstatus.files.destination import IfExists, check_destination
+from airflow_provider_jobstatus.files.destination import (
+    IfExists,
+    check_destination,
+    described,
+    unless_there,
+)
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.operators.connection import VendorOperator
 from airflow_provider_jobstatus.tasks import arguments
@@ -47,11 +52,13 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
     :param conn_id: (templated) connection of type ``talkdesk``, by default ``talkdesk_default``. One of
         ``default_args`` counts only if it is of that type.
     :param talkdesk_conn_id: (templated) the same, by its older name.
-    :param if_exists: ``"replace"`` (a retried task must be repeatable) or ``"fail"``.
+    :param if_exists: ``"replace"`` (a retried task must be repeatable), ``"fail"``, or ``"skip"``: a file
+        that is there stays, and nothing is downloaded.
 
     :return: ``{"job_id", "path", "bytes", "rows", "sha256", "format", "verified_by"}``; ``format`` is
         ``"csv"``, ``"json"`` or None; ``rows`` leaves out a header and is None where it is unknown;
-        ``verified_by`` names what proves that the file is whole.
+        ``verified_by`` names what proves that the file is whole. Of a file that was there and stays:
+        ``"skipped": True`` beside it, and None for what follows ``"bytes"``.
 
     :raises JobNotFinished: the job still runs. A retry polls again.
     :raises JobFailed, JobCancelled: there is no file. A retry polls again, with the same result.
@@ -89,7 +96,6 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask for the job's status, download its file, and return the manifest."""
         from airflow_provider_jobstatus.files.locality import local_caveat
-        from airflow_provider_jobstatus.files.retry_budget import RetryBudget
 
         arguments.destination(self.destination)
         if caveat := local_caveat(str(self.destination), self.executor):
@@ -98,26 +104,29 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
         try:
             job_id = single_job_id(self.job_id)
             hook = self.vendor_hook(TalkdeskHook)
-            patience = RetryBudget(f"{job_id} (connection {hook.conn_id!r})")
-            status = patience.try_out(lambda: hook.job_status(job_id))
-            line = f"{job_id}: {status.describe()}"
-            if status.state is JobState.RUNNING:
-                raise JobNotFinished(f"{line}; wait for it with BatchJobSensor")
-            if status.state is JobState.CANCELLED:
-                raise JobCancelled(line, status.as_dict())
-            if status.state is JobState.FAILED:
-                raise JobFailed(line, status.as_dict())
-            with self.at_work():
-                manifest = patience.try_out(
-                    lambda: self._download(hook, job_id),
-                    if_missing=f"the job is {status.vendor_status}, and yet its file is not there",
-                )
+            manifest = unless_there(self.destination, self.if_exists, lambda: self._fetch(hook, job_id))
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
-        self.log.info(
-            "%s: %s rows, %d bytes, in %s", job_id, manifest["rows"], manifest["bytes"], manifest["path"]
-        )
+        self.log.info("%s: %s", job_id, described(manifest))
         return {"job_id": job_id, **manifest}
+
+    def _fetch(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:
+        from airflow_provider_jobstatus.files.retry_budget import RetryBudget
+
+        patience = RetryBudget(f"{job_id} (connection {hook.conn_id!r})")
+        status = patience.try_out(lambda: hook.job_status(job_id))
+        line = f"{job_id}: {status.describe()}"
+        if status.state is JobState.RUNNING:
+            raise JobNotFinished(f"{line}; wait for it with BatchJobSensor")
+        if status.state is JobState.CANCELLED:
+            raise JobCancelled(line, status.as_dict())
+        if status.state is JobState.FAILED:
+            raise JobFailed(line, status.as_dict())
+        with self.at_work():
+            return patience.try_out(
+                lambda: self._download(hook, job_id),
+                if_missing=f"the job is {status.vendor_status}, and yet its file is not there",
+            )
 
     def _download(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:
         from airflow_provider_jobstatus.core.csv_rows import count_csv_rows

@@ -6,12 +6,13 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_jobstatus.exceptions import DestinationError
-from airflow_provider_jobstatus.files.destination import resolve, writing
+from airflow_provider_jobstatus.files.destination import resolve, unless_there, writing
 from tests.support.storage import FileServer, ObjectStorage, attached, everything, memory_files, write
 
 EXISTS = "exists already, and if_exists is 'fail'"
@@ -122,6 +123,60 @@ def test_a_file_that_appears_while_we_write_is_seen_before_ours_is_published(
         file.write(content)
         write(place.uri + JUNE, b"theirs")
     assert place.files() == {JUNE: b"theirs"}
+
+
+def skipping(destination: str, path: str, content: bytes = b"new") -> dict[str, Any]:
+    """Write to ``path`` unless a file is there; into a folder, its name is known only then."""
+
+    def write_it() -> dict[str, Any]:
+        write(path, content, if_exists="skip")
+        return {"path": path, "bytes": len(content)}
+
+    return unless_there(destination, "skip", write_it)
+
+
+def skipped(path: str, size: int) -> dict[str, Any]:
+    unknown = {"rows": None, "sha256": None, "format": None, "verified_by": None}
+    return {"path": path, "bytes": size, **unknown, "skipped": True}
+
+
+@pytest.mark.parametrize("content", [b"", b"old", b"x" * 3500])
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_file_that_is_there_may_be_kept_and_nothing_is_written(
+    place: Place, content: bytes, folder: bool
+) -> None:
+    path = place.uri + JUNE
+    destination = place.uri + "lake/" if folder else path
+    assert skipping(destination, path, content) == {"path": path, "bytes": len(content)}
+    assert skipping(destination, path) == skipped(path, len(content))
+    assert place.files() == {JUNE: content}
+
+
+def test_nothing_is_asked_for_a_file_that_is_kept(place: Place) -> None:
+    write(place.uri + JUNE, b"old")
+    assert unless_there(place.uri + JUNE, "skip", lambda: pytest.fail("asked")) == skipped(
+        place.uri + JUNE, 3
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"ours", b"x" * 3500])
+def test_a_file_that_appears_while_we_write_is_kept(place: Place, content: bytes) -> None:
+    def overtaken() -> dict[str, Any]:
+        with writing(place.uri + JUNE, "skip") as file:
+            file.write(content)
+            write(place.uri + JUNE, b"theirs")
+        return {}
+
+    assert unless_there(place.uri + JUNE, "skip", overtaken) == skipped(place.uri + JUNE, 6)
+    assert place.files() == {JUNE: b"theirs"}
+
+
+@pytest.mark.parametrize("place", ["path", "file", "sftp", "memory"], indirect=True)
+def test_a_folder_is_no_file_to_keep(place: Place) -> None:
+    write(place.uri + JUNE, b"old")
+    with pytest.raises(DestinationError, match="it is a folder; end it with / to write into it"):
+        skipping(f"{place.uri}lake", f"{place.uri}lake")
+    assert place.files() == {JUNE: b"old"}
 
 
 @pytest.mark.parametrize("place", ["path", "file", "sftp", "memory"], indirect=True)

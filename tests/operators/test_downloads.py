@@ -167,6 +167,22 @@ def test_a_retried_task_replaces_what_it_wrote_unless_it_may_not(
     assert download.run(tmp_path / "other", if_exists="fail")["rows"] == download.rows
 
 
+@EACH
+@pytest.mark.parametrize("into", ["", "file"])
+def test_a_file_that_is_there_may_be_kept(vendor: str, into: str, ended: Sandbox, tmp_path: Path) -> None:
+    download = BOTH[vendor]
+    first = download.run(f"{tmp_path}/{into}", if_exists="skip")
+    assert first["rows"] == download.rows
+    Path(first["path"]).write_bytes(b"old")
+    asked = len(ended.requests)
+    kept = download.run(f"{tmp_path}/{into}", if_exists="skip")
+    assert (kept["job_id"], kept["path"], kept["bytes"]) == (download.job, first["path"], 3)
+    assert (kept["rows"], kept["sha256"], kept["format"], kept["verified_by"]) == (None,) * 4
+    assert kept["skipped"] is True
+    assert Path(first["path"]).read_bytes() == b"old"
+    assert bool(ended.requests[asked:]) is (into == "")  # the file's own name is the vendor's to say
+
+
 @pytest.mark.parametrize(
     ("vendor", "spec", "file", "name"),
     [
@@ -501,7 +517,10 @@ def test_a_constructor_only_stores_what_it_is_given(vendor: str, monkeypatch: py
         ("ruler", "file_format", "xml", "file_format is 'xml'; give 'csv' or 'json'"),
         ("ruler", "file_format", "CSV", "file_format is 'CSV'"),
         ("ruler", "file_format", None, "file_format is None"),
-        *((vendor, "if_exists", "skip", "if_exists is 'skip'; give 'replace' or 'fail'") for vendor in BOTH),
+        *(
+            (vendor, "if_exists", "keep", "if_exists is 'keep'; give 'replace' or 'fail' or 'skip'")
+            for vendor in BOTH
+        ),
         *((vendor, "if_exists", None, "if_exists is None") for vendor in BOTH),
     ],
 )

@@ -97,6 +97,11 @@ class ObjectStorage(AbstractFileSystem):  # type: ignore[misc]
     def exists(self, path: str, **_: Any) -> bool:
         return self._strip_protocol(path) in self.objects
 
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        if not self.exists(path):
+            raise FileNotFoundError(path)
+        return {"type": "file", "size": len(self.objects[self._strip_protocol(path)])}
+
     def check(self, step: str) -> None:
         """Raise if the step is not allowed."""
         if step == self.refuses:
