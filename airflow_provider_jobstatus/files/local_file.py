@@ -64,7 +64,8 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
     """
     Open ``path`` for writing; publish it if the ``with`` ends well, else leave nothing.
 
-    A symbolic link is followed, and stays.
+    A symbolic link is followed, and stays. While it is written, the file is readable by its owner only; when
+    it is published, it gets the mode of the file that it replaces, or that the umask gives.
 
     :raises DestinationError: it is no file, a link that anybody may have made, or is there and may not be
         replaced.
@@ -76,13 +77,14 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
         raise DestinationError.of_existing(str(path), if_exists)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target.parent)
-    part = target.with_name(f".jobstatus-{uuid.uuid4().hex}.part")
-    # Readable by the owner only: rejected rows hold personal data.
+    part = _part_of(target)
+    # Readable by the owner only: what is not verified yet is nobody's to read.
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
+            _open_up(file.fileno(), target)
             os.fsync(file.fileno())
         if if_exists == "replace":
             os.replace(part, target)
@@ -96,6 +98,39 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
             part.unlink()
         raise
     _sync_folder(target.parent)
+
+
+def _part_of(target: Path) -> Path:
+    return target.with_name(f".jobstatus-{uuid.uuid4().hex}.part")
+
+
+def _open_up(handle: int, target: Path) -> None:
+    """Give the file of ``handle`` the mode that others expect of ``target``."""
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode) & 0o777
+    except FileNotFoundError:
+        mode = _mode_of_new(target)
+    if stat.S_IMODE(os.fstat(handle).st_mode) == mode:
+        return
+    try:
+        os.fchmod(handle, mode)
+    except OSError as error:  # a disk without modes, or with one for all files
+        log.warning("%s keeps its mode (%s)", target, error.strerror)
+
+
+def _mode_of_new(target: Path) -> int:
+    """
+    Return the mode that a new file beside ``target`` gets.
+
+    The umask can only be read by setting it, for all threads; ``/proc`` has it on Linux alone; and a folder's
+    default ACL or the options of a mount may overrule it. So an empty file is made and removed.
+    """
+    sample = _part_of(target)
+    try:
+        sample.touch(0o666, exist_ok=False)
+        return stat.S_IMODE(sample.stat().st_mode)
+    finally:
+        sample.unlink(missing_ok=True)
 
 
 def _publish_new(part: Path, target: Path) -> None:

@@ -48,7 +48,7 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
     :param destination: (templated) local path, any URI of ``ObjectStoragePath``, or an object of either. A
         trailing slash means "into this folder, under the name that the storage gives the file", with the job
         in it: ``report-<report_type>--<jobId>.csv``, or as it is if it ends in an id of 16 characters or
-        more. A local file is readable by its owner only.
+        more. A local file gets the mode that the umask gives.
     :param conn_id: (templated) connection of type ``talkdesk``, by default ``talkdesk_default``. One of
         ``default_args`` counts only if it is of that type.
     :param talkdesk_conn_id: (templated) the same, by its older name.

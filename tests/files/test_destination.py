@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -218,14 +219,46 @@ def test_a_name_with_odd_characters_is_taken_as_it_is(tmp_path: Path, name: str)
 # Disks
 
 
-def test_a_local_file_is_readable_by_its_owner_only_also_while_it_is_written(tmp_path: Path) -> None:
-    (tmp_path / "open.csv").write_bytes(b"old")
-    (tmp_path / "open.csv").chmod(0o666)
-    write(tmp_path / "open.csv")
-    with writing(str(tmp_path / "rows.csv")):
-        assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
-        assert [path.suffix for path in tmp_path.glob(".*")] == [".part"]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+@pytest.mark.parametrize(
+    ("umask", "before", "mode"),
+    [
+        (0o022, None, 0o644),
+        (0o007, None, 0o660),
+        (0o137, None, 0o640),
+        (0o000, None, 0o666),
+        (0o022, 0o600, 0o600),
+        (0o077, 0o664, 0o664),
+        (0o022, 0o4755, 0o755),
+    ],
+)
+@pytest.mark.parametrize("if_exists", ["replace", "fail"])
+def test_a_local_file_gets_its_mode_when_it_is_published(
+    umask: int, before: int | None, mode: int, if_exists: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+        if_exists = "replace"
+    former = os.umask(umask)
+    try:
+        with writing(str(path), if_exists) as file:  # type: ignore[arg-type]
+            file.write(b"rows")
+            (part,) = tmp_path.glob(".*.part")
+            assert stat.S_IMODE(part.stat().st_mode) == 0o600
+    finally:
+        assert os.umask(former) == umask
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert everything(tmp_path) == ["rows.csv"]
+
+
+def test_a_disk_without_modes_takes_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.fchmod", refused)
+    write(tmp_path / "rows.csv")
+    assert everything(tmp_path) == ["rows.csv"]
 
 
 def test_a_path_below_a_file_cannot_be_written(tmp_path: Path) -> None:

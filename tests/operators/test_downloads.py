@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import socket
-import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,6 @@ def test_a_file_arrives_byte_by_byte_with_a_manifest(
         "format": file_format,
     }
     assert path.read_bytes() == expected
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert everything(tmp_path) == ["2026", "2026/file"]
     assert calls(sandbox) == download.calls
 
