@@ -12,6 +12,7 @@ Tasks::
       VendorRefused         credentials, permission, spent licence, a request that the vendor rejects
       UnknownJob            still 404 after the grace
       BadTriggerEvent       missing, foreign or newer
+      NotSubmitted          certain that no job was made, and another try may make one
       SubmissionUnknown     sent, no reply; also AirflowFailException
       DownloadIncomplete
       DestinationError
@@ -68,6 +69,7 @@ __all__ = [
     "JobStatusError",
     "JobTimedOut",
     "NotFound",
+    "NotSubmitted",
     "PollingFailed",
     "RateLimited",
     "RequestRejected",
@@ -143,8 +145,12 @@ class BadTriggerEvent(JobStatusError):
     """What came back from the triggerer is missing, foreign or newer. A retry polls again."""
 
 
+class NotSubmitted(JobStatusError):
+    """No job was made, and that is certain: the vendor, or Airflow, could not be reached. A retry submits."""
+
+
 class SubmissionUnknown(JobStatusError, AirflowFailException):
-    """A job was sent and no response came. Never sent again by machine: check with the vendor first."""
+    """A job may have been made. Never sent again by machine: check with the vendor first."""
 
 
 class DownloadIncomplete(JobStatusError):
@@ -203,6 +209,22 @@ def task_error(error: VendorError | SettingsError, otherwise: type[JobStatusErro
             )
         case _:
             return otherwise(str(error))
+
+
+def without_retry(error: BaseException, remark: str) -> JobStatusError:
+    """
+    Return an error as one that Airflow does not retry: a subclass of its class.
+
+    :param error: any other than one of this provider's becomes :class:`PollingFailed`.
+    :param remark: appended to its message.
+    """
+    kind = type(error) if isinstance(error, JobStatusError) else PollingFailed
+    if not issubclass(kind, AirflowFailException):
+        kind = type(kind.__name__, (kind, AirflowFailException), {"__doc__": kind.__doc__})
+    ended = kind.__new__(kind)
+    ended.__dict__.update(error.__dict__)
+    ended.args = (f"{error}; {remark}, so Airflow does not retry",)
+    return ended
 
 
 def _where(error: VendorError) -> str:

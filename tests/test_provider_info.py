@@ -37,6 +37,7 @@ INTERNAL = {
     "hooks.registry",
     "hooks.validators",
     "operators.connection",
+    "operators.submitting",
     "operators.personal_fields",
     "sensors.resumption",
     "sensors.waiting_sensor",

@@ -76,15 +76,16 @@ class VendorOperator:
         self.conn_id = conn_id
         setattr(self, own_name, own_id)
 
-    def vendor_hook(self, hook_class: type[H]) -> H:
+    def vendor_hook(self, hook_class: type[H], *, warn: bool = True) -> H:
         """
         Return the hook of the task's connection, and log what a person should know of it.
 
+        :param warn: False where a wait logs the same.
         :raises SettingsError: the connection cannot be used.
         :raises BadSettings: the task has named no connection of the vendor, or ``default_args`` two.
         """
         hook = self._inherited(hook_class) if self._is_inherited else hook_class(self.conn_id or "")
-        for caveat in hook.connection_warnings():
+        for caveat in hook.connection_warnings() if warn else ():
             hook.log.warning(caveat)
         return hook
 

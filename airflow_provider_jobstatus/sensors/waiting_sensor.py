@@ -37,7 +37,8 @@ class WaitingSensor(ResumableSensor):
     but for connection and jobs.
     """
 
-    conn_id: Any
+    if TYPE_CHECKING:
+        conn_id: Any
 
     def __init__(
         self,
@@ -124,7 +125,16 @@ class WaitingSensor(ResumableSensor):
         """Defer: the triggerer goes on with the wait."""
         from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
 
-        self.defer(trigger=BatchJobTrigger(**arguments), method_name="execute_complete", timeout=timeout)
+        self.defer(
+            trigger=BatchJobTrigger(**arguments),
+            method_name="execute_complete",
+            kwargs=self.kept_over_deferral(),
+            timeout=timeout,
+        )
+
+    def kept_over_deferral(self) -> dict[str, Any] | None:
+        """Return what ``resume_execution`` is given after a deferral, besides the event."""
+        return None
 
     def wait_spec(self, hook: BatchJobHook | None, now: float, began_at: float | None = None) -> WaitSpec:
         """

@@ -73,13 +73,19 @@ class Results:
 
     def leave(self, context: Context) -> None:
         """Write them where Airflow keeps what a task returns. An error in that is only logged."""
-        instance = context.get("ti")
-        if instance is None or self._many is None or not self._task.do_xcom_push:
-            return
-        try:
-            instance.xcom_push(RETURN_VALUE, self.value())
-        except Exception as error:  # noqa: BLE001 - how the task ends is decided; a backend may raise anything
-            self._task.log.warning("The results cannot be kept in XCom: %s", type(error).__name__)
+        if self._many is not None:
+            leave(self._task, self.value, context)
+
+
+def leave(task: JobTask, value: Callable[[], Any], context: Context) -> None:
+    """Write a value where Airflow keeps what a task returns. An error in that is only logged."""
+    instance = context.get("ti")
+    if instance is None or not task.do_xcom_push:
+        return
+    try:
+        instance.xcom_push(RETURN_VALUE, value())
+    except Exception as error:  # noqa: BLE001 - how the task ends is decided; a backend may raise anything
+        task.log.warning("The results cannot be kept in XCom: %s", type(error).__name__)
 
 
 @contextmanager

@@ -1,0 +1,194 @@
+"""What every operator that submits a job has in common."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.jobs import JobState
+from airflow_provider_jobstatus.core.text import plain
+from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, task_error
+from airflow_provider_jobstatus.hooks.base import BatchJobHook
+from airflow_provider_jobstatus.operators.connection import VendorOperator
+from airflow_provider_jobstatus.sensors.waiting_sensor import WaitingSensor
+from airflow_provider_jobstatus.tasks import arguments
+from airflow_provider_jobstatus.tasks.interruption import Interruptible
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_jobstatus.tasks.order import Order
+    from airflow_provider_jobstatus.tasks.submission import Submitter
+
+
+class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
+    """
+    Base of the operators that submit jobs, each once.
+
+    What a subclass has: :attr:`hook_class`, :attr:`check`, :meth:`orders`, and with ``fetch``
+    :meth:`fetch_results`. Its constructor takes its own arguments, ``<vendor>_conn_id`` and ``**kwargs``.
+
+    :param conn_id: (templated) connection of the vendor's type, by default ``<vendor>_default``.
+    :param own_conn_id: the same, as given under the vendor's own name.
+    :param wait: wait for the end of the job, by the arguments of ``BatchJobSensor`` under the same names.
+    :param fetch: (templated) with ``wait``, where to write what came out: as ``destination`` of the vendor's
+        download operator. Of several jobs, a folder with a trailing slash.
+    :param resubmit_on_failure: if the job has failed, a retry submits again; by default it fails again.
+    :param resubmit_when_cleared: a task that is cleared submits again also where what became of the job of an
+        earlier try cannot be told.
+
+    :raises SubmissionUnknown: whether there is a job is unknown; Airflow does not retry.
+    :raises NotSubmitted: there is none: vendor or Airflow could not be reached. A retry submits.
+    :raises VendorRefused: there is none: credentials, permission, or the vendor rejects what is asked.
+    :raises BadSettings: connection or arguments, and nothing was sent; Airflow does not retry.
+    :raises JobNotFinished: a job that was submitted with other arguments still runs.
+    """
+
+    hook_class: ClassVar[type[BatchJobHook]]
+    #: What a person looks at, to see whether there is a job.
+    check: ClassVar[str]
+    #: Whether a second job does harm, as one that sends mail.
+    harmful: ClassVar[bool] = False
+    #: States of jobs that have something to fetch.
+    fetched_states: ClassVar[frozenset[str]] = frozenset({JobState.SUCCEEDED, JobState.PARTIAL})
+    ui_color = "#f5efe0"
+
+    def __init__(
+        self,
+        *,
+        conn_id: str | None = None,
+        own_conn_id: str | None = None,
+        wait: bool = False,
+        fetch: object = None,
+        resubmit_on_failure: bool = False,
+        resubmit_when_cleared: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        arguments.flag("wait", wait)
+        arguments.flag("resubmit_on_failure", resubmit_on_failure)
+        arguments.flag("resubmit_when_cleared", resubmit_when_cleared)
+        if fetch is not None:
+            if not wait:
+                raise BadSettings("fetch needs wait=True: before its end, a job has nothing to fetch")
+            arguments.destination(fetch)
+        super().__init__(**kwargs)
+        self.take_connection(self.hook_class, conn_id, own_conn_id, kwargs.get("default_args"))
+        self.wait = wait
+        self.fetch = plain(fetch)
+        self.resubmit_on_failure = resubmit_on_failure
+        self.resubmit_when_cleared = resubmit_when_cleared
+        self.job_id: Any = None
+
+    @abstractmethod
+    def orders(self, hook: Any, context: Context) -> list[Order] | Order:
+        """
+        Return what is asked for: one job, or a list of them, for which the task then returns a list.
+
+        :raises SettingsError: an argument cannot work. Nothing was sent before.
+        """
+
+    def fetch_results(self, hook: Any, result: Mapping[str, Any], destination: str) -> dict[str, Any]:
+        """
+        Write what came out of an ended job, and return the manifest.
+
+        :param result: of the wait for the job.
+        """
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> Any:
+        """Submit, unless an earlier try has, and with ``wait`` wait for the end."""
+        from airflow_provider_jobstatus.files.destination import check_destination
+
+        if self.fetch is not None:
+            arguments.destination(self.fetch)
+            check_destination(self.fetch)
+        try:
+            hook = self.vendor_hook(self.hook_class, warn=not self.wait)
+            orders = self.orders(hook, context)
+        except SettingsError as error:
+            raise BadSettings(str(error)) from error
+        # One of default_args may have turned out to be of another type.
+        self.conn_id = hook.conn_id
+        several = isinstance(orders, list)
+        if several and self.fetch is not None and not str(self.fetch).endswith("/"):
+            raise BadSettings(
+                f"fetch is {self.fetch!r}, one file for several jobs; end it with / for a folder"
+            )
+        submitter = self._submitter(hook, context)
+        if self.wait and self.mode == "reschedule" and not self.deferrable and not submitter.store.lasts:
+            raise BadSettings(
+                "mode='reschedule' needs Airflow 3.3 here: before, a later poke does not know the job; set "
+                "deferrable=True"
+            )
+        with submitter.accountable():
+            try:
+                for number, order in enumerate(orders if isinstance(orders, list) else [orders]):
+                    submitter.submit(number, order)
+            except SettingsError as error:
+                raise BadSettings(str(error)) from error
+            self.job_id = submitter.ids if several else submitter.ids[0]
+            return self._fetched(hook, self.wait_for_jobs(context), context) if self.wait else self.job_id
+
+    def kept_over_deferral(self) -> dict[str, Any]:
+        """Return the ids of the jobs, which only the task itself knows."""
+        return {"job_id": self.job_id}
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the deferral; an error that Airflow must not retry is one that it does not."""
+        # dag.test() loses them, and resumes with this very object.
+        given = dict(next_kwargs or {})
+        self.job_id = given.pop("job_id", self.job_id)
+        try:
+            hook = self.vendor_hook(self.hook_class, warn=False)
+        except SettingsError as error:
+            raise BadSettings(str(error)) from error
+        self.conn_id = hook.conn_id
+        submitter = self._submitter(hook, context)
+        submitter.ids = list(self.job_id) if isinstance(self.job_id, list) else [self.job_id]
+        with submitter.accountable():
+            return self._fetched(hook, super().resume_execution(next_method, given, context), context)
+
+    def _submitter(self, hook: BatchJobHook, context: Context) -> Submitter:
+        from airflow_provider_jobstatus.tasks.order import SubmitRules
+        from airflow_provider_jobstatus.tasks.submission import Submitter
+
+        rules = SubmitRules(
+            check=self.check,
+            harmful=self.harmful,
+            on_failure=self.resubmit_on_failure,
+            when_cleared=self.resubmit_when_cleared,
+        )
+        return Submitter(hook, context, rules, self.log, self.retries or 0)
+
+    def _fetched(self, hook: BatchJobHook, result: Any, context: Context) -> Any:
+        """Return the result of the wait, with the manifest of what was fetched."""
+        from airflow_provider_jobstatus.tasks.results import leave
+
+        if self.fetch is None:
+            return result
+        try:
+            self._fetch_each(hook, result if isinstance(result, list) else [result])
+        except BaseException:
+            # How the jobs ended would be lost with the fetching.
+            leave(self, lambda: result, context)
+            raise
+        return result
+
+    def _fetch_each(self, hook: BatchJobHook, results: list[dict[str, Any]]) -> None:
+        try:
+            with self.at_work():
+                for job in results:
+                    if job["state"] in self.fetched_states:
+                        job["manifest"] = self.fetch_results(hook, job, str(self.fetch))
+        except (VendorError, SettingsError) as error:
+            raise task_error(error, otherwise=DownloadIncomplete) from error
+
+
+def digest_of(*parts: Any) -> str:
+    """Return a digest of what is asked for; plain JSON that is equal has the same one."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
