@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from airflow_provider_jobstatus.core.content import without_addresses
 from airflow_provider_jobstatus.core.errors import RateLimited, VendorError
 from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.responses import expect, expect_json, json_object, unexpected
@@ -28,16 +29,37 @@ def _id_of(error: Mapping[str, Any]) -> str:
     return str(told) if isinstance(told, (str, int)) else ""
 
 
-def unwrap(request: Request, response: Response) -> Mapping[str, Any]:
-    """Return a reply whose ``response`` is an object, or raise the error in it, whatever the status says."""
-    if not 200 <= response.status < 300:
-        raise _refusal(request, response, _error_in(json_object(response.body)))
+def unwrap(request: Request, response: Response, *, personal: bool = False) -> Mapping[str, Any]:
+    """
+    Return a reply whose ``response`` is an object, or raise the error in it, whatever the status says.
+
+    :param personal: whether an error may repeat data of people: their addresses are left out.
+    """
+    check_status(request, response, personal=personal)
     reply = expect_json(request, response)
-    error = _error_in(reply)
-    if error is None:
-        if not isinstance(reply.get("response"), Mapping):
-            raise unexpected(request, "answered without 'response'")
-        return reply
+    check_error(request, response, reply, personal=personal)
+    if not isinstance(reply.get("response"), Mapping):
+        raise unexpected(request, "answered without 'response'")
+    return reply
+
+
+def check_status(request: Request, response: Response, *, personal: bool = False) -> None:
+    """Raise the error of a reply whose status is none of success."""
+    if not 200 <= response.status < 300:
+        response = without_addresses(response) if personal else response
+        raise _refusal(request, response, _error_in(json_object(response.body)))
+
+
+def check_error(
+    request: Request, response: Response, reply: Mapping[str, Any], *, personal: bool = False
+) -> None:
+    """Raise the error that a reply with a status of success holds."""
+    if _error_in(reply) is None:
+        return
+    if personal:
+        response = without_addresses(response)
+        reply = json_object(response.body)
+    error = _error_in(reply) or {}
     status = error.get("httpStatusCode")
     if not isinstance(status, int) or not 400 <= status < 600:
         raise unexpected(request, f"answered the error {clean(error.get('message'), 200)!r} with 200")
