@@ -25,6 +25,7 @@ class Entry:
     :param delay_seconds: Real seconds before anything is sent.
     :param drip_seconds: Real seconds between single bytes of the body.
     :param disconnect: Hang up without an answer; together with a body: promise all of it, send half, hang up.
+    :param after_work: What was asked for is done first, and this answer takes the place of the usual one.
     :param fields: Keys of the vendor's documented answer that take these values.
     :param send: Sends whatever it likes instead of an answer; of a fault script.
     :param certificate: Which bad certificate the connection gets, in place of a request.
@@ -37,6 +38,7 @@ class Entry:
     delay_seconds: float = 0.0
     drip_seconds: float = 0.0
     disconnect: bool = False
+    after_work: bool = False
     fields: Mapping[str, object] = field(default_factory=dict)
     send: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
     certificate: str | None = None
@@ -150,6 +152,7 @@ def _read_entry(value: object, keys: Collection[str]) -> Entry:
         delay_seconds=given.number("delay_seconds", 0.0),
         drip_seconds=given.number("drip_seconds", 0.0),
         disconnect=given.flag("disconnect"),
+        after_work=given.flag("after_work"),
         fields={key: given.take(key) for key in keys if key in given},
     )
     given.finish()
@@ -188,6 +191,8 @@ async def play(
 
     :param usual: Makes the answer that would be given without the entry.
     """
+    if entry.after_work and entry.replaces:
+        await usual()
     if entry.delay_seconds:
         await asyncio.sleep(entry.delay_seconds)
     if entry.send is not None:

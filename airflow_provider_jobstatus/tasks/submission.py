@@ -71,13 +71,13 @@ class Submitter:
         rules: SubmitRules,
         log: Logger,
         retries: int = 0,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], None] | None = None,
     ) -> None:
         instance: Any = context.get("ti")
         self._hook = hook
         self._rules = rules
         self._log = log
-        self._pause = pause
+        self._pause = pause or time.sleep
         self._number = int(getattr(instance, "try_number", 1) or 1)
         self._max_tries = int(getattr(instance, "max_tries", 0) or 0)
         self._retries = retries

@@ -29,6 +29,7 @@ class TaskInstance:
 
     def __init__(self) -> None:
         self.try_number = 1
+        self.max_tries = 0
         self.first_reschedule: datetime | None = None
         self.xcoms: dict[str, Any] = {}
 
@@ -42,7 +43,7 @@ class TaskInstance:
 class StateStore(dict[str, Any]):
     """What our sensor asks of Airflow's task state store (3.3): values that survive as JSON."""
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
         self[key] = json.loads(json.dumps(value, allow_nan=False))
 
 
