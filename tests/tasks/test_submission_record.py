@@ -93,7 +93,7 @@ def test_a_record_comes_back_as_it_was_written(record: SubmissionRecord) -> None
     ids=["another version", "an unknown state", "a job without its id", "a member too many"],
 )
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="it |valid"):
+    with pytest.raises(ValueError, match=r"it |valid"):
         SubmissionRecord.from_json({**RECORD.as_json(), **changes})
     for other in (None, [], "made", 7):
         with pytest.raises(ValueError, match="no record"):
