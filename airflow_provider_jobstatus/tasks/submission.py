@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
+from airflow_provider_jobstatus._compat import AirflowRescheduleException
 from airflow_provider_jobstatus.core.errors import NotFound, SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.exceptions import (
@@ -121,10 +122,10 @@ class Submitter:
         """Without a record, let Airflow not retry a failure after a job was made: it would make another."""
         try:
             yield
-        except (JobStatusError, AirflowTaskTimeout) as error:
-            if self.store.lasts or not self.ids:
-                raise
-            if self._rules.on_failure and isinstance(error, JobFailed):
+        except (Exception, AirflowTaskTimeout) as error:
+            is_failure = not isinstance(error, (AirflowSkipException, AirflowRescheduleException))
+            may_be_retried = self._rules.on_failure and isinstance(error, JobFailed)
+            if self.store.lasts or not self.ids or not is_failure or may_be_retried:
                 raise
             raise without_retry(error, f"submitted: {', '.join(self.ids[:3])}") from error
 

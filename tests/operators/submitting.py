@@ -38,6 +38,7 @@ class Submits(SubmitOperator):
     check = "Aftercare's page"
     body = BODY
     count: int | None = None
+    log_fails = False
     before: Callable[[], Any] | None = None
     search: Callable[[Any], list[str]] | None = None
     earlier: Callable[[], list[str]] | None = None
@@ -58,6 +59,11 @@ class Submits(SubmitOperator):
             for _ in range(self.count or 1)
         ]
         return orders if self.count else orders[0]
+
+    def wait_for_jobs(self, context: Any) -> Any:
+        if self.log_fails:
+            raise LookupError("a fault of this provider")
+        return super().wait_for_jobs(context)
 
     def fetch_results(self, hook: Any, result: Mapping[str, Any], destination: str) -> dict[str, Any]:
         if "broken" in destination:

@@ -246,6 +246,13 @@ class TestBelow33:
         assert isinstance(error, AirflowFailException)
         assert failing.made[-1] in str(error)
 
+    def test_no_other_error_after_the_submission_is_retried_either(self, sandbox: Sandbox) -> None:
+        task = Task(sandbox, kept=False, wait=True, deferrable=False, log_fails=True)
+        error = task.run()
+        assert isinstance(error, PollingFailed)
+        assert isinstance(error, AirflowFailException)
+        assert str(task.made[0]) in str(error)
+
     def test_a_failed_job_may_be_retried_if_that_was_said(
         self, sandbox: Sandbox, fake_time: FakeTime
     ) -> None:
