@@ -40,8 +40,11 @@ def destination_text(destination: object) -> str | None:
     """
     Return the path or URI that ``destination`` is, or None if it is neither.
 
-    :param destination: text, a ``Path``, or an ``ObjectStoragePath``, which is no ``os.PathLike``.
+    :param destination: text, a ``Path``, an ``ObjectStoragePath``, which is no ``os.PathLike``, or an
+        ``Asset``, whose URI is the place.
     """
+    if isinstance(uri := getattr(destination, "uri", None), str):
+        return uri
     if isinstance(destination, os.PathLike):
         destination = os.fspath(destination)
     elif isinstance(getattr(destination, "protocol", None), str):

@@ -23,6 +23,7 @@ from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.ruler.results import FailuresFormat
 from airflow_provider_jobstatus.operators.connection import VendorOperator
 from airflow_provider_jobstatus.tasks import arguments
+from airflow_provider_jobstatus.tasks.asset_events import describe_files
 from airflow_provider_jobstatus.tasks.interruption import Interruptible
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
 
     :param job_id: (templated) ``"<siteId>/<jobId>"``, ``"<jobId>"`` with the connection's ``site_id``, or the
         dict that ``BatchJobSensor`` returned for the job.
-    :param destination: (templated) local path, any URI of ``ObjectStoragePath``, or an object of either. A
-        trailing slash means "into this folder, under the name that Ruler gives the file", with the site and
-        the job in it: ``failures-<siteId>--<jobId>.csv``. A local file gets the mode that the umask gives.
+    :param destination: (templated) local path, any URI of ``ObjectStoragePath``, an object of either, or an
+        ``Asset`` with such a URI. A trailing slash means "into this folder, under the name that Ruler gives
+        the file", with the site and the job in it: ``failures-<siteId>--<jobId>.csv``. A local file gets the
+        mode that the umask gives. The event of an outlet with the same URI gets path, rows, bytes and sha256.
     :param conn_id: (templated) connection of type ``ruler``, by default ``ruler_default``. One of
         ``default_args`` counts only if it is of that type.
     :param ruler_conn_id: (templated) the same, by its older name.
@@ -78,13 +80,13 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
         **kwargs: Any,
     ) -> None:
         job_id = arguments.job(job_id)
-        arguments.destination(destination)
+        destination = arguments.destination(destination)
         if arguments.is_known(file_format):
             arguments.choice("file_format", file_format, get_args(FailuresFormat))
         arguments.choice("if_exists", if_exists, get_args(IfExists))
         super().__init__(**kwargs)
         self.job_id = job_id
-        self.destination = plain(destination)
+        self.destination = destination
         self.take_connection(RulerHook, conn_id, ruler_conn_id, kwargs.get("default_args"))
         self.file_format = plain(file_format)
         self.if_exists = plain(if_exists)
@@ -105,6 +107,7 @@ class RulerDownloadRevenueFailuresOperator(VendorOperator, Interruptible, BaseOp
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info("%s: %s", job_id, described(manifest))
+        describe_files(context, self.outlets, self.destination, [manifest])
         return {"job_id": job_id, **manifest}
 
     def _fetch(self, hook: RulerHook, job_id: str) -> dict[str, Any]:

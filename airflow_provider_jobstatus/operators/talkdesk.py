@@ -28,6 +28,7 @@ from airflow_provider_jobstatus.files.destination import (
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.operators.connection import VendorOperator
 from airflow_provider_jobstatus.tasks import arguments
+from airflow_provider_jobstatus.tasks.asset_events import describe_files
 from airflow_provider_jobstatus.tasks.interruption import Interruptible
 
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
 
     :param job_id: (templated) ``"<report_type>/<jobId>"``, or the dict that ``BatchJobSensor`` returned for
         the job.
-    :param destination: (templated) local path, any URI of ``ObjectStoragePath``, or an object of either. A
-        trailing slash means "into this folder, under the name that the storage gives the file", with the job
-        in it: ``report-<report_type>--<jobId>.csv``, or as it is if it ends in an id of 16 characters or
-        more. A local file gets the mode that the umask gives.
+    :param destination: (templated) local path, any URI of ``ObjectStoragePath``, an object of either, or an
+        ``Asset`` with such a URI. A trailing slash means "into this folder, under the name that the storage
+        gives the file", with the job in it: ``report-<report_type>--<jobId>.csv``, or as it is if it ends in
+        an id of 16 characters or more. A local file gets the mode that the umask gives. The event of an
+        outlet with the same URI gets path, rows, bytes and sha256.
     :param conn_id: (templated) connection of type ``talkdesk``, by default ``talkdesk_default``. One of
         ``default_args`` counts only if it is of that type.
     :param talkdesk_conn_id: (templated) the same, by its older name.
@@ -85,11 +87,11 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
         **kwargs: Any,
     ) -> None:
         job_id = arguments.job(job_id)
-        arguments.destination(destination)
+        destination = arguments.destination(destination)
         arguments.choice("if_exists", if_exists, get_args(IfExists))
         super().__init__(**kwargs)
         self.job_id = job_id
-        self.destination = plain(destination)
+        self.destination = destination
         self.take_connection(TalkdeskHook, conn_id, talkdesk_conn_id, kwargs.get("default_args"))
         self.if_exists = plain(if_exists)
 
@@ -108,6 +110,7 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
         self.log.info("%s: %s", job_id, described(manifest))
+        describe_files(context, self.outlets, self.destination, [manifest])
         return {"job_id": job_id, **manifest}
 
     def _fetch(self, hook: TalkdeskHook, job_id: str) -> dict[str, Any]:

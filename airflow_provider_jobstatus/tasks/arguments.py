@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.ids import job_ids, lasting, path_segment, single_job_id
 from airflow_provider_jobstatus.core.jobs import TERMINAL_STATES, JobState
-from airflow_provider_jobstatus.core.text import clean
+from airflow_provider_jobstatus.core.text import clean, plain
 from airflow_provider_jobstatus.exceptions import BadSettings
 
 #: What any longer duration counts as, in seconds: there is no date for its end in some databases.
@@ -123,20 +123,27 @@ def job(value: Any) -> Any:
     return value
 
 
-def destination(value: object) -> None:
+def destination(value: Any) -> Any:
     """
     Check that ``value`` can be the place of a file, unless it is yet to be rendered.
 
-    :param value: text, a ``Path`` or an ``ObjectStoragePath``.
+    :param value: text, a ``Path``, an ``ObjectStoragePath`` or an ``Asset``.
+    :return: the same; of an asset, the URI.
     :raises BadSettings: it is none of these, empty, a URI with a typing mistake or of another machine's file,
         or has a shell's variable in it.
     """
     # A sensor has no destination, and this module is loaded for it at each parse.
-    from airflow_provider_jobstatus.files.places import destination_text, local_path
+    from airflow_provider_jobstatus.files.places import destination_text, local_path, scheme_of
 
     text = destination_text(value)
+    if text is not None and hasattr(value, "uri"):
+        value = text
+        if not (is_known(text) and (scheme_of(text) or text.startswith("/"))):
+            raise BadSettings(
+                f"destination is an Asset with the uri {_shown(text)}; give one with a whole URI"
+            )
     if not is_known(value if text is None else text):
-        return
+        return plain(value)
     if text is None or not text.strip() or _CONTROL.search(text):
         raise BadSettings(f"destination is {_shown(value)}; give a path or a URI")
     if mistyped := _MISTYPED_SCHEME.match(text):
@@ -146,6 +153,7 @@ def destination(value: object) -> None:
         local_path(text)
     except SettingsError as error:
         raise BadSettings(str(error)) from None
+    return plain(value)
 
 
 def is_known(value: object) -> bool:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseHook
+from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
@@ -163,6 +165,17 @@ def test_a_retried_task_replaces_what_it_wrote_unless_it_may_not(
     assert (tmp_path / "file").read_bytes() == b"old"
     assert everything(tmp_path) == ["file"]
     assert download.run(tmp_path / "other", if_exists="fail")["rows"] == download.rows
+
+
+@EACH
+def test_an_asset_is_a_destination_and_its_event_says_what_was_written(
+    vendor: str, ended: Sandbox, tmp_path: Path
+) -> None:
+    asset, events = Asset(f"file://{tmp_path}/file"), OutletEventAccessors()
+    task = BOTH[vendor].operator(task_id="fetch", job_id=BOTH[vendor].job, destination=asset, outlets=[asset])
+    manifest = task.execute({"outlet_events": events})
+    assert (tmp_path / "file").stat().st_size == manifest["bytes"]
+    assert events[asset].extra == {name: manifest[name] for name in ("path", "rows", "bytes", "sha256")}
 
 
 @EACH
