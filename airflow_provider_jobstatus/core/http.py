@@ -10,12 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_jobstatus.core.json_outline import JsonOutline
 
 T = TypeVar("T")
+
+
+class StreamedBody(Protocol):
+    """
+    The body of a request that is read while it is sent, and anew each time that the request is sent.
+    Worker only.
+    """
+
+    @property
+    def length(self) -> int:
+        """Bytes, announced before the first of them is read."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """
+        Yield the bytes, from the first on, in pieces that are held in memory one by one.
+
+        :raises SettingsError: they are not those that were meant to be sent. The request is broken off, so
+            that the server never has the whole of it.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +48,7 @@ class Request:
     :param method: HTTP method.
     :param url: absolute and quoted; it is sent as it is.
     :param headers: sent in addition to those of the transport.
-    :param body: bytes or None.
+    :param body: bytes, None, or what streams them.
     :param outline: makes the outline that is read of a large 2xx reply of JSON, instead of holding it whole.
     :param anonymous: whether a reply has named its host: it never carries our credentials, and is not sent
         into the network (:class:`~airflow_provider_jobstatus.core.redirects.Peers`).
@@ -37,7 +58,7 @@ class Request:
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | StreamedBody | None = None
     outline: Callable[[], JsonOutline] | None = None
     anonymous: bool = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from types import NoneType
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -146,6 +147,8 @@ class AioClient:
         return self._proxies[place]
 
     async def _send(self, request: Request, until: float) -> Response:
+        if not isinstance(request.body, (bytes, NoneType)):
+            raise TypeError("a request whose body is streamed is sent on a worker, never in a triggerer")
         url = yarl.URL(request.url, encoded=True)
         try:
             proxy = self._proxy_for(url)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from itertools import chain
+from types import NoneType
 from typing import TypeVar
 
 import requests
@@ -21,24 +22,18 @@ from airflow_provider_jobstatus.core.http import Request, Response
 from airflow_provider_jobstatus.core.operation import Answer, Conversation, log_in, resume
 from airflow_provider_jobstatus.core.redirects import Peers
 from airflow_provider_jobstatus.core.tokens import Exchange, renew_locks
+from airflow_provider_jobstatus.transports import pace
 from airflow_provider_jobstatus.transports.client_errors import CLIENT_ERRORS, transport_error
 from airflow_provider_jobstatus.transports.environment import IDEMPOTENT, CallLimits, ca_file, default_headers
 from airflow_provider_jobstatus.transports.failures import LOGIN_BUSY, causes, no_reply, reason
 from airflow_provider_jobstatus.transports.heads import check_length, content_coding, header_text
-from airflow_provider_jobstatus.transports.proxies import (
-    check_proxy_login,
-    proxy_for,
-    proxy_secrets,
-)
+from airflow_provider_jobstatus.transports.pace import paced
+from airflow_provider_jobstatus.transports.proxies import check_proxy_login, proxy_for, proxy_secrets
+from airflow_provider_jobstatus.transports.upload import Upload
 from airflow_provider_jobstatus.transports.watchdog import Watchdog
 from airflow_provider_jobstatus.transports.watched_connections import WatchedAdapter
 
 T = TypeVar("T")
-
-#: Of a streamed body, each piece of this size ...
-CHUNK_BYTES = 256 * 1024
-#: ... must come within this time, in however many chunks: 1 KiB a second.
-SECONDS_PER_CHUNK = 256.0
 
 #: The end of a connection, where a reply was to come.
 _GONE = (ConnectionError, ssl.SSLError)
@@ -99,7 +94,10 @@ class BlockingClient:
                     if isinstance(step, Exchange):
                         answer = self._exchange(step, until)
                     else:
+                        began_at = time.monotonic()
                         answer = self._send(step, until, streamed)
+                        if not isinstance(step.body, (bytes, NoneType)):
+                            until += time.monotonic() - began_at  # it has limits of its own
                 except VendorError as error:
                     answer = error
         except StopIteration as stop:
@@ -152,6 +150,8 @@ class BlockingClient:
                     headers = {name.lower(): header_text(value) for name, value in reply.headers.items()}
                     check_length(headers)
                     check_proxy_login(request.url, proxy, status)
+                    if watchdog.upload is not None:
+                        watchdog.upload.check_reply(status)
                     coding = content_coding(status, headers)
                     if streamed and 200 <= status < 300:
                         self._unread = reply.raw
@@ -177,13 +177,20 @@ class BlockingClient:
         tries = 2 if request.method in IDEMPOTENT else 1
         while True:
             tries -= 1
+            body: bytes | Upload | None
+            if request.body is None or isinstance(request.body, bytes):
+                body, read = request.body, self._limits.read
+            else:
+                body = watchdog.upload = Upload(request, request.body, watchdog.extend, self._limits)
+                # The server may look at all of it before it answers.
+                read = self._limits.total
             try:
                 return self._session.request(
                     request.method,
                     request.url,
                     headers={**default_headers(), **request.headers},
-                    data=request.body,
-                    timeout=(self._limits.connect, self._limits.read),
+                    data=body,
+                    timeout=(self._limits.connect, read),
                     proxies={"http": proxy, "https": proxy} if proxy else None,
                     allow_redirects=False,
                     stream=True,
@@ -199,7 +206,9 @@ class BlockingClient:
         request: Request, raw: urllib3.BaseHTTPResponse, coding: str, watchdog: Watchdog
     ) -> Iterator[bytes]:
         try:
-            yield from inflate(_paced(raw.stream(CHUNK_BYTES, decode_content=False), watchdog), coding)
+            yield from inflate(
+                paced(raw.stream(pace.CHUNK_BYTES, decode_content=False), watchdog.extend), coding
+            )
             if watchdog.expired:
                 raise TimeoutError
         except CLIENT_ERRORS as error:
@@ -207,18 +216,6 @@ class BlockingClient:
         finally:
             watchdog.stop()
             raw.close()
-
-
-def _paced(chunks: Iterable[bytes], watchdog: Watchdog) -> Iterator[bytes]:
-    """Pass chunks on, and give each whole piece its time: a server may send a byte in each chunk."""
-    watchdog.extend(SECONDS_PER_CHUNK)
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size >= CHUNK_BYTES:
-            watchdog.extend(SECONDS_PER_CHUNK)
-            size = 0
-        yield chunk
 
 
 class _Session(requests.Session):

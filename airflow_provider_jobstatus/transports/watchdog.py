@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from airflow_provider_jobstatus.transports.threads import EXHAUSTED
+from airflow_provider_jobstatus.transports.upload import Upload
 
 
 class _Thread(threading.local):
@@ -54,6 +55,7 @@ class Watchdog:
 
     :ivar expired: whether it did.
     :ivar connecting: whether a connection is still being made, so that nothing was sent.
+    :ivar upload: the request's body, if it is streamed.
     """
 
     def __init__(self, seconds: float, check: Callable[[str], None] = lambda _: None, url: str = "") -> None:
@@ -61,6 +63,7 @@ class Watchdog:
         self.url = url
         self.expired = False
         self.connecting = False
+        self.upload: Upload | None = None
         self._expires_at = time.monotonic() + seconds
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()

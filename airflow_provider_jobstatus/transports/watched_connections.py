@@ -55,7 +55,9 @@ class _Reply(HTTPResponse):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fp = self._lines = _Lines(self.fp.detach())
+        raw = self.fp.detach()
+        upload = guarding().upload
+        self.fp = self._lines = _Lines(raw if upload is None else upload.reply(raw))
 
     #: Of the class: what an instance has not read yet.
     headers: Any = None
@@ -65,6 +67,8 @@ class _Reply(HTTPResponse):
         while 100 < self.status < 200 and self.status != 101:  # 100 is passed over by http.client itself
             del self.headers
             super().begin()
+        if (upload := guarding().upload) is not None and not upload.whole:
+            self.will_close = True  # what is sent next would be taken for the rest of the body
 
     def _read_status(self) -> tuple[str, int, str]:
         status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
@@ -97,6 +101,18 @@ class _Watched(HTTPConnection):
             place, target = _split_url(exact)
             url = target if url.startswith("/") else place + target
         super().putrequest(method, url, *args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        # The head is sent before the first piece of the body is pulled.
+        if (
+            (upload := guarding().upload) is not None
+            and upload.begun
+            and isinstance(self.sock, socket.socket)
+        ):
+            guarding().watch(self.sock)
+            upload.send(self.sock, data)
+        else:
+            super().send(data)
 
     def getresponse(self) -> Any:
         guarding().watch(self.sock)

@@ -34,7 +34,7 @@ HEAVY = {"requests", "aiohttp", "jwt", "cryptography", "urllib3", "yarl"}
 #: The only modules that import what is heavy, or change its loggers.
 _HEAVY_NAMES = (
     *("aio", "aio_reply", "blocking", "bound_adapter", "bound_session", "client_errors", "connector"),
-    *("watched_connections", "watchdog"),
+    *("upload", "watched_connections", "watchdog"),
 )
 TRANSPORTS = {f"{NAME}.transports.{name}" for name in _HEAVY_NAMES}
 #: Events of every import and every definition of a class. Whatever else happens is told.

@@ -75,18 +75,21 @@ class RawServer:
 
     :param handler: answers every request.
     :param tls: makes it speak TLS.
+    :param early: whether a request is answered, and noted, without its body, which is read only as far as the
+        handler does; the connection serves no other.
 
     :ivar requests: what came, in order.
     :ivar connections: how many connections were accepted.
     :ivar ended: set when the server stops; a handler that dawdles waits for it.
     """
 
-    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None, early: bool = False) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self.ended = threading.Event()
         self._handler = handler
         self._tls = tls
+        self._early = early
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -160,12 +163,13 @@ class RawServer:
                 with self._lock:
                     self.requests.append(received)
                 self._handler(received, connection)
+                if self._early and connection.fileno() != -1:
+                    self.ended.wait()
         finally:
             with self._lock:
                 self._open.discard(connection)
 
-    @staticmethod
-    def _read(connection: socket.socket, rest: bytes) -> tuple[Received | None, bytes]:
+    def _read(self, connection: socket.socket, rest: bytes) -> tuple[Received | None, bytes]:
         data = rest
         while b"\r\n\r\n" not in data:
             piece = connection.recv(65536)
@@ -178,7 +182,7 @@ class RawServer:
         pairs = (line.partition(":") for line in lines)
         headers = tuple((name, value.strip()) for name, _, value in pairs)
         length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
-        while len(body) < length:
+        while len(body) < length and not self._early:
             piece = connection.recv(65536)
             if not piece:
                 return None, b""

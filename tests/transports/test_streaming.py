@@ -15,7 +15,7 @@ from airflow_provider_jobstatus.core.body import MAX_BODY_BYTES
 from airflow_provider_jobstatus.core.errors import NotFound, TransportError
 from airflow_provider_jobstatus.core.http import Flow, Response
 from airflow_provider_jobstatus.core.responses import expect
-from airflow_provider_jobstatus.transports import blocking
+from airflow_provider_jobstatus.transports import pace
 from airflow_provider_jobstatus.transports.blocking import BlockingClient
 from airflow_provider_jobstatus.transports.environment import CallLimits
 from tests.support.raw_server import Handler, RawServer, Received, reply, reset, says
@@ -225,7 +225,7 @@ def test_a_body_that_goes_on_may_take_longer_than_a_call() -> None:
 def test_a_drip_ends_when_a_piece_takes_too_long(
     monkeypatch: pytest.MonkeyPatch, head: bytes, piece: bytes
 ) -> None:
-    monkeypatch.setattr(blocking, "SECONDS_PER_CHUNK", 0.2)
+    monkeypatch.setattr(pace, "SECONDS_PER_CHUNK", 0.2)
     packed = iter(gzip.compress(bytes(range(256))))
 
     def drip(_: Received, connection: socket.socket) -> None:
@@ -244,8 +244,8 @@ def test_a_drip_ends_when_a_piece_takes_too_long(
 
 
 def test_small_chunks_that_come_fast_enough_are_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocking, "SECONDS_PER_CHUNK", 0.5)
-    monkeypatch.setattr(blocking, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(pace, "SECONDS_PER_CHUNK", 0.5)
+    monkeypatch.setattr(pace, "CHUNK_BYTES", 10)
 
     def steady(_: Received, connection: socket.socket) -> None:
         connection.sendall(begin(b"Transfer-Encoding: chunked"))
