@@ -67,7 +67,7 @@ _COMMON_FIELDS: dict[str, Any] = {
 #: Name, page and modules of each vendor.
 _VENDORS = (
     ("Aftercare", "https://docs.getaftercare.com", "aftercare", ()),
-    ("QuestionPro", "https://www.questionpro.com/api/", "questionpro", ()),
+    ("QuestionPro", "https://www.questionpro.com/api/", "questionpro", ("operators",)),
     ("Ruler Analytics", "https://rulerapi.com/batch-jobs", "ruler", ("operators",)),
     ("Talkdesk", "https://docs.talkdesk.com/docs/explore-api", "talkdesk", ("operators",)),
 )

@@ -39,6 +39,7 @@ INTERNAL = {
     "operators.connection",
     "operators.submitting",
     "operators.personal_fields",
+    "operators.survey_responses",
     "sensors.resumption",
     "sensors.waiting_sensor",
 }

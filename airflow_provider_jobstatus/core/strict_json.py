@@ -41,7 +41,7 @@ def parse(text: str) -> Any:
     if paused:
         gc.disable()
     try:
-        return (_decoder(_Fractions()) if len(text) > FREE_BYTES else _DECODER).decode(text)
+        return (_decoder(_Fractions()) if len(text) > FREE_BYTES else DECODER).decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
     finally:
@@ -117,4 +117,4 @@ def _decoder(parse_float: Callable[[str], float] | None = None) -> json.JSONDeco
     )
 
 
-_DECODER = _decoder()
+DECODER = _decoder()

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Literal
 
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.text import clean
-from airflow_provider_jobstatus.exceptions import DestinationError
+from airflow_provider_jobstatus.exceptions import BadSettings, DestinationError
 from airflow_provider_jobstatus.files.local_file import check_kind, local_file, local_size
 from airflow_provider_jobstatus.files.places import destination_text, local_path, scheme_of, uri_caveat
 from airflow_provider_jobstatus.files.remote_file import filesystem, remote_file, remote_size
@@ -115,6 +115,8 @@ def _disk_errors(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {type(error).__name__}: {_reason(error)}") from error
+    except BadSettings:  # a ValueError, too, and of what is written
+        raise
     except ValueError as error:
         # A NUL in a path.
         raise DestinationError(f"cannot write {clean(path)}: {clean(error)}") from None

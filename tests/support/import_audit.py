@@ -52,7 +52,7 @@ HARMLESS = {
     "builtins.id",
 }
 #: For arguments that have no default; any other gets a plain text.
-ARGUMENTS = {"job_id": "a/b", "conn_id": "nowhere", "destination": "/nowhere/"}
+ARGUMENTS = {"job_id": "a/b", "conn_id": "nowhere", "destination": "/nowhere/", "survey_id": 1}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A stand-in for the part of the API of QuestionPro that mails surveys to a panel.
+"""A stand-in for the part of the API of QuestionPro that mails surveys to a panel and gives the responses.
 
 Sources: https://www.questionpro.com/api/communities/batch-details.html ,
 https://www.questionpro.com/api/communities/send-survey.html ,
@@ -28,6 +28,7 @@ from airflow_provider_jobstatus.sandbox.questionpro.jobs import (
     read_batch,
     read_order,
 )
+from airflow_provider_jobstatus.sandbox.questionpro.responses import Surveys
 from airflow_provider_jobstatus.sandbox.questionpro.settings import QuestionProSettings, read_settings
 from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
 from airflow_provider_jobstatus.sandbox.script import respond
@@ -66,6 +67,7 @@ class QuestionPro:
         self._mails_sent = 0
         self._calls: deque[float] = deque()  # when the calls of the present window came
         self._batches: dict[int, Batch] = {}
+        self._surveys = Surveys()
         self._next_id = 2001
         # It starts at the first status request, so that it is fresh at any time.
         self.put_job("1001", {"start_on_first_poll": True, "running_seconds": 20})
@@ -79,6 +81,9 @@ class QuestionPro:
                 web.post(PANEL + "batches", self._checked(self._send)),
                 web.get(
                     PANEL + "users/{user_id}/communities", self._checked(self._communities), allow_head=False
+                ),
+                web.get(
+                    PREFIX + "surveys/{survey_id}/responses", self._checked(self._responses), allow_head=False
                 ),
             ]
         }
@@ -198,6 +203,16 @@ class QuestionPro:
         self._batches[number] = read_batch(number, spec, self._clock.now())
         self._mails_sent += 1
         return _envelope(self._batches[number].detail(self._clock.now()), self._settings.create_status)
+
+    async def _responses(self, request: web.Request) -> web.StreamResponse:
+        number = _digits(request.match_info["survey_id"])
+        if number is None:
+            raise Refused(400, "The id of a survey is a number", 1003)
+        # A survey is there once a mailing invites to it.
+        if number not in {batch.survey_id for batch in self._batches.values()}:
+            raise Refused(404, f"There is no survey {number}")
+        page = self._surveys.page(number, request.query, self._settings)
+        return web.json_response({**page, "requestID": str(uuid.uuid4())})
 
     async def _communities(self, request: web.Request) -> web.StreamResponse:
         number = _digits(request.match_info["user_id"])

@@ -1,6 +1,7 @@
 """What can be set about the QuestionPro stand-in.
 
-Sources: https://questionpro.com/api/limits.html , https://questionpro.com/api/error-codes.html
+Sources: https://questionpro.com/api/limits.html , https://questionpro.com/api/error-codes.html ,
+http://ncahr.org/pagination.html
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ class QuestionProSettings:
     :param licence_calls_left: After how many calls the licence is spent; None for never.
     :param create_status: The HTTP status for a new mailing, 200 or 201 (unknown at the vendor).
     :param create_running_seconds: How long a new mailing takes.
+    :param survey_responses: How many responses a survey has before the first page of them is given.
+    :param responses_arrive: How many arrive after each page.
+    :param responses_vanish: How many, the oldest, are deleted after each page.
+    :param newest_first: Whether the newest responses stand first (unknown at the vendor).
+    :param most_per_page: A larger ``perPage`` counts as this one; 0 for none (unknown at the vendor).
+    :param older_pagination: Whether pages have ``page`` and ``total``, as an older page shows.
+    :param ignore_page: Whether ``page`` is not looked at, so that each page is the first.
     """
 
     permitted: bool = True
@@ -34,6 +42,13 @@ class QuestionProSettings:
     licence_calls_left: int | None = None
     create_status: int = 200
     create_running_seconds: float = 8.0
+    survey_responses: int = 25
+    responses_arrive: int = 0
+    responses_vanish: int = 0
+    newest_first: bool = False
+    most_per_page: int = 0
+    older_pagination: bool = False
+    ignore_page: bool = False
 
 
 def read_settings(given: Fields, old: QuestionProSettings) -> QuestionProSettings:

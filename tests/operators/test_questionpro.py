@@ -1,0 +1,238 @@
+"""Responses to a survey end in a file: all of them, or no file at all, and no call more than is allowed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_jobstatus.exceptions import (
+    BadSettings,
+    DestinationError,
+    DownloadIncomplete,
+    UnknownJob,
+    VendorRefused,
+)
+from airflow_provider_jobstatus.hooks.questionpro.answers import COLUMNS
+from airflow_provider_jobstatus.operators.questionpro import QuestionProExportResponsesOperator
+from airflow_provider_jobstatus.sandbox import Sandbox
+
+SURVEY = 5001
+PATH = f"/a/api/v2/surveys/{SURVEY}/responses"
+
+
+def make(destination: object, /, **arguments: Any) -> QuestionProExportResponsesOperator:
+    given = {"task_id": "export", "survey_id": SURVEY, "destination": str(destination), **arguments}
+    return QuestionProExportResponsesOperator(**given)
+
+
+def run(destination: object, **arguments: Any) -> dict[str, Any]:
+    manifest = make(destination, **arguments).execute({})
+    return json.loads(json.dumps(manifest, allow_nan=False))  # type: ignore[no-any-return]
+
+
+def calls(sandbox: Sandbox) -> int:
+    return len(sandbox.requests)
+
+
+def ids(path: Path) -> list[int]:
+    return [json.loads(line)["responseID"] for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize(
+    ("total", "size", "pages"), [(0, 10, 1), (9, 10, 1), (10, 10, 1), (25, 10, 3), (25, 100, 1)]
+)
+def test_all_pages_become_one_file_with_a_response_on_each_line(
+    sandbox: Sandbox, tmp_path: Path, older: bool, total: int, size: int, pages: int
+) -> None:
+    sandbox.change_settings("questionpro", survey_responses=total, older_pagination=older)
+    manifest = run(f"{tmp_path}/", page_size=size)
+    path = tmp_path / "responses-5001.ndjson"
+    content = path.read_bytes()
+    assert manifest == {
+        "job_id": "5001",
+        "survey_id": SURVEY,
+        "path": str(path),
+        "bytes": len(content),
+        "rows": total,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "format": "ndjson",
+        "verified_by": "rows",
+        "calls": pages,
+    }
+    assert ids(path) == [32_000_001 + number for number in range(total)]
+    assert calls(sandbox) == pages
+
+
+def test_a_csv_has_a_row_for_each_answer(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.change_settings("questionpro", survey_responses=5)
+    manifest = run(tmp_path / "answers.csv", file_format="csv", page_size="2", survey_id=" 5001 ")
+    with (tmp_path / "answers.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert (tuple(header), len(rows), manifest["rows"], manifest["calls"]) == (COLUMNS, 15, 15, 3)
+    words = rows[1][COLUMNS.index("value.text")]
+    assert words == 'Response "0", with a comma\nand a second line'
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_responses_that_arrive_meanwhile_lose_none_and_repeat_none(
+    sandbox: Sandbox, tmp_path: Path, newest_first: bool
+) -> None:
+    sandbox.change_settings("questionpro", responses_arrive=3, newest_first=newest_first)
+    manifest = run(tmp_path / "r", page_size=10)
+    found = ids(tmp_path / "r")
+    assert len(found) == len(set(found)) == manifest["rows"]
+    assert set(found) >= {32_000_001 + number for number in range(25)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"responses_vanish": 1}, "page 2 counts 24 responses, and the page before it 25: some were deleted"),
+        ({"ignore_page": True}, "page 2 repeats 10 responses"),
+    ],
+)
+def test_what_may_have_lost_a_response_leaves_no_file(
+    sandbox: Sandbox, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    sandbox.change_settings("questionpro", **settings)
+    with pytest.raises(DownloadIncomplete, match=f"survey 5001: {message}.*nothing was written"):
+        run(tmp_path / "r", page_size=10)
+    assert list(tmp_path.iterdir()) == []
+    assert calls(sandbox) == 2
+
+
+def test_pages_may_be_smaller_than_requested(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.change_settings("questionpro", most_per_page=7)
+    assert run(tmp_path / "r", page_size=10)["calls"] == 4
+    assert len(ids(tmp_path / "r")) == 25
+
+
+def test_calls_that_will_not_do_are_known_after_the_first_page(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(BadSettings) as caught:
+        run(tmp_path / "r", page_size=2, max_calls=12)
+    assert str(caught.value) == (
+        "survey 5001 with 25 responses, on 13 pages, takes 13 calls or more, 1 of them made already, and "
+        "max_calls is 12; nothing was written. Raise max_calls, or page_size"
+    )
+    assert calls(sandbox) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert run(tmp_path / "r", page_size=2, max_calls="13")["calls"] == 13
+
+
+def test_a_page_that_is_too_large_to_hold_names_the_setting(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.change_settings("questionpro", survey_responses=9000)
+    with pytest.raises(
+        BadSettings, match="page 1 of 9000 responses is larger than 8388608 bytes; set a smaller"
+    ):
+        run(tmp_path / "r", page_size=9000)
+    assert (calls(sandbox), list(tmp_path.iterdir())) == (1, [])
+
+
+def test_a_repeated_call_counts(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.put_answers(PATH, [{"http": 503}] * 3)
+    with pytest.raises(BadSettings, match="page 1 of 1 of survey 5001 takes 3 calls or more, 2 of them made"):
+        run(tmp_path / "r", max_calls=2)
+    assert calls(sandbox) == 2
+    sandbox.put_answers(PATH, [{"http": 503}, {"body": "<html>a proxy"}])
+    assert run(tmp_path / "r", max_calls=3)["calls"] == 3
+
+
+def test_calls_are_spread_over_the_rate_of_the_key(
+    sandbox: Sandbox, tmp_path: Path, pauses: list[float]
+) -> None:
+    sandbox.change_settings("questionpro", survey_responses=12)
+    run(tmp_path / "r", page_size=1)
+    # A burst of 10; then it waits for what 4.5 a second leave.
+    assert len([pause for pause in pauses if pause > 0.1]) == 2
+
+
+def test_a_throttled_call_is_made_again(sandbox: Sandbox, tmp_path: Path, pauses: list[float]) -> None:
+    throttled = {"http": 429, "headers": {"Retry-After": "7"}, "body": "{}"}
+    sandbox.put_answers(PATH, [throttled])
+    assert run(tmp_path / "r")["calls"] == 2
+    assert pauses[0] == 7.0
+
+
+def test_a_spent_licence_ends_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.change_settings("questionpro", licence_calls_left=1)
+    with pytest.raises(VendorRefused, match="used up"):
+        run(tmp_path / "r", page_size=10)
+    assert calls(sandbox) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("survey", "error", "message"),
+    [
+        (6006, UnknownJob, "404 .*check survey_id, and that it is of the account of the key"),
+        ("{{ nothing", BadSettings, "survey_id is '{{ nothing'; give a whole number, at least 1"),
+    ],
+)
+def test_a_survey_that_is_none(
+    sandbox: Sandbox, tmp_path: Path, survey: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        run(tmp_path / "r", survey_id=survey)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_key_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.change_settings("questionpro", api_key="another")
+    with pytest.raises(
+        VendorRefused, match=r"401.*check the API key \(password\) in connection 'questionpro"
+    ):
+        run(tmp_path / "r")
+
+
+def test_an_error_inside_a_page_names_the_connection_and_no_secret(sandbox: Sandbox, tmp_path: Path) -> None:
+    key = sandbox.connection("questionpro")["password"]
+    error = {
+        "response": {"error": {"httpStatusCode": 403, "id": "1013", "name": "FORBIDDEN", "message": key}}
+    }
+    sandbox.put_answers(PATH, [{"body": error}])
+    with pytest.raises(VendorRefused, match=r"connection 'questionpro_default'.*\*\*\*") as caught:
+        run(tmp_path / "r")
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("if_exists", ["skip", "fail"])
+def test_a_file_that_is_there_costs_no_call(sandbox: Sandbox, tmp_path: Path, if_exists: Any) -> None:
+    path = tmp_path / "responses-5001.ndjson"
+    path.write_text("old")
+    if if_exists == "skip":
+        manifest = run(f"{tmp_path}/", if_exists="skip")
+        assert (manifest["skipped"], manifest["bytes"], manifest["calls"]) == (True, 3, 0)
+    else:
+        with pytest.raises(DestinationError, match="exists already"):
+            run(f"{tmp_path}/", if_exists="fail")
+    assert (path.read_text(), calls(sandbox)) == ("old", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"survey_id": "12a"}, "survey_id is '12a'; give a whole number, at least 1"),
+        ({"survey_id": 0}, "survey_id is 0; give a whole number, at least 1"),
+        ({"survey_id": True}, "survey_id is True"),
+        ({"survey_id": None}, "survey_id is None"),
+        ({"page_size": 10_001}, "page_size is 10001; give a whole number of at most 10000, at least 1"),
+        ({"page_size": 0.5}, "page_size is 0.5"),
+        ({"max_calls": -1}, "max_calls is -1"),
+        ({"max_calls": "many"}, "max_calls is 'many'"),
+        ({"file_format": "parquet"}, "file_format is 'parquet'; give 'ndjson' or 'csv'"),
+        ({"if_exists": "append"}, "if_exists is 'append'"),
+        ({"destination": "s3:/x"}, "destination 's3:/x' begins with"),
+    ],
+)
+def test_an_argument_that_cannot_work_fails_when_the_dag_is_parsed(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadSettings) as caught:
+        make("/lake/", **arguments)
+    assert message in str(caught.value)
