@@ -56,18 +56,19 @@ def test_an_upload_makes_a_job_that_moves_with_time(sandbox: Sandbox) -> None:
     assert get(sandbox, path).json()["totalRows"] == 2
 
 
-def test_rows_without_a_value_or_with_a_bad_currency_are_rejected_and_come_back(sandbox: Sandbox) -> None:
+def test_rows_with_a_bad_value_currency_or_address_are_rejected_and_come_back(sandbox: Sandbox) -> None:
     lines = [
         HEADER,
         GOOD,
         '2024-01-15,GBP,,b@example.com,"a ""quoted""\nlabel",two,R-2',
         "2024-01-15,gbp,1,c@example.com,one,two,R-3",
         "2024-01-15,EURO",
+        "2024-01-15,GBP,1,d at example.com,one,two,R-5",
     ]
     job_id = upload(sandbox, ("\ufeff" + "\r\n".join(lines)).encode()).json()["jobId"]
     sandbox.advance_clock(60)
     body = get(sandbox, f"demo-site/batch/{job_id}/status").json()
-    assert (body["status"], body["successCount"], body["failureCount"]) == ("partialcomplete", 1, 3)
+    assert (body["status"], body["successCount"], body["failureCount"]) == ("partialcomplete", 1, 4)
     assert rows_of(get(sandbox, f"demo-site/batch/{job_id}/failures")) == [
         ["RowNumber", *HEADER.split(","), "ErrorMessage"],
         [
@@ -81,6 +82,11 @@ def test_rows_without_a_value_or_with_a_bad_currency_are_rejected_and_come_back(
             "CurrencyCode is not an ISO 4217 code.",
         ],
         ["4", "2024-01-15", "EURO", "Value is required. CurrencyCode is not an ISO 4217 code."],
+        [
+            "5",
+            *["2024-01-15", "GBP", "1", "d at example.com", "one", "two", "R-5"],
+            "EmailAddress is not an e-mail address.",
+        ],
     ]
 
 

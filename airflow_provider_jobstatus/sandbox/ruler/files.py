@@ -112,8 +112,8 @@ def file_part(content_type: str, body: bytes) -> bytes:
 def read_upload(data: bytes) -> Upload:
     """Read an uploaded file.
 
-    Only a missing Value and a malformed CurrencyCode reject a row here: enough to get every outcome of a job
-    by uploading a file.
+    Only a missing Value, a malformed CurrencyCode and an EmailAddress without @ reject a row here: enough to
+    get every outcome of a job by uploading a file, also one that a client has checked.
 
     :raises UploadRefused: The file as a whole is no good.
     """
@@ -133,6 +133,7 @@ def read_upload(data: bytes) -> Upload:
     if problems:
         raise UploadRefused(*problems)
     value, currency = header.index("Value"), header.index("CurrencyCode")
+    address = header.index("EmailAddress") if "EmailAddress" in header else len(header)
     rejected = []
     for number, row in enumerate(rows, start=1):
         complaints = []
@@ -140,6 +141,8 @@ def read_upload(data: bytes) -> Upload:
             complaints.append("Value is required.")
         if not CURRENCY.match(_cell(row, currency)):
             complaints.append("CurrencyCode is not an ISO 4217 code.")
+        if "@" not in (_cell(row, address) or "@"):
+            complaints.append("EmailAddress is not an e-mail address.")
         if complaints:
             rejected.append(Rejected(number, row, " ".join(complaints)))
     return Upload(header, len(rows), rejected)
