@@ -1,32 +1,43 @@
-"""Responses to a survey end in a file: all of them, or no file at all, and no call more than is allowed."""
+"""
+A mailing is sent once. Responses to a survey end in a file: all of them, or no file at all, and no call more
+than is allowed.
+"""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
     DestinationError,
     DownloadIncomplete,
+    SubmissionUnknown,
     UnknownJob,
     VendorRefused,
 )
 from airflow_provider_jobstatus.hooks.questionpro.answers import COLUMNS
-from airflow_provider_jobstatus.operators.questionpro import QuestionProExportResponsesOperator
+from airflow_provider_jobstatus.operators.questionpro import (
+    QuestionProExportResponsesOperator,
+    QuestionProSendBatchOperator,
+)
 from airflow_provider_jobstatus.sandbox import Sandbox
+from tests.support.modes import StateStore, TaskInstance
 
 SURVEY = 5001
 PATH = f"/a/api/v2/surveys/{SURVEY}/responses"
 
 
 def make(destination: object, /, **arguments: Any) -> QuestionProExportResponsesOperator:
-    given = {"task_id": "export", "survey_id": SURVEY, "destination": str(destination), **arguments}
+    given = {"task_id": "export", "survey_id": SURVEY, "destination": destination, **arguments}
     return QuestionProExportResponsesOperator(**given)
 
 
@@ -236,3 +247,133 @@ def test_an_argument_that_cannot_work_fails_when_the_dag_is_parsed(
     with pytest.raises(BadSettings) as caught:
         make("/lake/", **arguments)
     assert message in str(caught.value)
+
+
+def test_an_asset_is_a_destination_and_its_event_says_what_was_written(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    asset, events = Asset(f"file://{tmp_path}/r"), OutletEventAccessors()
+    manifest = make(asset, outlets=[asset]).execute({"outlet_events": events})
+    assert events[asset].extra == {name: manifest[name] for name in ("path", "rows", "bytes", "sha256")}
+
+
+# Mailings
+
+MAIL = "anna.personal@example.com"
+BODY: dict[str, Any] = {
+    "compose": {"surveyID": 4711},
+    "recipients": {"filterType": 2, "emailAddress": MAIL},
+    "send": {"notification": {"enableEmailInvitation": True}},
+}
+BATCHES = "/a/api/v2/micropanel/batches"
+
+
+class Mailing:
+    """A task that sends, tried as often as need be, on an Airflow that keeps a record or does not."""
+
+    def __init__(self, sandbox: Sandbox, *, kept: bool = True, **arguments: Any) -> None:
+        self._sandbox, self._arguments = sandbox, {"task_id": "send", "body": BODY, "retries": 1, **arguments}
+        self._store = {"task_state_store": StateStore()} if kept else {}
+        self._instance = TaskInstance()
+        self._instance.max_tries = 1
+
+    def run(self) -> Any:
+        """Run the try that is due, as Airflow does, and return what it returns or fails with."""
+        context: Any = {"ti": self._instance, **self._store}
+        operator = QuestionProSendBatchOperator(**self._arguments)
+        operator.render_template_fields(context)
+        try:
+            return operator.execute(context)
+        except Exception as error:  # noqa: BLE001 - how a try ends is what tests look at
+            return error
+        finally:
+            self._instance.try_number += 1
+
+    def clear(self) -> None:
+        self._instance.max_tries = self._instance.try_number
+
+    @property
+    def sent(self) -> int:
+        return int(self._sandbox.settings("questionpro")["mails_sent"])
+
+
+def test_a_mailing_is_sent_and_its_id_returned(sandbox: Sandbox) -> None:
+    mailing = Mailing(sandbox)
+    assert (mailing.run(), mailing.sent) == ("2001", 1)
+    (request,) = sandbox.requests
+    assert json.loads(request["body"]) == BODY
+    # A retry and a clear adopt it while it is under way.
+    assert (mailing.run(), mailing.sent) == ("2001", 1)
+    mailing.clear()
+    assert (mailing.run(), mailing.sent) == ("2001", 1)
+
+
+def test_a_mailing_may_be_waited_for(sandbox: Sandbox) -> None:
+    sandbox.change_settings("questionpro", create_running_seconds=0)
+    result = Mailing(sandbox, wait=True).run()
+    assert (result["job_id"], result["state"]) == ("2001", "succeeded")
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_after_its_end_a_clear_sends_again_only_if_that_is_asked_for(sandbox: Sandbox, anew: bool) -> None:
+    sandbox.change_settings("questionpro", create_running_seconds=0)
+    mailing = Mailing(sandbox, resubmit_when_cleared=anew)
+    mailing.run()
+    mailing.clear()
+    ended = mailing.run()
+    assert (ended, mailing.sent) == ("2002", 2) if anew else (type(ended) is SubmissionUnknown)
+    assert mailing.sent == 1 + anew
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    "answer", [{"disconnect": True}, {"http": 504, "body": f"<html>{MAIL}"}, {"body": {}}]
+)
+def test_people_are_mailed_once_where_the_reply_is_lost(
+    sandbox: Sandbox, answer: dict[str, Any], kept: bool
+) -> None:
+    mailing = Mailing(sandbox, kept=kept)
+    sandbox.put_answers(BATCHES, [{"after_work": True, **answer}], method="POST")
+    error = mailing.run()
+    assert type(error) is SubmissionUnknown
+    assert "a mailing of survey 4711" in str(error)
+    assert "Check the mailings of the panel at QuestionPro (connection 'questionpro_default')" in str(error)
+    assert MAIL not in str(error)
+    assert type(mailing.run()) is SubmissionUnknown
+    mailing.clear()
+    assert type(mailing.run()) is SubmissionUnknown
+    assert mailing.sent == 1
+
+
+def test_below_airflow_33_each_try_after_the_first_is_refused(sandbox: Sandbox) -> None:
+    sandbox.put_answers(BATCHES, [{"http": 401}], method="POST")
+    mailing = Mailing(sandbox, kept=False)
+    assert type(mailing.run()) is VendorRefused
+    assert type(mailing.run()) is SubmissionUnknown
+    assert mailing.sent == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"body": {}}, "body.compose is missing; QuestionPro takes an object (a dict)"),
+        ({"body": "x"}, "body is str; QuestionPro takes an object (a dict)"),
+        (
+            {"body": BODY | {"recipients": {"filterType": 2}}},
+            "body.recipients.emailAddress is missing: filterType 2 sends to an address",
+        ),
+        ({"fetch": "/lake/", "wait": True}, "export them later with QuestionProExportResponsesOperator"),
+    ],
+)
+def test_an_order_that_cannot_work_fails_when_the_dag_is_parsed(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadSettings, match=re.escape(message)):
+        QuestionProSendBatchOperator(task_id="send", **{"body": BODY, **arguments})
+
+
+def test_a_rendered_order_that_cannot_work_is_refused_and_nothing_sent(sandbox: Sandbox) -> None:
+    error = Mailing(sandbox, body={**BODY, "compose": {"surveyID": "{{ 4711 }}"}}).run()
+    assert isinstance(error, BadSettings)
+    assert "body.compose.surveyID is str; QuestionPro takes a whole number" in str(error)
+    assert sandbox.requests == []

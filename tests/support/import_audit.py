@@ -52,7 +52,13 @@ HARMLESS = {
     "builtins.id",
 }
 #: For arguments that have no default; any other gets a plain text.
-ARGUMENTS = {"job_id": "a/b", "conn_id": "nowhere", "destination": "/nowhere/", "survey_id": 1}
+ARGUMENTS = {
+    "job_id": "a/b",
+    "conn_id": "nowhere",
+    "destination": "/nowhere/",
+    "survey_id": 1,
+    "body": "{{ x }}",
+}
 
 
 @dataclass
