@@ -40,6 +40,7 @@ INTERNAL = {
     "operators.submitting",
     "operators.personal_fields",
     "operators.survey_responses",
+    "operators.talkdesk_files",
     "sensors.resumption",
     "sensors.waiting_sensor",
 }

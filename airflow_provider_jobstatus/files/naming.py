@@ -75,6 +75,14 @@ def name_for_job(name: str, job_id: str) -> str:
     return f"{stem}{'--' if '-' in stem else '-'}{key}{extension}"
 
 
+def is_name_of_job(name: str, job_id: str) -> bool:
+    """Return whether :func:`name_for_job` gives a file of this job, and of no other, this name."""
+    stem, extension = _split(name)
+    ends = [f"{joint}{_key(job_id)}" for joint in ("-", "--")]
+    stems = [stem, *(stem.removesuffix(end) for end in ends if stem.endswith(end))]
+    return any(name_for_job(given + extension, job_id) == name for given in stems if given)
+
+
 def _key(job_id: str) -> str:
     parts = job_id.split("/")
     key = "--".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -63,12 +64,16 @@ class StoredFile:
     :param content_type: What they are.
     :param disposition: The ``Content-Disposition`` header, if it has one.
     :param etag: A strong one, anew for each file.
+    :param breaks: Positions at which a connection that sends the file ends, each once, from the first.
+    :param zipped: Whether the whole is compressed on its way for a client that takes gzip.
     """
 
     content: Content
     content_type: str
     disposition: str | None = None
     etag: str = field(default_factory=_new_etag)
+    breaks: list[int] = field(default_factory=list)
+    zipped: bool = False
 
 
 def send_file(request: web.Request, file: StoredFile) -> web.Response:
@@ -82,6 +87,15 @@ def send_file(request: web.Request, file: StoredFile) -> web.Response:
     if file.disposition is not None:
         headers["Content-Disposition"] = file.disposition
     begin, end, status = 0, size, 200
+    if (
+        file.zipped
+        and "gzip" in request.headers.get("Accept-Encoding", "")
+        and "Range" not in request.headers
+    ):
+        # Another form of the same file has another validator, and a length that is not known yet.
+        headers |= {"Content-Encoding": "gzip", "ETag": f"W/{file.etag}", "Accept-Ranges": "none"}
+        pieces = _broken(file.content.pieces(0, size), 0, file.breaks)
+        return web.Response(headers=headers, body=_sent(_compressed(pieces)))
     found = RANGE.match(request.headers.get("Range", ""))
     # A part of another version than the one that the client has begun with would be of no use.
     if found and any(found.groups()) and request.headers.get("If-Range", file.etag) == file.etag:
@@ -92,7 +106,9 @@ def send_file(request: web.Request, file: StoredFile) -> web.Response:
             return web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
         status = 206
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"
-    return send_content(file.content, begin, end, status=status, headers=headers)
+    pieces = _broken(file.content.pieces(begin, end), begin, file.breaks)
+    headers["Content-Length"] = str(end - begin)
+    return web.Response(status=status, headers=headers, body=_sent(pieces))
 
 
 def send_content(
@@ -102,6 +118,24 @@ def send_content(
     end = content.size_bytes if end is None else end
     all_headers = {**headers, "Content-Length": str(end - begin)}
     return web.Response(status=status, headers=all_headers, body=_sent(content.pieces(begin, end)))
+
+
+def _broken(pieces: Iterator[bytes], begin: int, breaks: list[int]) -> Iterator[bytes]:
+    """Pass pieces on up to the next break, if it lies within them."""
+    for piece in pieces:
+        if breaks and begin <= breaks[0] < begin + len(piece):
+            yield piece[: breaks.pop(0) - begin]
+            raise ConnectionResetError("The file breaks here.")
+        begin += len(piece)
+        yield piece
+
+
+def _compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(wbits=31)
+    for piece in pieces:
+        # Flushed, so that a break of the file is one of what is sent.
+        yield packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
 
 
 async def _sent(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

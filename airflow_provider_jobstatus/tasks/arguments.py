@@ -106,18 +106,20 @@ def jobs(value: Any) -> Any:
     return value
 
 
-def job(value: Any) -> Any:
+def job(value: Any, *, many: bool = False) -> Any:
     """
     Check that ``value`` can name one job of a vendor of this provider, unless it is yet to be rendered.
 
+    :param many: whether it may also be a list of them.
     :return: the same, as :func:`jobs` does.
     :raises BadSettings: it cannot.
     """
     try:
-        value = lasting(value)
+        value = jobs(value) if many else lasting(value)
         if is_known(value):
-            for part in single_job_id(value).split("/"):
-                path_segment(part, "part")
+            for job_id in job_ids(value)[0] if many else [single_job_id(value)]:
+                for part in job_id.split("/"):
+                    path_segment(part, "part")
     except SettingsError as error:
         raise BadSettings(str(error)) from None
     return value

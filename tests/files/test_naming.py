@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_jobstatus.files.naming import MAX_NAME, file_name, name_for_job
+from airflow_provider_jobstatus.files.naming import MAX_NAME, file_name, is_name_of_job, name_for_job
 
 
 @pytest.mark.parametrize(
@@ -172,3 +172,22 @@ def test_no_two_jobs_share_a_name_even_where_capitals_do_not_count(name: str) ->
         assert its == name_for_job(given_name, job)
         assert re.fullmatch(r"[A-Za-z0-9._ ()+=@-]+", its)
         assert len(its) <= MAX_NAME
+
+
+IDS = st.sampled_from(
+    ["calls/0f9c", "my-calls/0f9c", "calls/9c", "calls/-9c", "Calls/0F9C", "a/" + "0f" * 10]
+)
+
+
+@given(
+    stem=st.sampled_from(
+        ["report", "report-my", "0f9c", "a_" + "0f" * 10, "report-calls--0f9c", "Ü", "x" * 140]
+    ),
+    extension=st.sampled_from(["", ".csv", ".json.gz"]),
+    job=IDS,
+    other=IDS,
+)
+def test_a_name_is_known_for_that_of_its_job_alone(stem: str, extension: str, job: str, other: str) -> None:
+    name = name_for_job(file_name("", stem + extension), job)
+    assert is_name_of_job(name, job)
+    assert is_name_of_job(name, other) is (job == other)

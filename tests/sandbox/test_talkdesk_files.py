@@ -226,3 +226,34 @@ def test_ids_with_letters_that_need_quoting_reach_the_storage(sandbox: Sandbox) 
     assert ask(sandbox, "my%20calls/jobs/a%20b%2F%C3%BC").headers["Location"] == (
         "/data/reports/my%20calls/files/a%20b%2F%C3%BC"
     )
+
+
+def test_a_file_breaks_where_it_is_told_to_and_its_rest_is_to_be_had(sandbox: Sandbox) -> None:
+    url = signed_url(sandbox, rows=100, breaks=[10, 500])
+    whole = fetch(location_of_another(sandbox)).content
+    for begin, end in ((0, 10), (10, 500)):
+        got: list[bytes] = []
+        reply = requests.get(url, headers={"Range": f"bytes={begin}-"}, stream=True, timeout=10)
+        with pytest.raises(requests.RequestException):
+            got.extend(reply.iter_content(1))
+        assert b"".join(got) == whole[begin:end]
+    assert fetch(url, Range="bytes=500-").content == whole[500:]
+    with pytest.raises(ValueError, match="breaks"):
+        sandbox.put_job("talkdesk", "calls/j", breaks=[5, 1])
+
+
+def location_of_another(sandbox: Sandbox) -> str:
+    """Return the address of a file of the same content."""
+    sandbox.put_job("talkdesk", "calls/k", **NOW, rows=100)
+    return ask(sandbox, "calls/files/k").headers["Location"]
+
+
+def test_a_file_is_compressed_on_its_way_for_who_takes_that(sandbox: Sandbox) -> None:
+    url = signed_url(sandbox, rows=100, zipped=True)
+    plain, packed = fetch(url, **{"Accept-Encoding": "identity"}), fetch(url, **{"Accept-Encoding": "gzip"})
+    assert plain.content == packed.content
+    assert (packed.headers["Content-Encoding"], packed.headers["ETag"]) == (
+        "gzip",
+        f"W/{plain.headers['ETag']}",
+    )
+    assert fetch(url, Range="bytes=0-9", **{"Accept-Encoding": "gzip"}).content == plain.content[:10]

@@ -80,6 +80,7 @@ class TalkdeskHook(BatchJobHook):
     list_flow = listing.list_flow
     ping_flow = ping.ping_flow
     file_operation = results.file_operation
+    delete_operation = results.delete_operation
 
     def idle_extras(self) -> Iterator[tuple[str, str]]:
         """Yield what a host, a login's address or a secret takes the place of."""

@@ -71,6 +71,8 @@ class TalkdeskJob:
     :param note_bytes: How long the last column of each row is: large reports are made sooner of long rows.
     :param file_text: The report's text, instead of made-up rows.
     :param disposition: The ``Content-Disposition`` of the file, instead of the usual one.
+    :param breaks: Positions in the file at which a connection that sends it ends, each once.
+    :param zipped: Whether the file is compressed on its way, where the client takes that.
     :param own_forms: TalkdeskForms in which it differs from the settings.
     """
 
@@ -83,6 +85,8 @@ class TalkdeskJob:
     note_bytes: int = 0
     file_text: str | None = None
     disposition: str | None = None
+    breaks: list[int] = field(default_factory=list)
+    zipped: bool = False
     own_forms: Mapping[str, Any] = field(default_factory=dict)
     deleted: bool = False
     _file: StoredFile | None = None
@@ -121,6 +125,8 @@ class TalkdeskJob:
                 content=self.content(kind),
                 content_type=CONTENT_TYPES[kind],
                 disposition=usual if self.disposition is None else self.disposition,
+                breaks=self.breaks,
+                zipped=self.zipped,
             )
         return self._file
 
@@ -165,10 +171,25 @@ def read_job(kind: str, job_id: str, spec: Mapping[str, object], now: float) -> 
         note_bytes=given.whole("note_bytes", 0) or 0,
         file_text=given.text("file_text"),
         disposition=given.text("disposition"),
+        breaks=read_breaks(given.take("breaks", [])),
+        zipped=given.flag("zipped"),
         own_forms=read_forms(given),
     )
     given.finish()
     return job
+
+
+def read_breaks(values: object) -> list[int]:
+    """Read the positions at which a file breaks.
+
+    :raises ValueError: They are no whole numbers in order.
+    """
+    positions: list[Any] = list(values) if isinstance(values, list | tuple) else [None]
+    if not all(type(position) is int and position >= 0 for position in positions):
+        raise ValueError("job: breaks must be a list of whole numbers that are not negative.")
+    if positions != sorted(positions):
+        raise ValueError("job: breaks must be in order.")
+    return positions
 
 
 def executed_job(
