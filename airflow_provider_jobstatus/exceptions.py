@@ -19,7 +19,7 @@ Tasks::
       BadSettings           connection, job id or arguments; also AirflowFailException, ValueError
 
 Airflow retries all of them as the task's ``retries`` say, but for the three that are also an exception of
-Airflow's own, which it never retries.
+Airflow's own, which it never retries. On Airflow 3.3, ``retry_policy.JOBSTATUS_RETRY_POLICY`` decides better.
 
 Hooks that are called in Python::
 
@@ -91,9 +91,12 @@ class JobStatusError(Exception):
 
     :ivar results: of a wait for several jobs, what the sensor would have returned: each job as far as it is
         known.
+    :ivar retry_after: seconds for which the vendor, or what came in its place, asks to wait; None if it does
+        not.
     """
 
     results: list[dict[str, Any]] | None = None
+    retry_after: float | None = None
 
 
 class JobFailed(JobStatusError):
@@ -154,13 +157,7 @@ class SubmissionUnknown(JobStatusError, AirflowFailException):
 
 
 class DownloadIncomplete(JobStatusError):
-    """
-    A download ended early or could not be verified; nothing of it was kept.
-
-    :ivar retry_after: seconds of the ``Retry-After`` of what came in place of the file; None without one.
-    """
-
-    retry_after: float | None = None
+    """A download ended early or could not be verified; nothing of it was kept."""
 
 
 class DestinationError(JobStatusError):
@@ -195,20 +192,23 @@ def task_error(error: VendorError | SettingsError, otherwise: type[JobStatusErro
     :param error: of the conversation.
     :param otherwise: for an error that another try may not meet again.
     """
+    failed: JobStatusError
     match error:
         case SettingsError():
             return BadSettings(str(error))
         case AccessDenied():
-            return VendorRefused(f"{error}: check {error.credential} in {_where(error)}")
+            failed = VendorRefused(f"{error}: check {error.credential} in {_where(error)}")
         case RequestRejected() | RateLimited(spent=True):
-            return VendorRefused(str(error))
+            failed = VendorRefused(str(error))
         case NotFound():
-            return UnknownJob(
+            failed = UnknownJob(
                 f"{error}; check the job id, and that {_where(error)} is of the account of the job; it may "
                 "also have been deleted"
             )
         case _:
-            return otherwise(str(error))
+            failed = otherwise(str(error))
+    failed.retry_after = error.retry_after
+    return failed
 
 
 def without_retry(error: BaseException, remark: str) -> JobStatusError:

@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "_compat": set(),
     "exceptions": {"core"},
+    "retry_policy": {"core", "exceptions"},
     "waiting": {"core"},
     "transports": {"core"},
     "hooks": {"core", "transports", "_compat"},
@@ -49,6 +50,7 @@ LIBRARIES: dict[str, set[str]] = {
     "operators": {"airflow"},
     "files": {"airflow", "fsspec"},
     "exceptions": {"airflow"},
+    "retry_policy": {"airflow"},
     "_compat": {"airflow"},
     "sandbox": {"aiohttp", "cryptography", "jwt"},
 }

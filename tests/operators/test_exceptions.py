@@ -54,6 +54,7 @@ def test_the_tree_is_the_one_of_the_design() -> None:
         "VendorRefused",
         "UnknownJob",
         "BadTriggerEvent",
+        "NotSubmitted",
         "SubmissionUnknown",
         "DownloadIncomplete",
         "DestinationError",

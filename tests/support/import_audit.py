@@ -174,8 +174,8 @@ def _import_airflow() -> None:
         "conf",
     ):
         getattr(compat, name)
-    for name in ("Connection", "Context", "DAG"):
-        getattr(airflow.sdk, name)
+    for name in ("Connection", "Context", "DAG", "RetryPolicy"):
+        getattr(airflow.sdk, name, None)  # there is no policy below 3.3
     importlib.import_module("airflow.sdk.exceptions")
     importlib.import_module("airflow.exceptions")
     # The first of a kind, and the first look for a connection, set Airflow up.
