@@ -133,7 +133,8 @@ def check_destination(destination: object) -> None:
     if caveat := uri_caveat(text):
         log.warning(caveat)
     if (local := _local(text)) is None:
-        filesystem(text)
+        with _disk_errors(text):
+            filesystem(text)
     elif not text.endswith("/"):
         check_kind(Path(local))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airflow_provider_jobstatus.exceptions import DestinationError
+from airflow_provider_jobstatus.files.steps import ended_first
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +79,9 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target.parent)
     part = _part_of(target)
-    # Readable by the owner only: what is not verified yet is nobody's to read.
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "wb") as file:
+        # Readable by the owner only: what is not verified yet is nobody's to read.
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             yield file
             file.flush()
             _open_up(file.fileno(), target)
@@ -147,17 +147,14 @@ def _publish_new(part: Path, target: Path) -> None:
             raise
     except OSError:
         # No hard links here. An empty file takes the name, which is then replaced at once.
-        taken: int | None = None
-        try:
-            # Inside the try: the task may be interrupted at any moment.
-            taken = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            os.close(taken)
-            os.replace(part, target)
-        except BaseException:
-            if taken is not None:
+        with ended_first():
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            try:
+                os.replace(part, target)
+            except BaseException:
                 with suppress(OSError):
                     target.unlink()
-            raise
+                raise
         return
     with suppress(OSError):
         part.unlink()

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.exceptions import DestinationError
+from airflow_provider_jobstatus.files.moved_file import MovedFile, Target
 from airflow_provider_jobstatus.files.places import scheme_of
+from airflow_provider_jobstatus.files.steps import ended_first
+from airflow_provider_jobstatus.files.storage_errors import client_errors, storage_errors
 
 #: Size of the parts of an object; s3fs alone would hold 50 MiB of it, more than once. S3 takes 10,000 parts.
 PART_BYTES = 8 * 1024 * 1024
-#: Scheme to the extra of this package that installs its filesystem.
-_EXTRAS = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "abfs": "azure",
-    "abfss": "azure",
-    "adl": "azure",
+#: Extra of this package that installs the filesystem of schemes.
+_EXTRAS = {"s3": ("s3", "s3a"), "gcs": ("gs", "gcs"), "azure": ("abfs", "abfss", "adl")}
+#: What installs the filesystem of a scheme.
+_PACKAGES = {
+    scheme: f"airflow-provider-jobstatus[{extra}]" for extra, schemes in _EXTRAS.items() for scheme in schemes
 }
 #: Storages in which an upload is invisible until it is finished. Any other filesystem may show a file, or cut
 #: the one that was there, when it is opened.
-_PUBLISHED_WHEN_FINISHED = {*_EXTRAS, "az"}
-#: Exceptions of clients that are no OSError, by module.
-_CLIENT_ERRORS = {
-    "botocore.exceptions": "BotoCoreError",
-    "gcsfs.retry": "HttpError",
-    "google.auth.exceptions": "GoogleAuthError",
-    "azure.core.exceptions": "AzureError",
-    "asyncssh": "Error",
-    "paramiko": "SSHException",
-}
+_PUBLISHED_WHEN_FINISHED = {*_PACKAGES, "az"}
+_PACKAGES |= dict.fromkeys(("sftp", "ssh"), "apache-airflow-providers-sftp[sshfs]")
 
 
 @contextmanager
@@ -49,17 +38,17 @@ def remote_file(uri: str, if_exists: str) -> Iterator[BinaryIO]:
     """
     path, storage = filesystem(uri)
     protocols = {storage.protocol} if isinstance(storage.protocol, str) else set(storage.protocol)
-    kind = _Object if protocols & _PUBLISHED_WHEN_FINISHED else _Moved
+    kind: type[Target] = _Object if protocols & _PUBLISHED_WHEN_FINISHED else MovedFile
     target = kind(uri, path, storage, if_exists)
-    with _storage_errors(uri):
-        target.open()
     try:
+        with storage_errors(uri):
+            target.open()
         yield cast(BinaryIO, target)
-        with _storage_errors(uri):
+        with storage_errors(uri):
             target.publish()
     except BaseException:
         # The first error is the one to report.
-        with suppress(OSError, *_client_errors()):
+        with suppress(OSError, *client_errors()):
             target.discard()
         raise
 
@@ -72,7 +61,7 @@ def remote_size(uri: str) -> int | None:
     :raises OSError: the storage refuses.
     """
     path, storage = filesystem(uri)
-    with _storage_errors(uri):
+    with storage_errors(uri):
         storage.invalidate_cache()
         try:
             info = storage.info(path)
@@ -89,49 +78,22 @@ def filesystem(uri: str) -> tuple[str, Any]:
     """
     from airflow.sdk import ObjectStoragePath
 
-    with _storage_errors(uri):
+    with storage_errors(uri):
         try:
             target = ObjectStoragePath(uri)
             return target.path, target.fs
         except (ImportError, ValueError) as error:
             scheme = scheme_of(uri)
-            extra = _EXTRAS.get(scheme)
-            fix = f"pip install 'airflow-provider-jobstatus[{extra}]'" if extra else "check the scheme"
+            package = _PACKAGES.get(scheme)
+            fix = f"pip install '{package}'" if package else "check the scheme"
             raise DestinationError(f"no filesystem for {scheme}:// is installed ({error}); {fix}") from None
+        except TypeError as error:  # SFTP's needs a host
+            raise DestinationError(
+                f"{clean(uri)} names no connection, as scheme://conn_id@host/path: {error}"
+            ) from None
 
 
-class _Target:
-    """A file on its way into a storage. Errors of the storage's client become errors of this package."""
-
-    def __init__(self, uri: str, path: str, storage: Any, if_exists: str) -> None:
-        self.uri = uri
-        self.path = path
-        self.storage = storage
-        self.if_exists = if_exists
-        self.new = if_exists != "replace"
-        self.file: Any = None
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        with _storage_errors(self.uri):
-            self.file.write(data)
-        self.size += len(data)
-        return len(data)
-
-    def check_new(self) -> None:
-        """Refuse a name that is taken, if it must not be."""
-        if self.new:
-            # A listing in the cache may be out of date.
-            self.storage.invalidate_cache()
-            # ObjectStoragePath.exists() does not use the connection's credentials (universal-pathlib 0.3).
-            if self.storage.exists(self.path):
-                raise self.exists_already()
-
-    def exists_already(self) -> DestinationError:
-        return DestinationError.of_existing(self.uri, self.if_exists)
-
-
-class _Object(_Target):
+class _Object(Target):
     """An object, uploaded in parts, which the storage publishes as a whole."""
 
     def open(self) -> None:
@@ -150,6 +112,13 @@ class _Object(_Target):
     def _open(self, mode: str) -> None:
         # An exception that leaves the file's own `with` would publish what was written so far.
         self.file = self.storage.open(self.path, mode, block_size=PART_BYTES, autocommit=False)
+        begin = self.file._initiate_upload
+
+        def begin_first() -> None:
+            with ended_first():  # else an upload may have begun whose id nobody has got
+                begin()
+
+        self.file._initiate_upload = begin_first
 
     def publish(self) -> None:
         self.check_new()
@@ -173,42 +142,11 @@ class _Object(_Target):
             raise
 
     def discard(self) -> None:
+        if self.file is None:
+            return
         # Otherwise its destructor closes it, and some storages (Azure's) publish what is closed.
         self.file.closed = True
         self.file.discard()
-
-
-class _Moved(_Target):
-    """A file that is visible while it is written: under a temporary name beside its own, then moved."""
-
-    def open(self) -> None:
-        if self.storage.isdir(self.path):
-            raise DestinationError(f"cannot write {self.uri}: it is a folder; end it with / to write into it")
-        self.check_new()
-        folder, slash, _ = self.path.rpartition("/")
-        if folder:
-            self.storage.makedirs(folder, exist_ok=True)
-        self.part = f"{folder}{slash}.jobstatus-{uuid.uuid4().hex}.part"
-        self.file = self.storage.open(self.part, "wb")
-
-    def publish(self) -> None:
-        from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
-
-        self.file.close()
-        self.check_new()
-        if getattr(self.storage.mv, "__func__", None) is AbstractFileSystem.mv:
-            # The inherited method also copies, but takes [ and * in a path for a pattern.
-            self.storage.cp_file(self.part, self.path)
-            with suppress(OSError, *_client_errors()):
-                self.storage.rm_file(self.part)
-        else:
-            self.storage.mv(self.part, self.path)
-
-    def discard(self) -> None:
-        try:
-            self.file.close()
-        finally:
-            self.storage.rm_file(self.part)
 
 
 def _http_status(error: OSError) -> int | None:
@@ -218,18 +156,3 @@ def _http_status(error: OSError) -> int | None:
         return None
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status if isinstance(status, int) else None
-
-
-@contextmanager
-def _storage_errors(uri: str) -> Iterator[None]:
-    """Turn errors of a storage's client that are no OSError into :class:`DestinationError`."""
-    try:
-        yield
-    except _client_errors() as error:
-        raise DestinationError(f"cannot write {clean(uri)}: {type(error).__name__}") from error
-
-
-def _client_errors() -> tuple[type[Exception], ...]:
-    # A client that is not imported raises nothing; a filesystem for reading only raises NotImplementedError.
-    loaded = [(sys.modules[module], name) for module, name in _CLIENT_ERRORS.items() if module in sys.modules]
-    return (NotImplementedError, *(getattr(module, name) for module, name in loaded))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from airflow_provider_jobstatus.files.steps import stop
+
 
 class Interruptible:
     """
@@ -29,4 +31,4 @@ class Interruptible:
         """Interrupt the work. After a time-out Airflow calls this, too; then nothing is left to interrupt."""
         if self._at_work:
             self._at_work = False
-            raise SystemExit("Airflow has stopped the task")
+            stop(SystemExit("Airflow has stopped the task"))

@@ -14,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_jobstatus.exceptions import DestinationError
 from airflow_provider_jobstatus.files.destination import resolve, unless_there, writing
-from tests.support.storage import FileServer, ObjectStorage, attached, everything, memory_files, write
+from tests.support.storage import ObjectStorage, attached, everything, memory_files, write
 
 EXISTS = "exists already, and if_exists is 'fail'"
 
@@ -44,12 +44,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         with attached(ObjectStorage(published_by)) as lake:
             uploads = lambda: {f"{path}/.jobstatus-upload": b"" for path in lake.unfinished}  # noqa: E731
             yield Place("s3://", lambda: lake.objects | uploads())
-    elif kind in ("sftp", "memory"):
-        own = (
-            FileServer() if kind == "sftp" else MemoryFileSystem(global_store=False, skip_instance_cache=True)
-        )
+    elif kind == "sftp":
+        folder = request.getfixturevalue("sftp_folder")
+        yield Place(f"sftp://host/{folder.name}/", lambda: files_below(folder))
+    elif kind == "memory":
+        own = MemoryFileSystem(global_store=False, skip_instance_cache=True)
         with attached(own, kind):
-            yield Place("sftp://host/" if kind == "sftp" else "memory://", lambda: memory_files(own))
+            yield Place("memory://", lambda: memory_files(own))
     else:
         yield Place(
             f"{tmp_path}/" if kind == "path" else f"{kind}://{tmp_path}/", lambda: files_below(tmp_path)
@@ -298,6 +299,7 @@ def test_an_object_storage_that_refuses_is_a_destination_error(when: str) -> Non
     [
         ("gs://lake/rows.csv", r"pip install 'airflow-provider-jobstatus\[gcs\]'"),
         ("abfs://lake@account/rows.csv", r"pip install 'airflow-provider-jobstatus\[azure\]'"),
+        ("sftp://conn@host/rows.csv", r"pip install 'apache-airflow-providers-sftp\[sshfs\]'"),
         ("s4://lake/rows.csv", "check the scheme"),
         ("flie:///tmp/rows.csv", "check the scheme"),
     ],

@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_jobstatus.exceptions import DestinationError
 from airflow_provider_jobstatus.files.destination import check_destination, resolve, writing
 from airflow_provider_jobstatus.files.places import uri_caveat
+from airflow_provider_jobstatus.files.steps import stop
 from tests.support.storage import everything, write
 
 # Links
@@ -216,16 +217,15 @@ def disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.parametrize("moment", ["os.close", "os.replace"])
-def test_a_task_that_is_told_to_stop_while_a_name_is_taken_leaves_no_file(
+def test_a_task_that_is_told_to_stop_while_a_name_is_taken_publishes_first(
     moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.link", no_links(errno.EPERM))
-
     go_on = getattr(os, moment.removeprefix("os."))
 
     def told(*arguments: object) -> object:
         if (tmp_path / "june.csv").exists():
-            raise SystemExit
+            stop(SystemExit())
         return go_on(*arguments)
 
     monkeypatch.setattr(moment, told)
@@ -233,7 +233,8 @@ def test_a_task_that_is_told_to_stop_while_a_name_is_taken_leaves_no_file(
         write(tmp_path / "june.csv", if_exists="fail")
     monkeypatch.undo()
 
-    assert everything(tmp_path) == []
+    assert everything(tmp_path) == ["june.csv"]
+    assert (tmp_path / "june.csv").read_bytes() == b"rows"
 
 
 def test_of_two_who_must_not_replace_the_first_to_end_wins(disk: Path) -> None:

@@ -20,7 +20,7 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
-from airflow_provider_jobstatus.files import remote_file, retry_budget
+from airflow_provider_jobstatus.files import remote_file, retry_budget, steps
 from airflow_provider_jobstatus.files.destination import writing
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
 from tests.files import stopped_worker
@@ -265,6 +265,25 @@ def test_a_worker_that_is_told_to_stop_leaves_nothing(storage: Storage, patient_
     storage.put(b"old")
     assert stop_in_the_middle(storage, patient_vendor, signal.SIGTERM) == 1
     assert storage.held() == {"rows.csv": b"old"}
+
+
+@pytest.mark.parametrize("storage", ["s3"], indirect=True)
+def test_an_upload_whose_id_has_not_come_yet_is_aborted(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = s3fs.core.S3File._call_s3
+
+    def told_to_stop(file: Any, method: str, *arguments: Any, **options: Any) -> Any:
+        answer = call(file, method, *arguments, **options)
+        if method == "create_multipart_upload":
+            assert len(storage.unfinished()) == 1
+            steps.stop(SystemExit())
+        return answer
+
+    monkeypatch.setattr(s3fs.core.S3File, "_call_s3", told_to_stop)
+    with pytest.raises(SystemExit), writing(storage.destination) as file:
+        file.write(BODY)
+    assert storage.held() == {}
 
 
 def test_a_task_that_is_not_at_work_is_not_interrupted(storage: Storage) -> None:
