@@ -25,6 +25,7 @@ class TaskRun:
     :param operator: class name of the operator
     :param state: Airflow's word, None before the scheduler has looked at the task
     :param started_at: when a worker took it up first
+    :param map_label: what the DAG's author calls this one of mapped tasks
     """
 
     dag_id: str
@@ -35,11 +36,12 @@ class TaskRun:
     state: str | None
     try_number: int
     started_at: datetime | None
+    map_label: str | None = None
 
     @property
     def name(self) -> str:
-        """Task id, with the map index where the task is mapped."""
-        return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_index}]"
+        """Task id, with label or index where the task is mapped."""
+        return self.task_id if self.map_index < 0 else f"{self.task_id}[{self.map_label or self.map_index}]"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,21 @@ class AirflowApi:
         body = {"conf": dict(conf or {}), "logical_date": None}
         return str(self._request("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
+    def unpause_all(self) -> None:
+        """Let all DAGs run."""
+        self._request(
+            "PATCH", "/dags", params={"dag_id_pattern": "%", "limit": 100}, json={"is_paused": False}
+        )
+
+    def is_scheduled(self, dag_id: str) -> bool:
+        """Return whether Airflow itself starts runs of a DAG."""
+        return self.get(f"/dags/{dag_id}")["next_dagrun_run_after"] is not None
+
+    def newest_run(self, dag_id: str) -> str | None:
+        """Return the run id of the newest run of a DAG, None if there is none."""
+        runs = self.get(f"/dags/{dag_id}/dagRuns", order_by="-run_after", limit=1)["dag_runs"]
+        return str(runs[0]["dag_run_id"]) if runs else None
+
     def add_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
         """Store a connection in Airflow's database.
 
@@ -134,6 +151,7 @@ class AirflowApi:
                 state=row["state"],
                 try_number=row["try_number"],
                 started_at=_parse_time(row["start_date"]) if row["start_date"] else None,
+                map_label=row["rendered_map_index"],
             )
             for row in rows
         ]

@@ -84,6 +84,7 @@ def _conclude(
     progress: report.Progress, stack: AirflowStack, finished: list[runs.RunReport], complaints: list[str]
 ) -> None:
     progress.say(f"\n{report.table(finished)}")
+    progress.say(f"\n{report.files(finished)}")
     if rows := report.rejected_rows(finished):
         progress.say(f"\n{rows}")
     for failed in report.failures(finished):
@@ -95,7 +96,7 @@ def _conclude(
             _trouble(complaint)
         _trouble(f"Airflow's own logs are in {stack.home / 'components'} and {stack.home / 'logs'}")
     else:
-        waits = sum(task.task.operator == runs.SENSOR for run in finished for task in run.tasks)
+        waits = sum(task.has_waited for run in finished for task in run.tasks)
         progress.say(report.conclusion(len(report.failures(finished)), waits))
 
 

@@ -71,7 +71,7 @@ def snapshot_lines(snapshot: Snapshot) -> list[str]:
 
 def table(reports: Sequence[RunReport]) -> str:
     """Return the table of all tasks."""
-    rows = [("DAG", "TASK", "STATE", "DEFERRED", "POLLS", "WHAT ARRIVED")]
+    rows = [("DAG", "TASK", "STATE", "DEFERRED", "POLLS", "RESULT")]
     rows += [
         (
             run.dag_id,
@@ -79,7 +79,7 @@ def table(reports: Sequence[RunReport]) -> str:
             report.task.state or "not started",
             f"{report.deferred_seconds:.1f} s" if report.deferrals else "-",
             "-" if report.polls is None else str(report.polls),
-            _arrived(report.result),
+            _shown(report),
         )
         for run in reports
         for report in run.tasks
@@ -87,15 +87,30 @@ def table(reports: Sequence[RunReport]) -> str:
     return _aligned(rows)
 
 
+def files(reports: Sequence[RunReport]) -> str:
+    """Return the table of the files that arrived."""
+    rows = [("WHAT ARRIVED", "ROWS", "BYTES", "VERIFIED BY")]
+    rows += [
+        (
+            _readable(Path(manifest["path"])),
+            "unknown" if manifest["rows"] is None else str(manifest["rows"]),
+            str(manifest["bytes"]),
+            manifest["verified_by"],
+        )
+        for manifest in manifests(reports)
+    ]
+    return _aligned(rows)
+
+
 def rejected_rows(reports: Sequence[RunReport], limit: int = 5) -> str:
-    """Return the first rows of every CSV file that was pulled.
+    """Return the first rows of every file with rows that Ruler has rejected.
 
     :param limit: how many rows of each file
     """
     parts = []
     for manifest in manifests(reports):
         path = Path(manifest["path"])
-        if manifest["format"] == "csv" and manifest["rows"] and path.is_file():
+        if manifest["path"].endswith("rejected.csv") and manifest["rows"] and path.is_file():
             with path.open(newline="", encoding="utf-8", errors="replace") as file:
                 rows = list(islice(csv.reader(file), limit + 1))
             shown = (
@@ -106,8 +121,13 @@ def rejected_rows(reports: Sequence[RunReport], limit: int = 5) -> str:
 
 
 def manifests(reports: Sequence[RunReport]) -> list[dict[str, Any]]:
-    """Return what the downloading tasks returned."""
-    return [report.result for run in reports for report in run.tasks if _is_manifest(report.result)]
+    """Return what tasks returned of the files that they have written."""
+    found = []
+    for report in (report for run in reports for report in run.tasks):
+        results = report.result if isinstance(report.result, list) else [report.result]
+        found += [result for result in results if _is_manifest(result)]
+        found += [job["manifest"] for job in report.jobs if "manifest" in job]
+    return found
 
 
 def failures(reports: Sequence[RunReport]) -> list[TaskReport]:
@@ -132,14 +152,14 @@ def _is_manifest(result: object) -> bool:
     return isinstance(result, dict) and {"path", "rows", "bytes", "format"} <= result.keys()
 
 
-def _arrived(result: Any) -> str:
-    if _is_manifest(result):
-        rows = "unknown" if result["rows"] is None else result["rows"]
-        return f"{_readable(Path(result['path']))}: {rows} rows, {result['bytes']} bytes"
-    outcomes = result if isinstance(result, list) else [result]
-    if all(isinstance(outcome, dict) and {"job_id", "state"} <= outcome.keys() for outcome in outcomes):
-        return ", ".join(f"job {outcome['job_id']}: {outcome['state']}" for outcome in outcomes)
-    return "-"
+def _shown(report: TaskReport) -> str:
+    if report.jobs:
+        return ", ".join(f"job {job['job_id']}: {job['state']}" for job in report.jobs)
+    if _is_manifest(report.result):
+        return Path(report.result["path"]).name
+    if not isinstance(report.result, str):
+        return "-"
+    return _readable(Path(report.result)) if report.result.startswith("/") else report.result
 
 
 def _readable(path: Path) -> str:

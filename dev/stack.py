@@ -74,7 +74,7 @@ class AirflowStack(guard.Guarded, AirflowApi):
     # -- starting and stopping
 
     def start(self) -> None:
-        """Prepare the folder, start the four processes, return when all are healthy and the DAGs parsed."""
+        """Prepare the folder, start the four processes, return when all are healthy and the DAGs unpaused."""
         if trouble := port_trouble(self.port):
             raise StackError(f"cannot listen on port {self.port} of 127.0.0.1: {trouble}")
         self.home.mkdir(parents=True, exist_ok=True)
@@ -89,6 +89,8 @@ class AirflowStack(guard.Guarded, AirflowApi):
         give_up_at = time.monotonic() + self._start_timeout
         self._wait_until_healthy(give_up_at)
         self._wait_until_parsed(time.monotonic() + _PARSE_TIMEOUT)
+        # Not at their creation: a task that is scheduled before the api-server serves fails.
+        self.unpause_all()
 
     def stop(self) -> None:
         """End every process that was started; harmless if there is none."""

@@ -15,14 +15,26 @@ from dev.api import Deferral, TaskRun
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DEFERRED = Deferral(NOON, NOON + timedelta(seconds=20))
 NEVER_RESUMED = Deferral(NOON, None)
+JOB = {"job_id": "site/job", "state": "partial"}
+MANIFEST = {
+    "job_id": "site/job",
+    "rows": 1,
+    "bytes": 50,
+    "format": "csv",
+    "path": "x",
+    "verified_by": "length",
+}
 
 
 def _run(
-    state: str = "success", operator: str = runs.SENSOR, deferrals: list[Deferral] | None = None
+    state: str = "success",
+    operator: str = runs.SENSOR,
+    deferrals: list[Deferral] | None = None,
+    result: object = None,
 ) -> runs.RunReport:
     task = TaskRun("dag", "run", "wait", -1, operator, state, 1, NOON)
     stays = [DEFERRED] if deferrals is None else deferrals
-    return runs.RunReport("dag", "run", state, [runs.TaskReport(task, stays, None, 3)])
+    return runs.RunReport("dag", "run", state, [runs.TaskReport(task, stays, result, 3)])
 
 
 def test_a_run_whose_sensor_was_deferred_has_no_shortcomings() -> None:
@@ -30,8 +42,11 @@ def test_a_run_whose_sensor_was_deferred_has_no_shortcomings() -> None:
 
 
 @pytest.mark.parametrize("deferrals", [[], [NEVER_RESUMED]])
-def test_a_sensor_that_was_not_really_deferred_is_a_shortcoming(deferrals: list[Deferral]) -> None:
-    assert runs.shortcomings([_run(deferrals=deferrals)]) == [
+@pytest.mark.parametrize(("operator", "result"), [(runs.SENSOR, None), ("Submit", JOB), ("Submit", [JOB])])
+def test_a_wait_that_was_not_really_deferred_is_a_shortcoming(
+    deferrals: list[Deferral], operator: str, result: object
+) -> None:
+    assert runs.shortcomings([_run("success", operator, deferrals, result)]) == [
         "Task dag.wait ended without having been deferred."
     ]
 
@@ -41,18 +56,21 @@ def test_a_task_that_did_not_succeed_is_a_shortcoming(state: str) -> None:
     assert f"Task dag.wait ended as {state}." in runs.shortcomings([_run(state)])
 
 
-def test_a_run_without_any_sensor_is_a_shortcoming() -> None:
-    assert len(runs.shortcomings([_run(operator="EmptyOperator")])) == 1
+@pytest.mark.parametrize("result", [None, "site/job", MANIFEST])
+def test_a_run_without_any_wait_is_a_shortcoming(result: object) -> None:
+    assert len(runs.shortcomings([_run(operator="Submit", result=result)])) == 1
 
 
-def test_the_table_names_file_rows_and_bytes_of_what_arrived(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrapped", ["alone", "in a list", "in the result of a wait", "in one of several"])
+def test_the_table_of_files_names_rows_and_bytes_of_what_arrived(tmp_path: Path, wrapped: str) -> None:
     file = tmp_path / "rejected.csv"
     file.write_text("Row,Note,ErrorMessage\r\n1,,\x1b[2JValue is required.\r\n")
-    manifest = {"path": str(file), "rows": 1, "bytes": 50, "format": "csv"}
-    task = TaskRun("dag", "run", "pull", -1, "Pull", "success", 1, NOON)
-    finished = [runs.RunReport("dag", "run", "success", [runs.TaskReport(task, [], manifest, None)])]
+    manifest = {**MANIFEST, "path": str(file)}
+    job = {**JOB, "manifest": manifest}
+    results = {"alone": manifest, "in a list": [manifest], "in the result of a wait": job}
+    finished = [_run(result=results.get(wrapped, [JOB, job]))]
 
-    assert f"{file}: 1 rows, 50 bytes" in report.table(finished)
+    assert report.files(finished).splitlines()[1:] == [f"{file}  1     50     length"]
     # Without the empty column, and with nothing that steers a terminal.
     assert report.rejected_rows(finished).splitlines()[1:] == [
         "Row  ErrorMessage",
