@@ -20,6 +20,7 @@ __all__ = [
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "amask_secret",
+    "counts_deferred_tasks",
     "hook_registry",
     "trigger_can_write",
 ]
@@ -50,7 +51,6 @@ async def amask_secret(secret: str) -> None:
         await mask(secret)
 
 
-@cache
 def trigger_can_write() -> bool:
     """
     Return whether a trigger may write an XCom.
@@ -58,5 +58,15 @@ def trigger_can_write() -> bool:
     Before Airflow 3.2.2, a call to Airflow from a thread of the triggerer may be answered with another one's
     reply.
     """
+    return _core_version() >= (3, 2, 2)
+
+
+def counts_deferred_tasks() -> bool:
+    """Return whether the scheduler counts a deferred task for ``max_active_tis_per_dag``."""
+    return _core_version() >= (3, 2, 2)
+
+
+@cache
+def _core_version() -> tuple[int, ...]:
     numbers = version("apache-airflow-core").split(".")[:3]
-    return tuple(int(number) for number in numbers if number.isdigit()) >= (3, 2, 2)
+    return tuple(int(number) for number in numbers if number.isdigit())

@@ -17,9 +17,11 @@ from airflow_provider_jobstatus.operators.connection import VendorOperator
 from airflow_provider_jobstatus.sensors.waiting_sensor import WaitingSensor
 from airflow_provider_jobstatus.tasks import arguments
 from airflow_provider_jobstatus.tasks.interruption import Interruptible
+from airflow_provider_jobstatus.tasks.submission_limit import check_deferral, limit_mapped, limited
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from airflow_provider_jobstatus.tasks.order import Order
     from airflow_provider_jobstatus.tasks.submission import Submitter
@@ -40,6 +42,9 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
     :param resubmit_on_failure: if the job has failed, a retry submits again; by default it fails again.
     :param resubmit_when_cleared: a task that is cleared submits again also where what became of the job of an
         earlier try cannot be told.
+    :param max_active_submissions: how many submissions of this task are under way at once, in all runs of its
+        DAG and of all that it is mapped to; with ``wait``, each until its job has ended. Default: any number.
+        It is Airflow's ``max_active_tis_per_dag``.
 
     :raises SubmissionUnknown: whether there is a job is unknown; Airflow does not retry.
     :raises NotSubmitted: there is none: vendor or Airflow could not be reached. A retry submits.
@@ -66,6 +71,7 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
         fetch: object = None,
         resubmit_on_failure: bool = False,
         resubmit_when_cleared: bool = False,
+        max_active_submissions: int | None = None,
         **kwargs: Any,
     ) -> None:
         arguments.flag("wait", wait)
@@ -75,13 +81,23 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
             if not wait:
                 raise BadSettings("fetch needs wait=True: before its end, a job has nothing to fetch")
             arguments.destination(fetch)
-        super().__init__(**kwargs)
+        super().__init__(**limited(kwargs, max_active_submissions))
+        check_deferral(max_active_submissions, deferrable=wait and self.deferrable)
         self.take_connection(self.hook_class, conn_id, own_conn_id, kwargs.get("default_args"))
         self.wait = wait
         self.fetch = plain(fetch)
         self.resubmit_on_failure = resubmit_on_failure
         self.resubmit_when_cleared = resubmit_when_cleared
+        self.max_active_submissions = max_active_submissions
         self.job_id: Any = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Begin a mapped task: the scheduler sees these arguments, and no operator before the task runs."""
+        limited(kwargs, kwargs.get("max_active_submissions"))
+        made: OperatorPartial = super().partial(**kwargs)
+        limit_mapped(made.kwargs, kwargs.get("default_args"))
+        return made
 
     @abstractmethod
     def orders(self, hook: Any, context: Context) -> list[Order] | Order:
