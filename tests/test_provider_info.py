@@ -41,6 +41,7 @@ INTERNAL = {
     "operators.personal_fields",
     "operators.survey_responses",
     "operators.talkdesk_files",
+    "operators.talkdesk_request",
     "sensors.resumption",
     "sensors.waiting_sensor",
 }

@@ -19,12 +19,15 @@ from airflow_provider_jobstatus.files.destination import (
 )
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.operators.connection import VendorOperator
+from airflow_provider_jobstatus.operators.talkdesk_request import TalkdeskRequestReportOperator
 from airflow_provider_jobstatus.tasks import arguments
 from airflow_provider_jobstatus.tasks.asset_events import describe_files
 from airflow_provider_jobstatus.tasks.interruption import Interruptible
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+__all__ = ["TalkdeskDownloadReportOperator", "TalkdeskRequestReportOperator"]
 
 
 class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator):

@@ -101,7 +101,7 @@ def test_a_report_type_is_one_part_of_a_path(report_type: Any) -> None:
         next(submit.submit_flow(hook_of(TalkdeskHook), report_type, BODY))
 
 
-@pytest.mark.parametrize("name", ["", " ", None, 5, "a\nb", "a\u200bb", "x" * (submit.MAX_NAME + 1)])
+@pytest.mark.parametrize("name", ["", " ", None, 5, "a\nb", "a\u200bb", "x" * (submit.MAX_OWN_NAME + 1)])
 def test_a_name_can_be_printed(name: object) -> None:
     with pytest.raises(SettingsError, match="name is"):
         submit.check_name(name)

@@ -56,6 +56,7 @@ ARGUMENTS = {
     "job_id": "a/b",
     "conn_id": "nowhere",
     "destination": "/nowhere/",
+    **dict.fromkeys(("start", "end"), "{{ x }}"),
     "survey_id": 1,
     "body": "{{ x }}",
 }

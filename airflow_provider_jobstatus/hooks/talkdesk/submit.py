@@ -20,8 +20,10 @@ from airflow_provider_jobstatus.hooks.talkdesk.windows import Window
 ReportFormat = Literal["csv", "json", "json_bulk"]
 #: Pages of a list that are searched for a job: none may be left out.
 MAX_SEARCHED_PAGES = 50
-#: Longest name of a report, in characters.
+#: Longest name of a report, in characters, with what is added to it.
 MAX_NAME = 200
+#: Longest name that a user gives.
+MAX_OWN_NAME = MAX_NAME - 40
 
 
 def type_segment(report_type: object) -> str:
@@ -37,14 +39,14 @@ def type_segment(report_type: object) -> str:
 
 def check_name(name: object) -> str:
     """
-    Return the name of a report.
+    Return the name of a report, as a user gives it.
 
     :raises SettingsError: it is no text, empty, too long, or has what cannot be shown as it is.
     """
     text = name.strip() if isinstance(name, str) else ""
-    if not text or len(text) > MAX_NAME or clean(text, MAX_NAME) != text:
+    if not text or len(text) > MAX_OWN_NAME or clean(text, MAX_NAME) != text:
         raise SettingsError(
-            f"name is {clean(repr(name), 80)}; give a text of at most {MAX_NAME} printable characters"
+            f"name is {clean(repr(name), 80)}; give a text of at most {MAX_OWN_NAME} printable characters"
         )
     return text
 
@@ -83,14 +85,16 @@ def submit_flow(hook: BatchJobHook, report_type: str, body: bytes) -> Flow[str]:
         raise unexpected(request, f"answered an id that is none: {error}") from None
 
 
-def search_flow(hook: BatchJobHook, report_type: str, name: str) -> Flow[list[str]]:
+def search_flow(hook: BatchJobHook, report_type: str, name: str = "", tag: str = "") -> Flow[list[str]]:
     """
-    Look for the jobs of a name: ``GET /data/reports/{type}/jobs?page=1&per_page=200``, all pages.
+    Look for the jobs of a name, or of a tag: ``GET /data/reports/{type}/jobs?page=1&per_page=200`` and on.
 
     Smallest reply relied on, of each page:
     ``{"_embedded": {"jobs": [{"id": "j1", "name": "calls of Monday"}]}}``
 
-    :return: the ids of all jobs with exactly this name: as a rule of one, or of none.
+    :param name: exactly that of the job.
+    :param tag: without a name, a word of it.
+    :return: the ids of all such jobs: as a rule of one, or of none.
     :raises UnexpectedResponse: a page without jobs in that form, or more than :data:`MAX_SEARCHED_PAGES`:
         what such a list leaves out may be the job.
     """
@@ -100,7 +104,7 @@ def search_flow(hook: BatchJobHook, report_type: str, name: str) -> Flow[list[st
         for job in jobs:
             if not isinstance(job, Mapping) or not isinstance(job.get("name"), str):
                 raise unexpected(request, "answered a list with a job that has no name")
-            if job["name"] == name:
+            if job["name"] == name if name else tag in job["name"].split():
                 if (own := _id_of(request, job)) is None:
                     raise unexpected(request, "answered a list in which the job has no id")
                 found[f"{report_type.strip()}/{own}"] = None
@@ -114,9 +118,9 @@ def submission(hook: BatchJobHook, report_type: str, body: bytes) -> Operation[s
     return hook.submission(partial(submit_flow, hook, report_type, body))
 
 
-def search(hook: BatchJobHook, report_type: str, name: str) -> Operation[list[str]]:
-    """Return the operation that looks for the jobs of a name."""
-    return Operation(partial(search_flow, hook, report_type, name))
+def search(hook: BatchJobHook, report_type: str, name: str = "", tag: str = "") -> Operation[list[str]]:
+    """Return the operation that looks for jobs, with the arguments of :func:`search_flow`."""
+    return Operation(partial(search_flow, hook, report_type, name, tag))
 
 
 def _jobs_path(report_type: str) -> str:

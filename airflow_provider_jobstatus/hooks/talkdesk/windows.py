@@ -123,13 +123,16 @@ def check_split(split_by: object) -> None:
         raise SettingsError(f"split_by is {clean(repr(split_by), 80)}; give a positive timedelta, or None")
 
 
-def check_zone(name: object) -> str:
+def check_zone(name: object, *, look_up: bool = True) -> str:
     """
     Return the name of a time zone.
 
+    :param look_up: whether to look for it in this machine's files, or only whether it can be a name.
     :raises SettingsError: IANA has none of this name.
     """
     if isinstance(name, str) and _ZONE.fullmatch(zone := name.strip()):
+        if not look_up:
+            return zone
         with suppress(zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             return zoneinfo.ZoneInfo(zone).key
     raise SettingsError(
