@@ -225,7 +225,8 @@ def nobody_catches_everything(path: str, tree: ast.Module) -> Iterator[Finding]:
     How a task ends that leaves its results in ``tasks/results.py`` is decided already.
     A secrets backend that ``hooks/connection_lookup.py`` asks may raise anything, and so may a hook of
     another package, which ``fleet/job_places.py`` has read an id and ``fleet/list_serving.py`` a list.
-    So may a task state store (``tasks/submission_store.py``); and whatever stops a submission half way leaves
+    So may a task state store (``tasks/submission_store.py``); and whatever stops a submission half way, or
+    a task after it, leaves
     ``tasks/submission.py`` without the knowledge of a job.
     """
     boundaries = (
@@ -236,6 +237,7 @@ def nobody_catches_everything(path: str, tree: ast.Module) -> Iterator[Finding]:
         "fleet/job_places.py",
         "fleet/list_serving.py",
         "tasks/results.py",
+        "tasks/after_submission.py",
         "tasks/submission.py",
         "tasks/submission_store.py",
         "hooks/connection_lookup.py",

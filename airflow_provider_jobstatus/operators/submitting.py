@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.text import plain
-from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, task_error
+from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, NotSubmitted, task_error
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.operators.connection import VendorOperator
 from airflow_provider_jobstatus.sensors.waiting_sensor import WaitingSensor
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-    from airflow_provider_jobstatus.tasks.order import Order
-    from airflow_provider_jobstatus.tasks.submission import Submitter
+    from airflow_provider_jobstatus.tasks.order import Order, SubmitRules
 
 
 class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
@@ -118,6 +117,8 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
     def execute(self, context: Context) -> Any:
         """Submit, unless an earlier try has, and with ``wait`` wait for the end."""
         from airflow_provider_jobstatus.files.destination import check_destination
+        from airflow_provider_jobstatus.tasks.after_submission import accountable
+        from airflow_provider_jobstatus.tasks.submission import Submitter
 
         if self.fetch is not None:
             arguments.destination(self.fetch)
@@ -127,6 +128,9 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
             orders = self.orders(hook, context)
         except SettingsError as error:
             raise BadSettings(str(error)) from error
+        except VendorError as error:
+            # Airflow itself, or where it keeps the connection, is away.
+            raise task_error(error, otherwise=NotSubmitted) from error
         # One of default_args may have turned out to be of another type.
         self.conn_id = hook.conn_id
         several = isinstance(orders, list)
@@ -134,20 +138,20 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
             raise BadSettings(
                 f"fetch is {self.fetch!r}, one file for several jobs; end it with / for a folder"
             )
-        submitter = self._submitter(hook, context)
+        submitter = Submitter(hook, context, self._rules, self.log, self.retries or 0)
         if self.wait and self.mode == "reschedule" and not self.deferrable and not submitter.store.lasts:
             raise BadSettings(
                 "mode='reschedule' needs Airflow 3.3 here: before, a later poke does not know the job; set "
                 "deferrable=True"
             )
-        with submitter.accountable():
+        with accountable(submitter.store, submitter.ids, self._rules):
             try:
                 for number, order in enumerate(orders if isinstance(orders, list) else [orders]):
                     submitter.submit(number, order)
             except SettingsError as error:
                 raise BadSettings(str(error)) from error
             self.job_id = submitter.ids if several else submitter.ids[0]
-            return self._fetched(hook, self.wait_for_jobs(context), context) if self.wait else self.job_id
+            return self._fetched(self.wait_for_jobs(context), context) if self.wait else self.job_id
 
     def kept_over_deferral(self) -> dict[str, Any]:
         """Return the ids of the jobs, which only the task itself knows."""
@@ -155,47 +159,44 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the deferral; an error that Airflow must not retry is one that it does not."""
-        # dag.test() loses them, and resumes with this very object.
+        from airflow_provider_jobstatus.tasks.after_submission import accountable, jobs_after_deferral
+        from airflow_provider_jobstatus.tasks.submission_store import SubmissionStore
+
         given = dict(next_kwargs or {})
-        self.job_id = given.pop("job_id", self.job_id)
-        try:
-            hook = self.vendor_hook(self.hook_class, warn=False)
-        except SettingsError as error:
-            raise BadSettings(str(error)) from error
-        self.conn_id = hook.conn_id
-        submitter = self._submitter(hook, context)
-        submitter.ids = list(self.job_id) if isinstance(self.job_id, list) else [self.job_id]
-        with submitter.accountable():
-            return self._fetched(hook, super().resume_execution(next_method, given, context), context)
+        self.job_id = jobs_after_deferral(given, given.get("event"))
+        given.pop("job_id", None)
+        ids = self.job_id if isinstance(self.job_id, list) else [self.job_id]
+        with accountable(SubmissionStore(context), ids if self.job_id else [], self._rules):
+            return self._fetched(super().resume_execution(next_method, given, context), context)
 
-    def _submitter(self, hook: BatchJobHook, context: Context) -> Submitter:
+    @property
+    def _rules(self) -> SubmitRules:
         from airflow_provider_jobstatus.tasks.order import SubmitRules
-        from airflow_provider_jobstatus.tasks.submission import Submitter
 
-        rules = SubmitRules(
+        return SubmitRules(
             check=self.check,
             harmful=self.harmful,
             on_failure=self.resubmit_on_failure,
             when_cleared=self.resubmit_when_cleared,
         )
-        return Submitter(hook, context, rules, self.log, self.retries or 0)
 
-    def _fetched(self, hook: BatchJobHook, result: Any, context: Context) -> Any:
+    def _fetched(self, result: Any, context: Context) -> Any:
         """Return the result of the wait, with the manifest of what was fetched."""
         from airflow_provider_jobstatus.tasks.results import leave
 
         if self.fetch is None:
             return result
         try:
-            self._fetch_each(hook, result if isinstance(result, list) else [result])
+            self._fetch_each(result if isinstance(result, list) else [result])
         except BaseException:
             # How the jobs ended would be lost with the fetching.
             leave(self, lambda: result, context)
             raise
         return result
 
-    def _fetch_each(self, hook: BatchJobHook, results: list[dict[str, Any]]) -> None:
+    def _fetch_each(self, results: list[dict[str, Any]]) -> None:
         try:
+            hook = self.vendor_hook(self.hook_class, warn=False)
             with self.at_work():
                 for job in results:
                     if job["state"] in self.fetched_states:

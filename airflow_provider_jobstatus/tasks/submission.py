@@ -9,18 +9,15 @@ an earlier try may have made, and gives up where neither can be told.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
-from airflow_provider_jobstatus._compat import AirflowRescheduleException
 from airflow_provider_jobstatus.core.errors import NotFound, SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.exceptions import (
-    JobFailed,
     JobNotFinished,
     JobStatusError,
     NotSubmitted,
@@ -28,7 +25,6 @@ from airflow_provider_jobstatus.exceptions import (
     SubmissionUnknown,
     VendorRefused,
     task_error,
-    without_retry,
 )
 from airflow_provider_jobstatus.files.retry_budget import RetryBudget
 from airflow_provider_jobstatus.tasks.order import Order, SubmitRules
@@ -99,6 +95,9 @@ class Submitter:
         """
         attempt = Attempt(self._number, self._max_tries, order.digest)
         record = self.store.read(number)
+        if record is None and self.store.forgets and self._cleared and not self._rules.again:
+            text = "with [state_store] clear_on_success, Airflow drops the record of a try that succeeds"
+            raise self._unknown(SubmissionUnknown(text), order)
         if not self.store.lasts and self._number > 1:
             record = self._without_record(order)
         step = next_step(record, attempt, again=self._rules.again, resubmit=self._rules.on_failure)
@@ -116,18 +115,6 @@ class Submitter:
             self._refuse(step, record, order)
         self.ids.append(str(record.job_id))
         return self.ids[-1]
-
-    @contextmanager
-    def accountable(self) -> Iterator[None]:
-        """Without a record, let Airflow not retry a failure after a job was made: it would make another."""
-        try:
-            yield
-        except (Exception, AirflowTaskTimeout) as error:
-            is_failure = not isinstance(error, (AirflowSkipException, AirflowRescheduleException))
-            may_be_retried = self._rules.on_failure and isinstance(error, JobFailed)
-            if self.store.lasts or not self.ids or not is_failure or may_be_retried:
-                raise
-            raise without_retry(error, f"submitted: {', '.join(self.ids[:3])}") from error
 
     def _send(self, number: int, order: Order, attempt: Attempt) -> SubmissionRecord:
         before = None
@@ -194,7 +181,7 @@ class Submitter:
 
     def _without_record(self, order: Order) -> SubmissionRecord | None:
         """Return the record that Airflow below 3.3 has not kept, as far as the vendor knows the job."""
-        cleared = self._max_tries > self._retries
+        cleared = self._cleared
         if order.earlier is not None:
             if len(found := self._budget.try_out(order.earlier)) == 1:
                 # As of the tries before a clear, if there was one.
@@ -208,6 +195,11 @@ class Submitter:
             text = "Airflow below 3.3 keeps no record of what an earlier try has submitted"
             raise self._unknown(SubmissionUnknown(text), order)
         return None
+
+    @property
+    def _cleared(self) -> bool:
+        """Whether the task was ever cleared, as far as can be told without a record."""
+        return self._max_tries > self._retries
 
     def _status(self, record: SubmissionRecord) -> JobStatus | None:
         """Return the status of a job of an earlier try; None if it is gone and the task may submit anew."""

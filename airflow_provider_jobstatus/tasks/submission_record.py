@@ -48,7 +48,7 @@ class Attempt:
     A try of a task.
 
     :param number: of the try; Airflow counts on after a clear.
-    :param max_tries: Airflow's, which a clear raises.
+    :param max_tries: Airflow's, which a clear changes.
     :param digest: of what the task asks for.
     """
 
@@ -99,8 +99,12 @@ class SubmissionRecord:
         return record
 
     def cleared_since(self, attempt: Attempt) -> bool:
-        """Return whether the task was cleared after this record: Airflow then raises max_tries."""
-        return attempt.max_tries > self.max_tries
+        """
+        Return whether the task was cleared after this record: Airflow then sets max_tries anew, as a rule
+        higher, but lower if the DAG's retries are fewer by now. Not if it was cleared in the middle of a try:
+        Airflow counts that as a retry.
+        """
+        return attempt.max_tries != self.max_tries
 
 
 def next_step(record: SubmissionRecord | None, attempt: Attempt, *, again: bool, resubmit: bool) -> NextStep:

@@ -6,6 +6,8 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import conf
+
 from airflow_provider_jobstatus.exceptions import NotSubmitted, SubmissionUnknown
 from airflow_provider_jobstatus.tasks.submission_record import SubmissionRecord
 
@@ -33,6 +35,11 @@ class SubmissionStore:
     def lasts(self) -> bool:
         """Whether Airflow keeps what is written: from 3.3 on."""
         return self._store is not None
+
+    @property
+    def forgets(self) -> bool:
+        """Whether Airflow drops what a task has written when it succeeds."""
+        return self.lasts and conf.getboolean("state_store", "clear_on_success", fallback=False)
 
     def read(self, number: int) -> SubmissionRecord | None:
         """

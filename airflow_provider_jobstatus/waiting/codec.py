@@ -87,6 +87,15 @@ def decode(payload: Mapping[str, Any], job_ids: Sequence[str]) -> list[WaitOutco
     return [WaitOutcome.from_dict(_with_id(row, job_id)) for row, job_id in zip(rows, job_ids, strict=True)]
 
 
+def jobs_of(payload: Any) -> Any:
+    """Return the id of the job of an event, or a list of them; None if it is no event."""
+    try:
+        ids = payload["ids"] if "ids" in payload else [job["job_id"] for job in payload["jobs"]]
+        return ids if len(ids) > 1 else ids[0]
+    except (LookupError, TypeError):
+        return None
+
+
 def _decompress(text: str, limit: int) -> Any:
     """
     Return the JSON that was compressed.

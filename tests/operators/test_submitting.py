@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
@@ -22,6 +23,7 @@ from airflow_provider_jobstatus.exceptions import (
 from airflow_provider_jobstatus.sandbox import Sandbox
 from airflow_provider_jobstatus.tasks.submission_store import KEY
 from tests.operators.submitting import BODY, Submits, Task
+from tests.support.modes import first_event, over_json, stored_and_loaded
 from tests.support.times import FakeTime
 
 OWN_400 = {"http": 400, "body": {"code": "INVALID_REQUEST", "message": "no"}}
@@ -219,6 +221,51 @@ def test_a_job_that_must_not_be_made_twice_needs_a_word_for_a_second_one(sandbox
     task._given["resubmit_when_cleared"] = True
     task.clear()
     assert [first, task.run()] == task.made
+
+
+def test_a_clear_counts_also_where_the_dag_has_fewer_retries_by_now(sandbox: Sandbox) -> None:
+    task = Task(sandbox, retries=5)
+    task.lose(LOST)
+    assert type(task.run()) is SubmissionUnknown
+    task._given["retries"] = 1
+    task.clear()
+    assert task.run() == task.made[-1]
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_a_record_that_airflow_drops_is_missed_only_where_a_second_job_does_harm(
+    forgets: bool, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", str(forgets))
+    task = Task(sandbox, harmful=True)
+    assert task.store is not None
+    # A try that was killed before it kept its intent is no reason to refuse.
+    task.instance.try_number += 1
+    task.run()
+    task.store.clear()
+    task.clear()
+    again = task.run()
+    assert type(again) is SubmissionUnknown if forgets else again == task.made[-1]
+    task._given["resubmit_when_cleared"] = True
+    assert task.run() == task.made[-1]
+    assert len(task.made) == 2
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 30])
+def test_a_task_that_is_resumed_with_the_event_alone_knows_its_jobs(
+    jobs: int, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As dag.test() resumes it; and the connection is not needed any more."""
+    task = Task(sandbox, wait=True, deferrable=True, count=None if jobs == 1 else jobs)
+    context: dict[str, Any] = {"ti": task.instance}
+    with pytest.raises(TaskDeferred) as deferred:
+        task._kind(**task._given).execute(context)
+    event = asyncio.run(first_event(stored_and_loaded(deferred.value.trigger)))
+    monkeypatch.delenv("AIRFLOW_CONN_AFTERCARE_DEFAULT")
+    result = task._kind(**task._given).resume_execution(
+        "execute_complete", {"event": over_json(event.payload)}, context
+    )
+    assert [job["job_id"] for job in (result if jobs > 1 else [result])] == task.made
 
 
 @pytest.mark.parametrize(("resubmit", "jobs"), [(False, 1), (True, 2)])
