@@ -22,6 +22,12 @@ _CHARSETS = frozenset({"utf-8", "utf8", "utf-16", "us-ascii", "ascii", "iso-8859
 GZIP = b"\x1f\x8b"
 
 
+def codings(encoding: str) -> list[str]:
+    """Return the names in a ``Content-Encoding`` that change a body: none for one that comes as it is."""
+    names = (word.strip().lower() for word in encoding.split(","))
+    return [name for name in names if name not in _LABELS | _CHARSETS]
+
+
 class Inflater:
     """
     Undoes a content coding, holding no more than one piece of output at a time.
@@ -34,9 +40,7 @@ class Inflater:
     """
 
     def __init__(self, encoding: str) -> None:
-        names = [
-            name for word in encoding.split(",") if (name := word.strip().lower()) not in _LABELS | _CHARSETS
-        ]
+        names = codings(encoding)
         if names and (len(names) > 1 or names[0] not in ("gzip", "x-gzip", "deflate")):
             raise ValueError("the body has a content coding that was not requested")
         self._coding = names[0] if names else ""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from airflow_provider_jobstatus.core.body import codings
 from airflow_provider_jobstatus.core.errors import AccessDenied, TransportError, VendorError
 from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.exceptions import DownloadIncomplete
@@ -42,7 +43,7 @@ class Resumption:
         :param open_rest: called after a break, when the broken reply is not read any more.
         """
         etag, length = reply.headers.get("etag", ""), reply.headers.get("content-length", "")
-        if reply.headers.get("content-encoding") or not length or not _STRONG.fullmatch(etag):
+        if codings(reply.headers.get("content-encoding", "")) or not length or not _STRONG.fullmatch(etag):
             return reply
         return replace(reply, chunks=self._chunks(reply.chunks or iter(()), etag, int(length), open_rest))
 
@@ -78,6 +79,7 @@ class Resumption:
             raise
         except VendorError as error:
             broken.add(f"the rest of the file could not be requested: {error.reason}")
+            broken.retry_after = error.retry_after
             raise broken from None
         if problem := _misfit(rest, begin, etag, total):
             broken.add(f"the rest of the file was requested, and {problem}")
@@ -91,7 +93,7 @@ def _misfit(rest: Response, begin: int, etag: str, total: int) -> str:
         return f"the server answered {rest.status}"
     if rest.headers.get("content-range", "").strip().lower() != f"bytes {begin}-{total - 1}/{total}":
         return "the server sent another part"
-    if rest.headers.get("content-encoding"):
+    if codings(rest.headers.get("content-encoding", "")):
         return "the server encoded it"
     if rest.headers.get("content-length", str(total - begin)) != str(total - begin):
         return "the part has another length than its range"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from airflow_provider_jobstatus.core.body import codings
 from airflow_provider_jobstatus.core.errors import SettingsError
 from airflow_provider_jobstatus.core.http import Response
 
@@ -19,7 +20,7 @@ def limited(reply: Response, max_bytes: int | None) -> Response:
     if max_bytes is None:
         return reply
     length = reply.headers.get("content-length", "")
-    if length and not reply.headers.get("content-encoding") and int(length) > max_bytes:
+    if length and not codings(reply.headers.get("content-encoding", "")) and int(length) > max_bytes:
         raise SettingsError(f"the file has {length} bytes, more than max_bytes, which is {max_bytes}")
     return replace(reply, chunks=_counted(reply.chunks or iter(()), max_bytes))
 

@@ -162,7 +162,8 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
         try:
             manifest = unless_there(self.destination, self.if_exists, fetch)
         except (JobCancelled, NotFound) as error:
-            if not self.delete_after or self.if_exists == "fail":
+            is_retry = getattr(context.get("ti"), "try_number", 2) > 1
+            if not (self.delete_after and is_retry) or self.if_exists == "fail":
                 raise
             since = getattr(context.get("dag_run"), "start_date", None)
             earlier = talkdesk_files.earlier_manifest(hook, job_id, self.destination, since)

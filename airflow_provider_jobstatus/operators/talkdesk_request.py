@@ -53,6 +53,7 @@ class TalkdeskRequestReportOperator(SubmitOperator):
     :param fetch: (templated) with ``wait``, where to write the file, as ``destination`` of
         ``TalkdeskDownloadReportOperator``; of several reports, a folder with a trailing slash. A file that is
         there is replaced.
+    :param max_active_submissions: how many submissions of this task are under way at once, in all runs.
     :param resubmit_on_failure: if a report has failed, a retry asks for it again; by default it fails again.
     :param resubmit_when_cleared: a task that is cleared asks again also where what became of the job of an
         earlier try cannot be told.

@@ -114,6 +114,10 @@ def test_what_is_not_the_rest_of_the_file_ends_the_try(rest: Response | VendorEr
         read(first(21), rest)
 
 
+def test_a_label_of_the_upload_is_no_encoding() -> None:
+    assert read(first(21, content_encoding="aws-chunked"), part(21, content_encoding="UTF-8"))[0] == CONTENT
+
+
 def test_a_part_may_come_without_its_length_and_validator() -> None:
     assert read(first(21), part(21, etag="", content_length=""))[0] == CONTENT
 
@@ -123,6 +127,14 @@ def test_parts_that_are_not_as_long_as_the_file_are_no_file() -> None:
         rest = part(21, content_length="")
         with pytest.raises(DownloadIncomplete, match="its length is 100"):
             read(first(21), Response(206, rest.headers, chunks=iter([wrong])))
+
+
+def test_a_pause_that_is_asked_for_holds_for_the_next_try_as_well() -> None:
+    error = NotFound("answered 404", vendor="talkdesk")
+    error.retry_after = 3000.0
+    with pytest.raises(TransportError) as caught:
+        read(first(21), error)
+    assert caught.value.retry_after == 3000.0
 
 
 def test_a_refusal_ends_the_task_not_the_try() -> None:

@@ -237,6 +237,8 @@ def test_a_retry_that_finds_our_file_and_the_report_deleted_succeeds(
         TALKDESK.make(f"{tmp_path}/{into}", job_id=TALKDESK.job).execute(IN_RUN)
     with pytest.raises(JobCancelled):
         again(f"{tmp_path}/{into}", IN_RUN, if_exists="fail")
+    with pytest.raises(JobCancelled):
+        again(f"{tmp_path}/{into}", IN_RUN | {"ti": SimpleNamespace(try_number=1)})
 
 
 def test_a_retry_fetches_what_the_try_before_it_has_not(sandbox: Sandbox, tmp_path: Path) -> None:
