@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, TaskGroup
-from airflow.serialization.serialized_objects import DagSerialization
+from airflow.serialization import serialized_objects
 
 from airflow_provider_jobstatus._compat import counts_deferred_tasks
 from airflow_provider_jobstatus.exceptions import BadSettings
 from airflow_provider_jobstatus.operators.questionpro import QuestionProSendBatchOperator
 
+#: Airflow 3.1 has it under another name.
+STORED: Any = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
 BODY = {"compose": {"surveyID": 4711}, "recipients": {"filterType": 1}}
 
 
@@ -23,7 +25,7 @@ def limits(*, mapped: bool, default_args: dict[str, Any] | None = None, **given:
             QuestionProSendBatchOperator.partial(task_id="send", **given).expand(body=[BODY, BODY])
         else:
             QuestionProSendBatchOperator(task_id="send", body=BODY, **given)
-    stored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+    stored = STORED.from_dict(json.loads(json.dumps(STORED.to_dict(dag))))
     return stored.get_task("g.send").max_active_tis_per_dag, any(
         task.max_active_tis_per_dag is not None for task in stored.tasks
     )

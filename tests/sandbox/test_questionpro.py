@@ -245,3 +245,77 @@ def test_the_demo_batch_starts_at_its_first_status_request_and_takes_20_seconds(
     assert batch(sandbox, 1001)["status"] == "Sending"
     sandbox.advance_clock(10)
     assert batch(sandbox, 1001)["status"] == "Delivery Successful"
+
+
+# Responses to a survey
+
+
+def page(sandbox: Sandbox, number: int = 1, per_page: int = 10, survey: object = 5001) -> requests.Response:
+    return requests.get(
+        f"{sandbox.api_url}/a/api/v2/surveys/{survey}/responses",
+        headers=client.credentials("questionpro", sandbox),
+        params={"page": str(number), "perPage": str(per_page)},
+        timeout=10,
+    )
+
+
+def numbers(reply: requests.Response) -> list[int]:
+    """Return which responses a page has, counted from the survey's first."""
+    return [item["responseID"] - 32_000_001 for item in reply.json()["response"]]
+
+
+def test_responses_come_in_pages_as_the_vendor_describes_them(sandbox: Sandbox) -> None:
+    replies = [page(sandbox, number) for number in (1, 2, 3, 4)]
+    for reply in replies:
+        jsonschema.validate(reply.json(), schemas.RESPONSES)
+    assert [numbers(reply) for reply in replies] == [
+        list(range(10)),
+        list(range(10, 20)),
+        list(range(20, 25)),
+        [],
+    ]
+    told = replies[1].json()["pagination"]
+    assert {name: told[name] for name in told if name != "links"} == {
+        "perPage": 10,
+        "totalItems": 25,
+        "currentPage": 2,
+        "totalPages": 3,
+    }
+    assert told["links"]["next"] == "?page=3&perPage=10"
+
+
+def test_the_older_form_of_a_page_has_other_names(sandbox: Sandbox) -> None:
+    sandbox.change_settings("questionpro", older_pagination=True, most_per_page=4)
+    told = page(sandbox, 7).json()["pagination"]
+    assert (told["page"], told["total"], told["perPage"]) == (7, 25, 4)
+    assert set(told) == {"page", "total", "perPage", "links"}
+
+
+def test_responses_arrive_and_vanish_after_each_page_of_their_survey(sandbox: Sandbox) -> None:
+    sandbox.put_job("questionpro", "8", survey_id=8)
+    sandbox.change_settings("questionpro", survey_responses=4, responses_arrive=2, responses_vanish=1)
+    assert [numbers(page(sandbox)) for _ in range(3)] == [[0, 1, 2, 3], [1, 2, 3, 4, 5], [2, 3, 4, 5, 6, 7]]
+    assert numbers(page(sandbox, survey=8)) == [0, 1, 2, 3]
+    sandbox.change_settings("questionpro", newest_first=True, ignore_page=True)
+    assert numbers(page(sandbox, 9, 3, survey=8)) == [5, 4, 3]
+
+
+def test_each_page_is_a_call_that_counts(sandbox: Sandbox) -> None:
+    sandbox.change_settings("questionpro", licence_calls_left=1)
+    assert page(sandbox).status_code == 200
+    check_error(page(sandbox), 429, "1013", "TOO_MANY_REQUESTS")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "error_id", "name"),
+    [
+        ({"survey": 6006}, 404, "1040", "NOT_FOUND"),
+        ({"survey": "x"}, 400, "1003", "BAD_REQUEST"),
+        ({"number": 0}, 400, "1003", "BAD_REQUEST"),
+        ({"per_page": -1}, 400, "1003", "BAD_REQUEST"),
+    ],
+)
+def test_a_page_that_cannot_be_is_an_error(
+    sandbox: Sandbox, arguments: dict[str, Any], status: int, error_id: str, name: str
+) -> None:
+    check_error(page(sandbox, **arguments), status, error_id, name)
