@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, NotSubmitted, task_error
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.operators.connection import VendorOperator
@@ -37,7 +36,7 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
     :param own_conn_id: the same, as given under the vendor's own name.
     :param wait: wait for the end of the job, by the arguments of ``BatchJobSensor`` under the same names.
     :param fetch: (templated) with ``wait``, where to write what came out: as ``destination`` of the vendor's
-        download operator. Of several jobs, a folder with a trailing slash.
+        download operator, an ``Asset`` too. Of several jobs, a folder with a trailing slash.
     :param resubmit_on_failure: if the job has failed, a retry submits again; by default it fails again.
     :param resubmit_when_cleared: a task that is cleared submits again also where what became of the job of an
         earlier try cannot be told.
@@ -79,12 +78,12 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
         if fetch is not None:
             if not wait:
                 raise BadSettings("fetch needs wait=True: before its end, a job has nothing to fetch")
-            arguments.destination(fetch)
+            fetch = arguments.destination(fetch)
         super().__init__(**limited(kwargs, max_active_submissions))
         check_deferral(max_active_submissions, deferrable=wait and self.deferrable)
         self.take_connection(self.hook_class, conn_id, own_conn_id, kwargs.get("default_args"))
         self.wait = wait
-        self.fetch = plain(fetch)
+        self.fetch = fetch
         self.resubmit_on_failure = resubmit_on_failure
         self.resubmit_when_cleared = resubmit_when_cleared
         self.max_active_submissions = max_active_submissions
@@ -187,20 +186,24 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
         if self.fetch is None:
             return result
         try:
-            self._fetch_each(result if isinstance(result, list) else [result])
+            self._fetch_each(result if isinstance(result, list) else [result], context)
         except BaseException:
             # How the jobs ended would be lost with the fetching.
             leave(self, lambda: result, context)
             raise
         return result
 
-    def _fetch_each(self, results: list[dict[str, Any]]) -> None:
+    def _fetch_each(self, results: list[dict[str, Any]], context: Context) -> None:
+        from airflow_provider_jobstatus.tasks.asset_events import describe_files
+
         try:
             hook = self.vendor_hook(self.hook_class, warn=False)
             with self.at_work():
                 for job in results:
                     if job["state"] in self.fetched_states:
                         job["manifest"] = self.fetch_results(hook, job, str(self.fetch))
+            manifests = [job["manifest"] for job in results if "manifest" in job]
+            describe_files(context, self.outlets, self.fetch, manifests)
         except (VendorError, SettingsError) as error:
             raise task_error(error, otherwise=DownloadIncomplete) from error
 

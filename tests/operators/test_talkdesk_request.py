@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
@@ -69,9 +71,9 @@ class Request:
         ]
         return [json.loads(each["body"]) for each in posts]
 
-    def run(self, time: FakeTime | None = None) -> Any:
+    def run(self, time: FakeTime | None = None, **given: Any) -> Any:
         """Run the try that is due, as Airflow does, and return what it returns or fails with."""
-        context: Any = {"ti": self.instance, "params": {"type": "calls"}, **self.store}
+        context: Any = {"ti": self.instance, "params": {"type": "calls"}, **self.store, **given}
         operator = TalkdeskRequestReportOperator(**self._arguments)
         operator.render_template_fields(context)
         try:
@@ -130,6 +132,18 @@ def test_the_round_trip_is_one_task(
         assert (each["state"], manifest["rows"], manifest["job_id"]) == ("succeeded", 40, each["job_id"])
         assert Path(manifest["path"]).stat().st_size == manifest["bytes"]
     assert len(list(tmp_path.iterdir())) == len(results) == (2 if split_by else 1)
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_event_of_an_outlet_says_what_was_fetched(
+    deferrable: bool, sandbox: Sandbox, tmp_path: Path, fake_time: FakeTime
+) -> None:
+    sandbox.change_settings("talkdesk", execute_seconds=0)
+    asset, events = Asset(f"file://{tmp_path}/calls.csv"), OutletEventAccessors()
+    given = {"wait": True, "deferrable": deferrable, "fetch": asset, "outlets": [asset], "poke_interval": 5}
+    manifest = Request(sandbox, **given).run(fake_time, outlet_events=events)["manifest"]
+    assert manifest["path"].endswith(f"{tmp_path}/calls.csv")
+    assert events[asset].extra == {name: manifest[name] for name in ("path", "rows", "bytes", "sha256")}
 
 
 @pytest.mark.parametrize("kept", [True, False])
