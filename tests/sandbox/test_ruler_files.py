@@ -17,9 +17,11 @@ HEADER = "RevenueClosedDate,CurrencyCode,Value,EmailAddress,Label,Label,Referenc
 GOOD = "2024-01-15,GBP,10.50,a@example.com,one,two,R-1"
 
 
-def upload(sandbox: Sandbox, content: str | bytes, part: str = "file") -> requests.Response:
+def upload(
+    sandbox: Sandbox, content: str | bytes, part: str = "file", path: str = "demo-site/revenue/batch"
+) -> requests.Response:
     files = {part: ("revenue.csv", content, "text/csv")}
-    url = f"{sandbox.api_url}/v1/demo-site/revenue/batch"
+    url = f"{sandbox.api_url}/v1/{path}"
     return requests.post(url, files=files, headers=client.credentials("ruler", sandbox), timeout=10)
 
 
@@ -41,6 +43,47 @@ def test_the_template_is_a_csv_file_with_the_documented_header_and_one_row(sandb
 
 def test_the_template_can_be_uploaded(sandbox: Sandbox) -> None:
     assert upload(sandbox, get(sandbox, "demo-site/revenue/template").content).status_code == 202
+
+
+def test_opportunities_have_a_template_uploads_and_failures_of_their_own(sandbox: Sandbox) -> None:
+    template = get(sandbox, "demo-site/opportunity/template")
+    header, sample = rows_of(template)
+    assert ",".join(header) == (
+        "OpportunityDateTime,CurrencyCode,OpportunityValue,PipelineStage,RaId,EmailAddress,PhoneNumber,"
+        "PayloadValue,Label,Reference,AdditionalDataProperties"
+    )
+    content = template.content + template.content.splitlines()[1].replace(b"GBP", b"gbp")
+    path = "demo-site/opportunity/batch"
+    job_id = upload(sandbox, content, path=path).json()["jobId"]
+    (listed,) = [job for job in get(sandbox, "demo-site/batch/jobs").json() if job["jobId"] == job_id]
+    assert listed["jobType"] == "opportunity"
+    sandbox.advance_clock(60)
+    failures = get(sandbox, f"{path}/{job_id}/failures")
+    name = f'attachment; filename="opportunity-failures-{job_id}.csv"'
+    assert failures.headers["Content-Disposition"] == name
+    assert rows_of(failures)[1][1:-1] == [sample[0], "gbp", *sample[2:]]
+    for other in (f"demo-site/batch/{job_id}/failures", "demo-site/opportunity/batch/revenue-demo/failures"):
+        assert get(sandbox, other).status_code == 404
+    assert get(sandbox, "demo-site/leads/template").status_code == 404
+
+
+def test_where_uploads_go_and_in_which_part_can_be_set(sandbox: Sandbox) -> None:
+    sandbox.change_settings("ruler", upload_path="/imports/{job_type}/{site_id}", upload_part="data")
+    content = f"{HEADER}\n{GOOD}\n"
+    assert upload(sandbox, content).status_code == 404
+    assert upload(sandbox, content, path="imports/revenue/s").status_code == 400
+    assert upload(sandbox, content, "data", "imports/revenue/s").status_code == 202
+    assert len(get(sandbox, "s/batch/jobs").json()) == 1
+
+
+def test_bad_rows_may_refuse_the_whole_file_and_are_repeated_then(sandbox: Sandbox) -> None:
+    sandbox.change_settings("ruler", upload_strict=True)
+    before = len(sandbox.jobs())
+    reply = upload(sandbox, f"{HEADER}\n{GOOD}\n{GOOD.replace('GBP', 'gbp')}\n")
+    assert reply.status_code == 400
+    (error,) = reply.json()["errors"]
+    assert (error["row"], "a@example.com" in error["message"]) == (2, True)
+    assert len(sandbox.jobs()) == before
 
 
 def test_an_upload_makes_a_job_that_moves_with_time(sandbox: Sandbox) -> None:

@@ -1,6 +1,6 @@
 """A stand-in for the REST API of Ruler Analytics.
 
-Sources: https://rulerapi.com/batch-jobs , https://rulerapi.com/batch-jobs/upload-revenue-batch ,
+Sources: https://rulerapi.com/batch-jobs , https://docs.rulerapi.com/batch-jobs/opportunity-failures ,
 https://rulerapi.com/batch-jobs/status , https://rulerapi.com/batch-jobs/jobs ,
 https://rulerapi.com/batch-jobs/revenue-failures , https://docs.rulerapi.com/batch-jobs/revenue-template ,
 https://rulerapi.com/post-get-access-token
@@ -14,39 +14,24 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from functools import partial
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.lists import ListDialect, Page
-from airflow_provider_jobstatus.sandbox.ruler.files import UploadRefused, file_part, read_upload, template
+from airflow_provider_jobstatus.sandbox.ruler.files import JOB_TYPES, template
 from airflow_provider_jobstatus.sandbox.ruler.jobs import RulerJob, read_job, uploaded_job
 from airflow_provider_jobstatus.sandbox.ruler.listing import list_dialect, list_page
+from airflow_provider_jobstatus.sandbox.ruler.settings import RulerSettings
+from airflow_provider_jobstatus.sandbox.ruler.uploads import UploadRefused, read_form, site_and_type
 from airflow_provider_jobstatus.sandbox.sandbox_clock import Clock
 from airflow_provider_jobstatus.sandbox.script import respond
 from airflow_provider_jobstatus.sandbox.vendor import Connection, JobView, Origin
 
 DEMO_SITE = "demo-site"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RulerSettings:
-    """What can be set besides the static token.
-
-    :param username: What logs in.
-    :param password: What logs in.
-    :param token_lifetime_seconds: How long a token is good.
-    :param upload_pending_seconds: How long the job of an upload is ``pending``.
-    :param upload_processing_seconds: How long it is ``processing`` after that.
-    """
-
-    username: str
-    password: str
-    token_lifetime_seconds: float = 3600.0
-    upload_pending_seconds: float = 2.0
-    upload_processing_seconds: float = 6.0
 
 
 class Ruler:
@@ -75,15 +60,16 @@ class Ruler:
     @property
     def routes(self) -> Mapping[Origin, Sequence[web.RouteDef]]:
         """The vendor's endpoints by origin."""
+        get, site = partial(web.get, allow_head=False), "/v1/{site_id}"
         return {
             "auth": [web.post("/v1/login", self._login)],
             "api": [
-                web.get("/v1/{site_id}/batch/jobs", self._list, allow_head=False),
-                web.get("/v1/{site_id}/batch/{job_id}/status", self._status, allow_head=False),
-                web.get("/v1/{site_id}/batch/{job_id}/failures", self._failures, allow_head=False),
-                web.get("/v1/{site_id}/revenue/template", self._template, allow_head=False),
-                # Neither the method, the path nor the name of the file part is on a page that could be read.
-                web.post("/v1/{site_id}/revenue/batch", self._upload),
+                get(f"{site}/batch/jobs", self._list),
+                get(f"{site}/batch/{{job_id}}/status", self._status),
+                get(f"{site}/batch/{{job_id}}/failures", self._failures),
+                get(f"{site}/{{job_type}}/batch/{{job_id}}/failures", self._failures),
+                get(f"{site}/{{job_type}}/template", self._template),
+                web.post("/v1/{rest:.+}", self._upload),
             ],
         }
 
@@ -208,6 +194,9 @@ class Ruler:
 
     async def _failures(self, request: web.Request) -> web.StreamResponse:
         job = self._job(request)
+        # Those of revenue have no type in their path, as the pages say.
+        if request.match_info.get("job_type") != (None if job.job_type == "revenue" else job.job_type):
+            raise web.HTTPNotFound(text="The job has no failures here.")
         kind = request.query.get("format", "csv")
         if kind not in ("csv", "json"):
             raise web.HTTPBadRequest(text="format must be csv or json.")
@@ -215,28 +204,39 @@ class Ruler:
         if text is None:
             # What the vendor answers for a running or a fully good job is unknown.
             raise web.HTTPNotFound(text="The job has no failures to download.")
-        return _csv(text, "failures.csv") if kind == "csv" else web.json_response(text=text)
+        if kind == "json":
+            return web.json_response(text=text)
+        job_id = request.match_info["job_id"]
+        return _csv(
+            text, "failures.csv" if job.job_type == "revenue" else f"opportunity-failures-{job_id}.csv"
+        )
 
     async def _template(self, request: web.Request) -> web.StreamResponse:
         self._authorize(request)
-        return _csv(template(), "revenue_template.csv")
+        if (job_type := request.match_info["job_type"]) not in JOB_TYPES:
+            raise web.HTTPNotFound
+        return _csv(template(job_type), f"{job_type}_template.csv")
 
     async def _upload(self, request: web.Request) -> web.StreamResponse:
         self._authorize(request)
+        settings = self._settings
+        if (found := site_and_type(request.path.removeprefix("/v1"), settings.upload_path)) is None:
+            raise web.HTTPNotFound(text="There is nothing here that takes an upload.")
+        site, job_type = found
+        form = request.headers.get("Content-Type", ""), await request.read()
         try:
-            upload = read_upload(file_part(request.headers.get("Content-Type", ""), await request.read()))
+            upload = read_form(form, settings.upload_part, job_type, strict=settings.upload_strict)
         except UploadRefused as refusal:
             # The shape of the row-level errors is unknown at the vendor.
             errors = [{"row": row, "message": message} for row, message in refusal.problems]
-            return web.json_response(
-                {"status": 400, "message": "The upload was refused.", "errors": errors}, status=400
-            )
+            body = {"status": 400, "message": "The upload was refused.", "errors": errors}
+            return web.json_response(body, status=400)
         job_id = str(uuid.uuid4())
         seconds = {
-            "pending_seconds": self._settings.upload_pending_seconds,
-            "processing_seconds": self._settings.upload_processing_seconds,
+            "pending_seconds": settings.upload_pending_seconds,
+            "processing_seconds": settings.upload_processing_seconds,
         }
-        self._jobs[request.match_info["site_id"], job_id] = uploaded_job(upload, self._clock.now(), seconds)
+        self._jobs[site, job_id] = uploaded_job(upload, self._clock.now(), seconds)
         return web.json_response({"jobId": job_id}, status=202)
 
 

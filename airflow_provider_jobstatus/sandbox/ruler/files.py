@@ -1,36 +1,29 @@
-"""The CSV files of Ruler Analytics: the template, an upload, and the rows that were rejected.
+"""The CSV files of Ruler Analytics: the templates, and the rows that were rejected.
 
-Sources: https://rulerapi.com/batch-jobs/upload-revenue-batch ,
-https://docs.rulerapi.com/batch-jobs/revenue-template , https://rulerapi.com/batch-jobs/revenue-failures
+Sources: https://docs.rulerapi.com/batch-jobs/revenue-template ,
+https://docs.rulerapi.com/batch-jobs/opportunity-template , https://rulerapi.com/batch-jobs/revenue-failures
 """
 
 from __future__ import annotations
 
 import csv
-import email.policy
 import io
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from email.parser import BytesParser
 
-COLUMNS = (
-    "RevenueClosedDate",
-    "CurrencyCode",
-    "Value",
-    "RaId",
-    "EmailAddress",
-    "PhoneNumber",
-    "PayloadValue",
-    "LeadDate",
-    "Label",
-    "Reference",
-    "AdditionalDataProperties",
-)
-REQUIRED = ("RevenueClosedDate", "CurrencyCode", "Value", "Label", "Reference")
 IDENTIFIERS = ("RaId", "EmailAddress", "PhoneNumber", "PayloadValue")
-CURRENCY = re.compile(r"[A-Z]{3}\Z")
+COLUMNS = {
+    "revenue": (
+        *("RevenueClosedDate", "CurrencyCode", "Value"),
+        *(*IDENTIFIERS, "LeadDate", "Label", "Reference", "AdditionalDataProperties"),
+    ),
+    "opportunity": (
+        *("OpportunityDateTime", "CurrencyCode", "OpportunityValue", "PipelineStage"),
+        *(*IDENTIFIERS, "Label", "Reference", "AdditionalDataProperties"),
+    ),
+}
+JOB_TYPES = tuple(COLUMNS)
 
 Row = list[str]
 
@@ -49,110 +42,28 @@ class Rejected:
     message: str
 
 
-@dataclass(frozen=True)
-class Upload:
-    """An upload that was taken: its header, how many rows it has, and which of them are rejected."""
-
-    header: Row
-    total_rows: int
-    rejected: list[Rejected]
-
-
-class UploadRefused(Exception):
-    """An upload that makes no job.
-
-    :param problems: Row number (0 for the file or its header) and message of each problem.
-    """
-
-    def __init__(self, *problems: tuple[int, str]) -> None:
-        super().__init__("; ".join(message for _, message in problems))
-        self.problems = problems
+_SAMPLE = {
+    "RevenueClosedDate": "2024-01-15T10:00:00",
+    "OpportunityDateTime": "2024-01-15T10:00:00",
+    "CurrencyCode": "GBP",
+    "Value": "125.50",
+    "OpportunityValue": "125.50",
+    "PipelineStage": "Quoted",
+    "EmailAddress": "jo@example.com",
+    "LeadDate": "2024-01-02",
+    "Label": "New customer",
+    "Reference": "INV-1001",
+    "AdditionalDataProperties": "Name=Region,Value=North;Name=Branch,Value=Leeds",
+}
 
 
-def template() -> str:
+def template(job_type: str) -> str:
     """Return the file that a user fills in: the header and one row to be removed."""
-    sample = [
-        "2024-01-15T10:00:00",
-        "GBP",
-        "125.50",
-        "",
-        "jo@example.com",
-        "",
-        "",
-        "2024-01-02",
-        "New customer",
-        "INV-1001",
-        "Name=Region,Value=North;Name=Branch,Value=Leeds",
-    ]
-    return _write([COLUMNS, sample])
+    columns = COLUMNS[job_type]
+    return _write([columns, [_SAMPLE.get(name, "") for name in columns]])
 
 
-def file_part(content_type: str, body: bytes) -> bytes:
-    """Return the part named ``file`` of an upload's body.
-
-    The body has been read for the recording already, so this takes a parser of bytes and not of a stream.
-
-    :raises UploadRefused: There is no such part.
-    """
-    if not content_type.lower().startswith("multipart/form-data"):
-        raise UploadRefused((0, "The body must be multipart/form-data."))
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    message = BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
-    files = [
-        part
-        for part in message.iter_parts()
-        if part.get_param("name", header="content-disposition") == "file"
-    ]
-    if len(files) != 1:
-        raise UploadRefused((0, "The body must have one part named file."))
-    content = files[0].get_payload(decode=True)
-    return content if isinstance(content, bytes) else b""
-
-
-def read_upload(data: bytes) -> Upload:
-    """Read an uploaded file.
-
-    Only a missing Value, a malformed CurrencyCode and an EmailAddress without @ reject a row here: enough to
-    get every outcome of a job by uploading a file, also one that a client has checked.
-
-    :raises UploadRefused: The file as a whole is no good.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UploadRefused((0, f"The file cannot be read as UTF-8 CSV: {error}.")) from error
-    if not rows:
-        raise UploadRefused((0, "The file is empty."))
-    header = rows.pop(0)
-    problems = [(0, f"The column {name} is missing.") for name in REQUIRED if name not in header]
-    if not set(IDENTIFIERS) & set(header):
-        problems.append((0, f"One of the columns {', '.join(IDENTIFIERS)} is needed."))
-    if not problems and not rows:
-        problems.append((0, "The file has no rows."))
-    if problems:
-        raise UploadRefused(*problems)
-    value, currency = header.index("Value"), header.index("CurrencyCode")
-    address = header.index("EmailAddress") if "EmailAddress" in header else len(header)
-    rejected = []
-    for number, row in enumerate(rows, start=1):
-        complaints = []
-        if not _cell(row, value).strip():
-            complaints.append("Value is required.")
-        if not CURRENCY.match(_cell(row, currency)):
-            complaints.append("CurrencyCode is not an ISO 4217 code.")
-        if "@" not in (_cell(row, address) or "@"):
-            complaints.append("EmailAddress is not an e-mail address.")
-        if complaints:
-            rejected.append(Rejected(number, row, " ".join(complaints)))
-    return Upload(header, len(rows), rejected)
-
-
-def _cell(row: Row, position: int) -> str:
-    return row[position] if position < len(row) else ""
-
-
-DEMO_HEADER = [*COLUMNS[:9], "Label", *COLUMNS[9:]]
+DEMO_HEADER = [*COLUMNS["revenue"][:9], "Label", *COLUMNS["revenue"][9:]]
 """The columns of the made-up rows; as the page allows, Label stands twice."""
 
 

@@ -15,14 +15,15 @@ from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.lists import ListScript, read_listed
 from airflow_provider_jobstatus.sandbox.ruler.files import (
     DEMO_HEADER,
+    JOB_TYPES,
     Rejected,
     Row,
-    Upload,
     demo_rows,
     failures_csv,
     failures_json,
     parse_failures,
 )
+from airflow_provider_jobstatus.sandbox.ruler.uploads import Upload
 from airflow_provider_jobstatus.sandbox.timeline import Timeline, read_timeline
 
 SECONDS = {"pending": 2.0, "processing": 6.0}
@@ -52,6 +53,7 @@ class RulerJob:
     :param failures: The text of the failures file; None makes one up.
     :param upload: The upload that has made the job, if one has.
     :param listed: What lists show of it.
+    :param job_type: Of what the upload was.
     """
 
     timeline: Timeline
@@ -61,6 +63,7 @@ class RulerJob:
     failures: str | None = None
     upload: Upload | None = None
     listed: ListScript = field(default_factory=ListScript)
+    job_type: str = "revenue"
 
     def status(self, now: float, differs: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
         """Return the body of a status answer: what the script has shown last, else what the time says.
@@ -153,6 +156,7 @@ def read_job(spec: Mapping[str, object], now: float, upload: Upload | None = Non
         failures=given.text("failures_csv"),
         upload=upload,
         listed=read_listed(given, LISTED_KEYS),
+        job_type=given.choice("job_type", JOB_TYPES, upload.job_type if upload else "revenue"),
     )
     given.finish()
     _check_counts(job)

@@ -30,7 +30,9 @@ def list_page(
         differs = job.listed.take() if shown is None else shown
         if differs is not None:
             body = job.status(now, differs)
-            entries.append({"jobId": job_id, "jobType": "revenue"} | {key: body[key] for key in LISTED_KEYS})
+            entries.append(
+                {"jobId": job_id, "jobType": job.job_type} | {key: body[key] for key in LISTED_KEYS}
+            )
     return Page(entries=entries)
 
 
