@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+
+def _text(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    """Return a field of a form that holds a text."""
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
+
+
 #: Extra fields that every vendor's connection has.
 _COMMON_FIELDS: dict[str, Any] = {
     "statuses": {
@@ -44,14 +50,11 @@ _COMMON_FIELDS: dict[str, Any] = {
         ),
         "schema": {"type": ["number", "null"], "minimum": 0, "default": 600},
     },
-    "verify": {
-        "label": "CA file",
-        "description": (
-            "Path of a file of certificate authorities, on every worker and triggerer. "
-            "Certificate checks cannot be switched off."
-        ),
-        "schema": {"type": ["string", "null"]},
-    },
+    "verify": _text(
+        "CA file",
+        "Path of a file of certificate authorities, on every worker and triggerer. Certificate checks cannot "
+        "be switched off.",
+    ),
     "allow_http": {
         "label": "Allow plain HTTP",
         "description": "Accept an http:// address outside this machine. Credentials travel readable.",
@@ -179,16 +182,20 @@ _RULER: dict[str, Any] = {
         },
     },
     "conn-fields": {
-        "site_id": {
-            "label": "Site id",
-            "description": "Site of job ids that name none. The Test button needs it.",
-            "schema": {"type": ["string", "null"]},
-        },
-        "auth_url": {
-            "label": "Login URL",
-            "description": "Where user name and password are exchanged for a token. Default: Ruler's own.",
-            "schema": {"type": ["string", "null"], "format": "url"},
-        },
+        "site_id": _text("Site id", "Site of job ids that name none. The Test button needs it."),
+        "auth_url": _text(
+            "Login URL",
+            "Where user name and password are exchanged for a token. Default: Ruler's own.",
+            format="url",
+        ),
+        "upload_path": _text(
+            "Upload path",
+            "Path of uploads after the base URL. Default /{site_id}/{job_type}/batch, as no page names it.",
+        ),
+        "part_name": _text(
+            "Name of the upload's part",
+            "The form's part that holds the file. Default file, as no page names it.",
+        ),
         "check_failure_count": {
             "label": "Check the number of rejected rows",
             "description": (
@@ -215,36 +222,28 @@ _TALKDESK: dict[str, Any] = {
         },
     },
     "conn-fields": {
-        "account": {
-            "label": "Account (required without Token URL)",
-            "description": "The first part of your login host: acme of acme.talkdeskid.com.",
-            "schema": {"type": ["string", "null"]},
-        },
-        "region": {
-            "label": "Region",
-            "description": "Where your account is. uk needs the token URL as well.",
-            "schema": {"type": ["string", "null"], "enum": ["us", "eu", "ca", "au", "uk"], "default": "us"},
-        },
-        "token_url": {
-            "label": "Token URL",
-            "description": "Address of the login in full, instead of that of account and region.",
-            "schema": {"type": ["string", "null"], "format": "url"},
-        },
-        "private_key": {
-            "label": "Private key",
-            "description": "For signed logins, instead of a client secret: PEM, or the same in base64.",
-            "schema": {"type": ["string", "null"], "format": "password"},
-        },
-        "key_id": {
-            "label": "Key id",
-            "description": "Id of the private key. Required with one.",
-            "schema": {"type": ["string", "null"]},
-        },
-        "algorithm": {
-            "label": "Algorithm",
-            "description": "How the private key signs.",
-            "schema": {"type": ["string", "null"], "enum": ["ES256", "RS256"], "default": "ES256"},
-        },
+        "account": _text(
+            "Account (required without Token URL)",
+            "The first part of your login host: acme of acme.talkdeskid.com.",
+        ),
+        "region": _text(
+            "Region",
+            "Where your account is. uk needs the token URL as well.",
+            enum=["us", "eu", "ca", "au", "uk"],
+            default="us",
+        ),
+        "token_url": _text(
+            "Token URL", "Address of the login in full, instead of that of account and region.", format="url"
+        ),
+        "private_key": _text(
+            "Private key",
+            "For signed logins, instead of a client secret: PEM, or the same in base64.",
+            format="password",
+        ),
+        "key_id": _text("Key id", "Id of the private key. Required with one."),
+        "algorithm": _text(
+            "Algorithm", "How the private key signs.", enum=["ES256", "RS256"], default="ES256"
+        ),
         **_COMMON_FIELDS,
     },
 }

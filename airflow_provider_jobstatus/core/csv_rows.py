@@ -128,6 +128,12 @@ def _counted(chunks: Iterator[bytes], to_line_end: bool) -> int | None:
     return max(rows + bool(row) - 1, 0)
 
 
+class Lines(list[str]):
+    """Lines of CSV, as ``csv.writer`` writes them."""
+
+    write = list.append
+
+
 class _ChunkReader(io.RawIOBase):
     """Chunks of bytes as a file; each is pulled when it is read."""
 

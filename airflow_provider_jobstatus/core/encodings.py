@@ -110,3 +110,33 @@ def utf8(chunks: Iterable[bytes], errors: str = "strict") -> Iterator[bytes]:
         yield decoder.decode(b"", True).encode()
     except UnicodeError:
         raise NotText(f"the text begins as {codec} and is none") from None
+
+
+def strict_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """
+    Pass a text on that is UTF-8, with or without a mark.
+
+    :raises NotText: it is compressed, of another encoding, or holds a NUL.
+    """
+    head, chunks = peek(chunks)
+    if is_packed(head):
+        raise NotText("it is compressed")
+    if not (codec := encoding_of(head)).startswith("utf-8"):
+        raise NotText(f"it is in {codec.upper()}; save it as UTF-8")
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    before = 0
+    try:
+        for chunk in chunks:
+            if b"\0" in chunk:
+                raise NotText(f"byte {before + chunk.index(0) + 1} is a NUL")
+            if not chunk.isascii() or decoder.getstate()[0]:
+                pending = len(decoder.getstate()[0])
+                before -= pending
+                decoder.decode(chunk)
+                before += pending
+            before += len(chunk)
+            yield chunk
+        before -= len(decoder.getstate()[0])
+        decoder.decode(b"", True)
+    except UnicodeDecodeError as error:
+        raise NotText(f"byte {before + error.start + 1} is no UTF-8; save it as UTF-8") from None

@@ -8,7 +8,7 @@ Job id
     ``"<siteId>/<jobId>"``, or ``"<jobId>"`` with the connection's ``site_id``.
 Sources, read 2026-11-21
     https://rulerapi.com/batch-jobs, with /status, /jobs and /revenue-failures below it, and
-    https://rulerapi.com/post-get-access-token
+    https://rulerapi.com/post-get-access-token; on 2026-11-28 those named in the modules of uploads
 Quirks
     100 % progress says nothing about success. Times are UTC without an offset. ``failed`` may come without a
     reason: then all rows were rejected, unless its counts say otherwise. The life of a token and the response
@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.core.http import Response
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.tokens import token_slot
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.ruler import listing, results, status
+from airflow_provider_jobstatus.hooks.ruler import listing, orphans, results, status, submit
 from airflow_provider_jobstatus.hooks.ruler.job import RulerJobId, parse_job_id
 from airflow_provider_jobstatus.hooks.ruler.login import LOGIN_URL, login_flow
 
@@ -51,7 +51,7 @@ class RulerHook(BatchJobHook):
         "partialcomplete": JobState.PARTIAL,
         "failed": JobState.FAILED,
     }
-    extra_fields = frozenset({"site_id", "auth_url", "check_failure_count"})
+    extra_fields = frozenset({"site_id", "auth_url", "check_failure_count", "upload_path", "part_name"})
 
     def make_auth(self) -> Auth:
         """Return the access token, or the exchange of user and password."""
@@ -80,6 +80,10 @@ class RulerHook(BatchJobHook):
     list_flow = listing.list_flow
     ping_flow = listing.ping_flow
     failures_operation = results.failures_operation
+    upload_place = submit.upload_place
+    upload_operation = submit.upload_operation
+    jobs_before_operation = orphans.jobs_before_operation
+    search_operation = orphans.search_operation
 
     def list_place(self, job: RulerJobId) -> tuple[str, str]:
         """Return the site, quoted: each has a list; and the job."""
@@ -99,6 +103,10 @@ class RulerHook(BatchJobHook):
         and a gateway without a route says that in JSON, too.
         """
         return response.status not in (404, 410) and super().is_own_error(response)
+
+    def is_own_refusal(self, response: Response) -> bool:
+        """Return whether a 4xx shows that an upload has made no job."""
+        return submit.is_own_refusal(response) or super().is_own_refusal(response)
 
     def revenue_failures(self, job_id: str) -> Iterator[list[str]]:
         """

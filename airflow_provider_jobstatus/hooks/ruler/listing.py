@@ -23,7 +23,7 @@ def list_flow(hook: BatchJobHook, name: str) -> Flow[Listing]:
 
     :param name: the site, quoted.
     """
-    request = _list_request(hook, name)
+    request = list_request(hook, name)
     entries = expect_list(request, (yield request))
     return Listing.of(
         (job, Listed(word, whole_percent(entry.get("percentageProgress"))))
@@ -34,7 +34,8 @@ def list_flow(hook: BatchJobHook, name: str) -> Flow[Listing]:
     )
 
 
-def _list_request(hook: BatchJobHook, site: str) -> Request:
+def list_request(hook: BatchJobHook, site: str) -> Request:
+    """Return the request for a site's list of jobs."""
     return hook.request("GET", f"/{site}/batch/jobs")
 
 
@@ -49,7 +50,7 @@ def ping_flow(hook: BatchJobHook) -> Flow[str]:
     """
     site = hook.settings.text("site_id")
     source = f"connection {hook.conn_id!r}: extra 'site_id'"
-    request = _list_request(hook, path_segment(site or "no-such-site", "site", source))
+    request = list_request(hook, path_segment(site or "no-such-site", "site", source))
     response = yield request
     if site is not None:
         expect(request, response)

@@ -19,24 +19,32 @@ from airflow_provider_jobstatus.core.text import plain
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.ruler.job import RulerJobId
 from airflow_provider_jobstatus.hooks.ruler.status import unexplained
+from airflow_provider_jobstatus.hooks.ruler.upload_columns import JobType
 
 FailuresFormat = Literal["csv", "json"]
 
 _MEDIA_TYPES = {"csv": "text/csv", "json": "application/json"}
 
 
-def failures_flow(hook: BatchJobHook, job: RulerJobId, file_format: FailuresFormat = "csv") -> Flow[Response]:
+def failures_flow(
+    hook: BatchJobHook,
+    job: RulerJobId,
+    file_format: FailuresFormat = "csv",
+    job_type: JobType = "revenue",
+) -> Flow[Response]:
     """
-    Open the rejected rows of a job: ``GET /{siteId}/batch/{jobId}/failures?format=csv``.
+    Open the rejected rows of a job: ``GET /{siteId}/batch/{jobId}/failures?format=csv``; of opportunities
+    ``GET /{siteId}/opportunity/batch/{jobId}/failures?format=csv``.
 
     Offered once the job has ended with rejected rows. The reply is streamed: for ``hook.open``.
 
     :raises NotFound: also for a job that has none; the response for a fully good job is not documented.
     :raises ServerError: a 2xx that is no file, such as "not yet".
     """
+    between = "" if job_type == "revenue" else f"/{job_type}"
     request = hook.request(
         "GET",
-        f"/{job.site_segment}/batch/{job.job_segment}/failures",
+        f"/{job.site_segment}{between}/batch/{job.job_segment}/failures",
         {"format": plain(file_format)},
         headers={"Accept": _MEDIA_TYPES[file_format]},
     )
@@ -49,10 +57,18 @@ def failures_flow(hook: BatchJobHook, job: RulerJobId, file_format: FailuresForm
 
 
 def failures_operation(
-    hook: BatchJobHook, job: RulerJobId, file_format: FailuresFormat = "csv"
+    hook: BatchJobHook,
+    job: RulerJobId,
+    file_format: FailuresFormat = "csv",
+    job_type: JobType = "revenue",
 ) -> Operation[Response]:
     """Return the operation that opens the rejected rows of a job."""
-    return Operation(partial(failures_flow, hook, job, file_format), streamed=True)
+    return Operation(partial(failures_flow, hook, job, file_format, job_type), streamed=True)
+
+
+def failures_name(job_type: JobType, file_format: FailuresFormat) -> str:
+    """Return the name of a file of rejected rows, without the job."""
+    return f"failures.{file_format}" if job_type == "revenue" else f"{job_type}-failures.{file_format}"
 
 
 def revenue_failures(hook: BatchJobHook, job: RulerJobId) -> Iterator[list[str]]:
