@@ -17,7 +17,7 @@ from typing import Any
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, task
 
-from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
+from airflow_provider_jobstatus.operators.ruler import RulerDownloadFailuresOperator
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 
 OUTPUT = os.environ.get("JOBSTATUS_DEMO_OUTPUT", "/tmp/jobstatus")  # noqa: S108
@@ -50,7 +50,7 @@ with DAG(
                 raise ValueError(f"the upload is {state or 'unknown'}, see the log of watch_upload")
 
     go_on = EmptyOperator(task_id="go_on")
-    pull_rejected_rows = RulerDownloadRevenueFailuresOperator(
+    pull_rejected_rows = RulerDownloadFailuresOperator(
         task_id="pull_rejected_rows",
         job_id="{{ params.job_id }}",
         destination=OUTPUT + "/{{ run_id }}/failed.csv",

@@ -10,7 +10,7 @@ import os
 
 from airflow.sdk import DAG, Param
 
-from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
+from airflow_provider_jobstatus.operators.ruler import RulerDownloadFailuresOperator
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
 
 # A local folder, or any URI such as s3://lake/ruler. A trailing slash would keep Ruler's own file name.
@@ -32,7 +32,7 @@ with DAG(
         timeout=6 * 60 * 60,
         deferrable=True,
     )
-    pull_rejected_rows = RulerDownloadRevenueFailuresOperator(
+    pull_rejected_rows = RulerDownloadFailuresOperator(
         task_id="pull_rejected_rows",
         job_id=job_id,
         destination=OUTPUT + "/{{ run_id }}/rejected.csv",

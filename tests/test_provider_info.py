@@ -39,6 +39,8 @@ INTERNAL = {
     "operators.connection",
     "operators.submitting",
     "operators.personal_fields",
+    "operators.ruler_failures",
+    "operators.ruler_uploads",
     "operators.survey_responses",
     "operators.talkdesk_files",
     "operators.talkdesk_request",

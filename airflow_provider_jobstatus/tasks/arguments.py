@@ -158,6 +158,22 @@ def destination(value: Any) -> Any:
     return plain(value)
 
 
+def source(value: Any) -> Any:
+    """
+    Check that ``value`` can be the place of a file that is read, as :func:`destination` does.
+
+    :return: the same; of an asset, the URI.
+    :raises BadSettings: it is none, or a folder.
+    """
+    try:
+        value = destination(value)
+    except BadSettings as error:
+        raise BadSettings(str(error).replace("destination", "source", 1)) from None
+    if is_known(value) and str(value).strip().endswith("/"):
+        raise BadSettings(f"source is {_shown(value)}, a folder; give a file")
+    return value
+
+
 def is_known(value: object) -> bool:
     """Return whether ``value`` is what it will be when the task runs: no template, no output of a task."""
     match value:
