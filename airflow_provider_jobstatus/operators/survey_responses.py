@@ -85,6 +85,8 @@ def _pages(
             calls.refused()
             raise
         except NotFound as error:
+            if not error.own:  # may be any gateway's
+                raise DownloadIncomplete(str(error)) from error
             raise UnknownJob(f"{error}; check survey_id, and that it is of the account of the key") from error
 
     while pages.goes_on:
@@ -97,13 +99,18 @@ def _pages(
             pages.pages + 1 - pages.number,
             f"survey {survey_id} with {pages.total} responses, on {pages.pages} pages,",
         )
+        if page.number == 1:
+            log.info(
+                "Survey %d has %d responses, on %d pages of up to %d: as many calls of the licence",
+                *(survey_id, page.total, pages.pages, page.size),
+            )
         yield new
 
 
 def _ask(hook: QuestionProHook, request: Request, survey_id: int, number: int, size: int) -> ResponsesPage:
     from airflow_provider_jobstatus.hooks.questionpro.responses import page_operation, read_page
 
-    with hook.open(page_operation(request)) as reply:
+    with hook.open(page_operation(hook, request)) as reply:
         try:
             body = _held(reply, number, size)
             return read_page(request, reply, body, survey_id, number, size)

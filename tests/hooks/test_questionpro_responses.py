@@ -31,7 +31,8 @@ from tests.support.flows import finish, hook_of, reply, sample
 
 SURVEY = 88120034
 PAGE = sample("questionpro/responses.json")
-REQUEST = page_request(hook_of(QuestionProHook), SURVEY, 1, 100)
+HOOK = hook_of(QuestionProHook)
+REQUEST = page_request(HOOK, SURVEY, 1, 100)
 
 
 def read(body: bytes | object, number: int = 1, size: int = 100) -> ResponsesPage:
@@ -122,7 +123,7 @@ def test_an_error_counts_with_its_own_status_and_inside_a_200(
 ) -> None:
     body = sample(f"questionpro/{name}.json")
     with pytest.raises(kind) as caught:
-        finish(page_flow(REQUEST), reply(body, status))
+        finish(page_flow(HOOK, REQUEST), reply(body, status))
     with pytest.raises(kind) as inside:
         read(body)
     for error in (caught.value, inside.value):
@@ -133,9 +134,18 @@ def test_an_error_counts_with_its_own_status_and_inside_a_200(
     ("status", "kind"), [(202, ServerError), (206, UnexpectedResponse), (302, UnexpectedResponse)]
 )
 def test_only_200_is_a_page(status: int, kind: type[VendorError]) -> None:
-    assert finish(page_flow(REQUEST), reply(PAGE)) == reply(PAGE)
+    assert finish(page_flow(HOOK, REQUEST), reply(PAGE)) == reply(PAGE)
     with pytest.raises(kind):
-        finish(page_flow(REQUEST), Response(status, {}, PAGE))
+        finish(page_flow(HOOK, REQUEST), Response(status, {}, PAGE))
+
+
+@pytest.mark.parametrize(
+    ("body", "own"), [(sample("questionpro/error-404.json"), True), (b"<html>", False), (b"{}", False)]
+)
+def test_only_a_404_in_questionpros_own_form_says_that_there_is_no_survey(body: bytes, own: bool) -> None:
+    with pytest.raises(NotFound) as caught:
+        finish(page_flow(HOOK, REQUEST), reply(body, 404))
+    assert caught.value.own is own
 
 
 # From page to page

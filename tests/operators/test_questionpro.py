@@ -150,8 +150,8 @@ def test_a_repeated_call_counts(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match="page 1 of 1 of survey 5001 takes 3 calls or more, 2 of them made"):
         run(tmp_path / "r", max_calls=2)
     assert calls(sandbox) == 2
-    sandbox.put_answers(PATH, [{"http": 503}, {"body": "<html>a proxy"}])
-    assert run(tmp_path / "r", max_calls=3)["calls"] == 3
+    sandbox.put_answers(PATH, [{"http": 503}, {"body": "<html>a proxy"}, {"http": 404, "body": "<html>"}])
+    assert run(tmp_path / "r", max_calls=4)["calls"] == 4
 
 
 def test_calls_are_spread_over_the_rate_of_the_key(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_jobstatus.core.content import expect_file
+from airflow_provider_jobstatus.core.errors import NotFound
 from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.json_items import read_items
 from airflow_provider_jobstatus.core.operation import Operation
@@ -39,20 +40,25 @@ def page_request(hook: BatchJobHook, survey_id: int, number: int, size: int) -> 
     return hook.request("GET", f"/surveys/{survey_id}/responses", query)
 
 
-def page_operation(request: Request) -> Operation[Response]:
+def page_operation(hook: BatchJobHook, request: Request) -> Operation[Response]:
     """Return the operation that opens a page: for ``hook.open``."""
-    return Operation(partial(page_flow, request), streamed=True)
+    return Operation(partial(page_flow, hook, request), streamed=True)
 
 
-def page_flow(request: Request) -> Flow[Response]:
+def page_flow(hook: BatchJobHook, request: Request) -> Flow[Response]:
     """
     Open a page.
 
+    :raises NotFound: ``own`` unless it may be another server's.
     :raises RateLimited: ``spent`` if the licence's calls are used up.
     :raises ServerError: a 2xx that is no page, such as "not yet".
     """
     response = yield request
-    check_status(request, response, personal=True)
+    try:
+        check_status(request, response, personal=True)
+    except NotFound as error:
+        error.own = hook.is_own_error(response)
+        raise
     return expect_file(request, response)
 
 
