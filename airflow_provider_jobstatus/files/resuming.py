@@ -97,4 +97,5 @@ def _misfit(rest: Response, begin: int, etag: str, total: int) -> str:
         return "the server encoded it"
     if rest.headers.get("content-length", str(total - begin)) != str(total - begin):
         return "the part has another length than its range"
-    return "" if rest.headers.get("etag", etag) == etag else "the file is another one by now"
+    # A storage may not know If-Range; that a part has the validator of the whole is RFC 9110, section 15.3.7.
+    return "" if rest.headers.get("etag") == etag else "the file may be another one by now"
