@@ -42,7 +42,7 @@ class TalkdeskRequestReportOperator(SubmitOperator):
     :param timezone: (templated) IANA name of the time zone in which the report shows times. Default
         ``"UTC"``. It does not change the interval.
     :param file_format: (templated) ``"csv"`` (default), ``"json"`` or ``"json_bulk"``.
-    :param name: (templated) of the report, at most 160 characters. By default type and start. A tag of the
+    :param name: (templated) of the report, at most 150 characters. By default type and start. A tag of the
         task and a random word are added, by which a job that gets lost is found again.
     :param split_by: a timedelta: instead of one report, one for each window of this length, 1,000 at most,
         without gap or overlap. A day is 24 hours, also when clocks change. Default None.
@@ -137,8 +137,9 @@ class TalkdeskRequestReportOperator(SubmitOperator):
 
         report_type, file_format = self.report_type.strip(), self.file_format
         usual = f"{report_type} {window.timespan()['from']}"
-        # The tag is the task's in each of its tries, the word that of one request.
-        name = f"{own_name or usual} {tag} {uuid.uuid4().hex[:12]}"
+        # The tag is the task's in each of its tries, the word that of one request, and tells which is later.
+        word = f"{int(datetime.now(UTC).timestamp() * 1000):012x}{uuid.uuid4().hex[:6]}"
+        name = f"{own_name or usual} {tag} {word}"
 
         def search(kept: Mapping[str, str]) -> list[str]:
             return hook.call(submit.search(hook, kept["report_type"], kept["name"]))
@@ -151,7 +152,8 @@ class TalkdeskRequestReportOperator(SubmitOperator):
             about=f"the report {name!r}",
             before=lambda: {"report_type": report_type, "name": name},
             search=search,
-            earlier=lambda: hook.call(submit.search(hook, report_type, tag=tag)),
+            # A task that was cleared may have asked several times: the last counts.
+            earlier=lambda: hook.call(submit.search(hook, report_type, tag=tag))[-1:],
         )
 
     def fetch_results(

@@ -143,6 +143,19 @@ def test_jobs_are_found_by_their_exact_name_on_all_pages(answers: list[Response]
     assert search(*answers) == found
 
 
+def test_jobs_of_a_tag_come_in_the_order_of_their_last_words() -> None:
+    names = {
+        "b": "calls tag-1 0a",
+        "a": "calls tag-1 0b",
+        "c": "tag-1 00",
+        "x": "calls tag-12 0c",
+        "y": "tag",
+    }
+    flow = submit.search_flow(hook_of(TalkdeskHook), "calls", tag="tag-1")
+    listed = page(*({"id": key, "name": name} for key, name in names.items()))
+    assert finish(flow, listed) == ["calls/c", "calls/b", "calls/a"]
+
+
 @pytest.mark.parametrize(
     "answers",
     [

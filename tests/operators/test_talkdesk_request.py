@@ -96,7 +96,7 @@ def test_a_report_is_asked_for_and_its_id_returned(sandbox: Sandbox, execute_for
         "format": "json",
         "timespan": {"from": "2026-03-01T23:00:00Z", "to": "2026-03-04T00:00:00Z"},
     }
-    assert re.fullmatch(r"calls 2026-03-01T23:00:00Z jobstatus-[0-9a-f]{12} [0-9a-f]{12}", name)
+    assert re.fullmatch(r"calls 2026-03-01T23:00:00Z jobstatus-[0-9a-f]{12} [0-9a-f]{18}", name)
     # A retry adopts it.
     assert [task.run()] == task.jobs
 
@@ -194,6 +194,17 @@ def test_a_try_after_a_kill_finds_the_reports_of_the_try_before(kept: bool, sand
     assert len(task.orders) == 3
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_each_clear_after_the_end_asks_anew(kept: bool, sandbox: Sandbox) -> None:
+    sandbox.change_settings("talkdesk", execute_seconds=0)
+    task = Request(sandbox, kept=kept)
+    for number in range(1, 4):
+        assert task.run() == task.jobs[-1]
+        assert len(task.jobs) == number
+        # As Airflow clears a task.
+        task.instance.max_tries = task.instance.try_number - 1 + 3
+
+
 def test_a_report_that_failed_is_asked_for_again_only_if_that_is_said(sandbox: Sandbox) -> None:
     for again, count in ((False, 1), (True, 2)):
         task = Request(
@@ -230,7 +241,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"report_type": "calls/x"}, "report_type"),
     ({"file_format": "xml"}, "file_format is 'xml'"),
     ({"timezone": "+01:00"}, "timezone is '\\+01:00'"),
-    ({"name": "x" * 161}, "name is"),
+    ({"name": "x" * 151}, "name is"),
     ({"fetch": "/data/x.csv"}, "fetch needs wait=True"),
 ]
 

@@ -23,7 +23,7 @@ MAX_SEARCHED_PAGES = 50
 #: Longest name of a report, in characters, with what is added to it.
 MAX_NAME = 200
 #: Longest name that a user gives.
-MAX_OWN_NAME = MAX_NAME - 40
+MAX_OWN_NAME = MAX_NAME - 50
 
 
 def type_segment(report_type: object) -> str:
@@ -94,11 +94,11 @@ def search_flow(hook: BatchJobHook, report_type: str, name: str = "", tag: str =
 
     :param name: exactly that of the job.
     :param tag: without a name, a word of it.
-    :return: the ids of all such jobs: as a rule of one, or of none.
+    :return: the ids of all such jobs, by the last words of their names: as a rule of one, or of none.
     :raises UnexpectedResponse: a page without jobs in that form, or more than :data:`MAX_SEARCHED_PAGES`:
         what such a list leaves out may be the job.
     """
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for page in range(1, MAX_SEARCHED_PAGES + 1):
         request, jobs = yield from page_flow(hook, type_segment(report_type), page)
         for job in jobs:
@@ -107,9 +107,9 @@ def search_flow(hook: BatchJobHook, report_type: str, name: str = "", tag: str =
             if job["name"] == name if name else tag in job["name"].split():
                 if (own := _id_of(request, job)) is None:
                     raise unexpected(request, "answered a list in which the job has no id")
-                found[f"{report_type.strip()}/{own}"] = None
+                found[f"{report_type.strip()}/{own}"] = job["name"].split()[-1]
         if len(jobs) < PAGE_SIZE:
-            return list(found)
+            return sorted(found, key=found.__getitem__)
     raise unexpected(request, f"answered a list of more than {MAX_SEARCHED_PAGES} pages")
 
 
