@@ -31,10 +31,7 @@ _COMMON_FIELDS: dict[str, Any] = {
     },
     "requests_per_second": {
         "label": "Requests per second",
-        "description": (
-            "How many each triggerer sends with this key on average. Default: what the vendor documents, or "
-            "no limit."
-        ),
+        "description": "How many each triggerer sends with this key on average. Default: as documented.",
         "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
     },
     "burst": {
@@ -44,10 +41,7 @@ _COMMON_FIELDS: dict[str, Any] = {
     },
     "refusal_grace": {
         "label": "Grace for a refused key (s)",
-        "description": (
-            "Seconds that the credentials may be refused during a wait, such as while a new key is put in "
-            "here. Default 600; 0 for none."
-        ),
+        "description": "Seconds that a wait bears refused credentials, as until a new key is put in here.",
         "schema": {"type": ["number", "null"], "minimum": 0, "default": 600},
     },
     "verify": _text(
@@ -69,7 +63,7 @@ _COMMON_FIELDS: dict[str, Any] = {
 
 #: Name, page and modules of each vendor.
 _VENDORS = (
-    ("Aftercare", "https://docs.getaftercare.com", "aftercare", ()),
+    ("Aftercare", "https://docs.getaftercare.com", "aftercare", ("operators",)),
     ("QuestionPro", "https://www.questionpro.com/api/", "questionpro", ("operators",)),
     ("Ruler Analytics", "https://rulerapi.com/batch-jobs", "ruler", ("operators",)),
     ("Talkdesk", "https://docs.talkdesk.com/docs/explore-api", "talkdesk", ("operators",)),
@@ -146,7 +140,14 @@ _AFTERCARE: dict[str, Any] = {
             "password": "from Developer, General",
         },
     },
-    "conn-fields": _COMMON_FIELDS,
+    "conn-fields": {
+        "cursor_parameter": {
+            "label": "Cursor parameter",
+            "description": "Query parameter that takes the cursor of a page of results. Not documented.",
+            "schema": {"type": ["string", "null"], "default": "cursor"},
+        },
+        **_COMMON_FIELDS,
+    },
 }
 
 _QUESTIONPRO: dict[str, Any] = {
@@ -156,10 +157,7 @@ _QUESTIONPRO: dict[str, Any] = {
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port", "login"],
         "relabeling": {"host": "Base URL", "password": "API key (required)"},
-        "placeholders": {
-            "host": "https://api.questionpro.com",
-            "password": "of your user",
-        },
+        "placeholders": {"host": "https://api.questionpro.com", "password": "of your user"},
     },
     "conn-fields": _COMMON_FIELDS,
 }

@@ -36,6 +36,7 @@ INTERNAL = {
     "hooks.flow_kit",
     "hooks.registry",
     "hooks.validators",
+    "operators.aftercare_results",
     "operators.connection",
     "operators.submitting",
     "operators.personal_fields",

@@ -11,7 +11,8 @@ Sources, read 2026-11-21
     is inferred.
 Quirks
     A finished job's reply carries all its results, some hundred megabytes of them: only its outline is read.
-    On the two failure words ``results`` is an error object instead. A malformed id is a 400.
+    On the two failure words ``results`` is an error object instead. A malformed id is a 400. Results come in
+    pages; the query parameter that takes a cursor is documented nowhere.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class AftercareHook(BatchJobHook):
         # Of data-quality batches only, which have no partial failure.
         "failed": JobState.FAILED,
     }
-    extra_fields = frozenset()
+    extra_fields = frozenset({"cursor_parameter"})
 
     def make_auth(self) -> Auth:
         """Return the API key."""
