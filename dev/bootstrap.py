@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "tests" / "constraints" / "airflow-3.3.txt"
 DOWNLOADS = ROOT / ".demo" / "downloads"
-# Needed to work on the package, beside its own extra: the build backend, to build without fetching anything.
+# Needed to work on the package, beside its extra dev: the build backend, to build without fetching anything.
 _TOOLS = ("hatchling",)
 _NETWORK_TROUBLE = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|NameResolutionError|name resolution|ProxyError"
@@ -53,7 +53,8 @@ def ensure(venv: Path, extra: str) -> Path:
             return python
         stamp.unlink(missing_ok=True)
         create(venv)
-        requirements = ["--editable", f"{ROOT}[{extra}]" if extra else str(ROOT), *(_TOOLS if extra else ())]
+        requirements = ["--editable", f"{ROOT}[{extra}]" if extra else str(ROOT)]
+        requirements += _TOOLS if extra == "dev" else ()
         airflow = f"Airflow {pinned(CONSTRAINTS, 'apache-airflow')}"
         install(venv, requirements, purpose=f"{airflow} and this package into {_readable(venv)} (once)")
         stamp.write_text(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -103,20 +104,22 @@ def files(reports: Sequence[RunReport]) -> str:
 
 
 def rejected_rows(reports: Sequence[RunReport], limit: int = 5) -> str:
-    """Return the first rows of every file with rows that Ruler has rejected.
+    """Return the first rows of every file that can be uploaded again, and what is wrong with them.
 
-    :param limit: how many rows of each file
+    :param limit: how many rows and messages of each file
     """
     parts = []
     for manifest in manifests(reports):
         path = Path(manifest["path"])
-        if manifest["path"].endswith("rejected.csv") and manifest["rows"] and path.is_file():
+        if "errors_path" in manifest and manifest["rows"] and path.is_file():
             with path.open(newline="", encoding="utf-8", errors="replace") as file:
                 rows = list(islice(csv.reader(file), limit + 1))
             shown = (
                 f"The first {min(limit, manifest['rows'])} of {manifest['rows']} rows in {_readable(path)}"
             )
-            parts.append(f"{shown}\n{_fitted(rows)}")
+            errors = json.loads(Path(manifest["errors_path"]).read_text())["errors"][:limit]
+            wrong = [f"{error['rows']} x {_short(error['message'], 100)}" for error in errors]
+            parts.append("\n".join([shown, _fitted(rows), *wrong]))
     return "\n\n".join(parts)
 
 
@@ -157,9 +160,10 @@ def _shown(report: TaskReport) -> str:
         return ", ".join(f"job {job['job_id']}: {job['state']}" for job in report.jobs)
     if _is_manifest(report.result):
         return Path(report.result["path"]).name
-    if not isinstance(report.result, str):
+    if not isinstance(report.result, str | int):
         return "-"
-    return _readable(Path(report.result)) if report.result.startswith("/") else report.result
+    text = str(report.result)
+    return _readable(Path(text)) if text.startswith("/") else text
 
 
 def _readable(path: Path) -> str:

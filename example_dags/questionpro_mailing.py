@@ -1,36 +1,43 @@
 """
-Wait until QuestionPro has delivered a mailing to a panel.
+Invite a panel to a survey at QuestionPro, wait until the mails are out, and export the answers.
 
-Needs the connection ``questionpro_default``. Give the batch's id when you trigger the DAG. QuestionPro does
-not document its status words; the ones for a failure that you know belong into extra ``statuses`` of the
-connection.
+A mailing is never sent twice: not by a retry, and by a clear only with ``resubmit_when_cleared=True``. People
+answer for days; a DAG of your own exports then. Needs the connection ``questionpro_default``. QuestionPro
+documents no status word for a failure; those that you know belong into the connection's extra ``statuses``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import os
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG
 
-from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from airflow_provider_jobstatus.operators.questionpro import (
+    QuestionProExportResponsesOperator,
+    QuestionProSendBatchOperator,
+)
 
-with DAG(
-    dag_id="questionpro_mailing",
-    schedule=None,
-    params={"job_id": Param("1001", type="string", title="<batchID>")},
-    tags=["jobstatus", "questionpro"],
-):
-    wait_for_delivery = BatchJobSensor(
-        task_id="wait_for_delivery",
-        conn_id="questionpro_default",
-        job_id="{{ params.job_id }}",
+OUTPUT = os.environ.get("JOBSTATUS_DEMO_OUTPUT", "/tmp/jobstatus")  # noqa: S108
+SURVEY = 5001
+
+with DAG(dag_id="questionpro_mailing", schedule=None, tags=["jobstatus", "questionpro"]):
+    send = QuestionProSendBatchOperator(
+        task_id="send",
+        body={
+            "compose": {"surveyID": SURVEY, "templateID": 12},
+            "recipients": {"filterType": 3, "existingFilterID": 34},
+            "send": {"notification": {"enableEmailInvitation": True}},
+        },
+        wait=True,
+        deferrable=True,
+        # Each poll is a call of the licence: without this argument, one in ten minutes.
         poke_interval=5,
         timeout=2 * 60 * 60,
-        deferrable=True,
     )
-
-    @task
-    def tell(result: dict[str, Any]) -> str:
-        return f"mailing {result['job_id']}: {result['vendor_status']}"
-
-    tell(wait_for_delivery.output)
+    export = QuestionProExportResponsesOperator(
+        task_id="export",
+        survey_id=SURVEY,
+        destination=OUTPUT + "/questionpro/{{ run_id }}.ndjson",
+        max_calls=50,
+    )
+    send >> export

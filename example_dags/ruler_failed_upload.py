@@ -53,6 +53,6 @@ with DAG(
     pull_rejected_rows = RulerDownloadFailuresOperator(
         task_id="pull_rejected_rows",
         job_id="{{ params.job_id }}",
-        destination=OUTPUT + "/{{ run_id }}/failed.csv",
+        destination=OUTPUT + "/ruler/{{ run_id }}/failed.csv",
     )
     look_at_upload(watch_upload.output) >> [go_on, pull_rejected_rows]

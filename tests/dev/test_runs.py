@@ -65,7 +65,9 @@ def test_a_run_without_any_wait_is_a_shortcoming(result: object) -> None:
 def test_the_table_of_files_names_rows_and_bytes_of_what_arrived(tmp_path: Path, wrapped: str) -> None:
     file = tmp_path / "rejected.csv"
     file.write_text("Row,Note,ErrorMessage\r\n1,,\x1b[2JValue is required.\r\n")
-    manifest = {**MANIFEST, "path": str(file)}
+    errors = tmp_path / "errors.json"
+    errors.write_text('{"errors": [{"rows": 1, "message": "Value \\u001b[2Jis required."}]}')
+    manifest = {**MANIFEST, "path": str(file), "errors_path": str(errors)}
     job = {**JOB, "manifest": manifest}
     results = {"alone": manifest, "in a list": [manifest], "in the result of a wait": job}
     finished = [_run(result=results.get(wrapped, [JOB, job]))]
@@ -75,6 +77,7 @@ def test_the_table_of_files_names_rows_and_bytes_of_what_arrived(tmp_path: Path,
     assert report.rejected_rows(finished).splitlines()[1:] == [
         "Row  ErrorMessage",
         "1     [2JValue is required.",
+        "1 x Value  [2Jis required.",
     ]
 
 
