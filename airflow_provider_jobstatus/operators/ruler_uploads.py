@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.text import plain
-from airflow_provider_jobstatus.exceptions import BadSettings
+from airflow_provider_jobstatus.exceptions import BadSettings, NotSubmitted
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.ruler.upload_columns import UPLOADS, JobType
 from airflow_provider_jobstatus.operators.personal_fields import PersonalFields, content_of
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_jobstatus.files.upload_source import UploadBytes, UploadFile
-    from airflow_provider_jobstatus.hooks.ruler.upload_check import CheckedRows
     from airflow_provider_jobstatus.tasks.order import Order
+    from airflow_provider_jobstatus.tasks.submission_record import SubmissionRecord
 
 
 class RulerUploadRevenueOperator(PersonalFields, SubmitOperator):
@@ -54,6 +53,7 @@ class RulerUploadRevenueOperator(PersonalFields, SubmitOperator):
     :param wait: wait for the end of the job, by the arguments of ``BatchJobSensor`` under the same names.
     :param fetch: (templated) with ``wait``, where to write the rejected rows: as ``destination`` of
         ``RulerDownloadFailuresOperator``. A job without any gives a file without rows.
+    :param max_active_submissions: how many submissions of this task are under way at once, in all runs.
     :param resubmit_on_failure: if the job has failed, a retry uploads again; by default it fails again.
     :param resubmit_when_cleared: a task that is cleared uploads again also where what became of an earlier
         upload cannot be told.
@@ -64,7 +64,7 @@ class RulerUploadRevenueOperator(PersonalFields, SubmitOperator):
     :raises BadSettings: connection or arguments, a mistake in the file, or a file that has changed. Airflow
         does not retry.
     :raises NotSubmitted: the file cannot be read, or Ruler not be reached, and there is no job. A retry
-        uploads.
+        uploads. Where an earlier try has made a job, the file is not needed any more.
     :raises VendorRefused: Ruler refuses the file, the credentials or the address, and there is no job. A
         retry uploads again.
     :raises SubmissionUnknown: whether there is a job is unknown: the reply was lost, and there is not exactly
@@ -113,36 +113,65 @@ class RulerUploadRevenueOperator(PersonalFields, SubmitOperator):
         :raises NotSubmitted: the file cannot be read.
         """
         from airflow_provider_jobstatus.tasks.order import Order
+        from airflow_provider_jobstatus.tasks.submission_record import SubmissionState
+        from airflow_provider_jobstatus.tasks.submission_store import SubmissionStore
 
         place = hook.upload_place(self.job_type, self.site_id, self.upload_path, self.part_name)
-        content, checked = self._checked(time.time())
-        for remark in checked.remarks:
-            self.log.warning(remark)
-        self.log.info("%d rows of %s are checked", checked.rows, self.job_type)
+        content, name = self._content()
+        record, rows = SubmissionStore(context).read(0), None
+        if record is not None and record.state is SubmissionState.UNMADE:
+            record = None
+        if record is not None and self._adopts(record, context):
+            digest = record.digest
+        else:
+            try:
+                rows = self._check(content, name)
+                digest = digest_of(place.site, self.job_type, content.sha256)
+            except NotSubmitted:
+                # The job that an earlier try may have made needs no file any more.
+                if record is None:
+                    raise
+                digest = record.digest
+
+        def before() -> dict[str, Any]:
+            jobs = hook.call(hook.jobs_before_operation(place))
+            return {**jobs, "rows": rows}
 
         def search(before: Mapping[str, Any]) -> list[str]:
-            return hook.call(hook.search_operation(place, checked.rows, before))
+            return hook.call(hook.search_operation(place, before["rows"], before))
 
         return Order(
             operation=hook.upload_operation(place, content),
-            digest=digest_of(place.site, self.job_type, content.sha256),
+            digest=digest,
             about=f"an upload of {self.job_type} to site {place.site}",
-            before=partial(hook.call, hook.jobs_before_operation(place)),
+            before=before,
             search=search,
         )
 
-    def _checked(self, now: float) -> tuple[UploadFile | UploadBytes, CheckedRows]:
-        """Return what is to be uploaded, and what the check has found."""
+    def _adopts(self, record: SubmissionRecord, context: Context) -> bool:
+        """Return whether the job of an earlier try is this one's, whatever the file is now."""
+        cleared = int(getattr(context.get("ti"), "max_tries", 0) or 0) > record.max_tries
+        return record.job_id is not None and not cleared and not self.resubmit_on_failure
+
+    def _content(self) -> tuple[UploadFile | UploadBytes, Callable[[int], str]]:
+        """Return what is to be uploaded, and what names a row of it."""
         from airflow_provider_jobstatus.files.upload_source import UploadBytes, UploadFile
-        from airflow_provider_jobstatus.hooks.ruler.upload_check import check_rows, row_of_file, row_of_list
+        from airflow_provider_jobstatus.hooks.ruler.upload_check import row_of_file, row_of_list
         from airflow_provider_jobstatus.hooks.ruler.upload_rows import rows_as_csv
 
-        kind, rows = UPLOADS[self.job_type], content_of(self.rows)
-        if rows is not None:
-            given = UploadBytes(rows_as_csv(kind, rows))
-            return given, check_rows(kind, given.checked(), now, row_of_list)
-        file = UploadFile(arguments.source(self.source))
-        return file, check_rows(kind, file.checked(), now, row_of_file)
+        if (rows := content_of(self.rows)) is not None:
+            return UploadBytes(rows_as_csv(UPLOADS[self.job_type], rows)), row_of_list
+        return UploadFile(arguments.source(self.source)), row_of_file
+
+    def _check(self, content: UploadFile | UploadBytes, name: Callable[[int], str]) -> int:
+        """Check what is to be uploaded, and return how many rows it has."""
+        from airflow_provider_jobstatus.hooks.ruler.upload_check import check_rows
+
+        found = check_rows(UPLOADS[self.job_type], content.checked(), time.time(), name)
+        for remark in found.remarks:
+            self.log.warning(remark)
+        self.log.info("%d rows of %s are checked", found.rows, self.job_type)
+        return found.rows
 
     def fetch_results(self, hook: RulerHook, result: Mapping[str, Any], destination: str) -> dict[str, Any]:
         """Write the rejected rows, and return the manifest."""

@@ -19,9 +19,11 @@ import pytest
 import s3fs
 from moto.server import ThreadedMotoServer
 
-from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete
+from airflow_provider_jobstatus.core.errors import SettingsError
+from airflow_provider_jobstatus.exceptions import DestinationError, DownloadIncomplete, NotSubmitted
 from airflow_provider_jobstatus.files import remote_file, retry_budget, steps
 from airflow_provider_jobstatus.files.destination import writing
+from airflow_provider_jobstatus.files.upload_source import UploadFile
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
 from tests.files import stopped_worker
 from tests.support.raw_server import RawServer, Received, reply, reset
@@ -411,3 +413,30 @@ def test_a_missing_filesystem_is_found_before_the_vendor_is_asked(storage: Stora
         fetch(storage)
     assert vendor.server is not None
     assert vendor.server.requests == []
+
+
+@pytest.mark.parametrize("changed", [BODY, BODY[:-1] + b"x", BODY + b"x", BODY[:-PART], None])
+def test_a_file_that_is_uploaded_is_the_one_that_was_checked(storage: Storage, changed: bytes | None) -> None:
+    with pytest.raises(NotSubmitted, match=r"cannot be read: .*; nothing was sent") as caught:
+        list(UploadFile(storage.destination).checked())
+    assert SECRET not in str(caught.value)
+    storage.put(BODY)
+    file = UploadFile(storage.destination)
+    assert b"".join(file.checked()) == BODY
+    if changed == BODY:
+        assert b"".join(file.chunks()) == BODY
+        return
+    if changed is not None:
+        storage.put(changed)
+    elif storage.on_s3:
+        storage.client.delete_object(Bucket=storage.bucket, Key="rows.csv")
+    else:
+        (storage.folder / "rows.csv").unlink()
+    with pytest.raises(SettingsError if changed else FileNotFoundError):
+        list(file.chunks())
+
+
+def test_a_storage_that_is_not_there_may_be_at_the_next_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect_s3(monkeypatch, "http://127.0.0.1:9")
+    with pytest.raises(NotSubmitted, match="cannot be read: EndpointConnectionError; nothing was sent"):
+        list(UploadFile("s3://lake/rows.csv").checked())

@@ -30,6 +30,7 @@ from airflow_provider_jobstatus.operators.ruler import (
     RulerUploadRevenueOperator,
 )
 from airflow_provider_jobstatus.sandbox import Sandbox
+from airflow_provider_jobstatus.tasks.submission_store import KEY
 from tests.operators.downloading import credentials
 from tests.support.modes import StateStore, TaskInstance, run_deferred
 from tests.support.storage import attached
@@ -184,6 +185,26 @@ def test_a_file_that_is_not_there_may_be_at_the_next_try(sandbox: Sandbox, sourc
         upload(within=task, source=source)
     Path(f"{source}.later").rename(source)
     assert [upload(within=task, source=source)] == made(sandbox)
+
+
+@pytest.mark.parametrize("state", ["made", "intended"])
+def test_a_job_that_an_earlier_try_has_made_needs_its_file_no_more(
+    state: str, sandbox: Sandbox, source: str, fake_time: FakeTime
+) -> None:
+    task = context()
+    sandbox.change_settings("ruler", upload_pending_seconds=0)
+    job_id = upload(within=task, source=source)
+    if state == "intended":
+        # As a worker leaves it that was killed between the request and its reply.
+        task["task_state_store"][f"{KEY}.0"] |= {"state": "intended", "job_id": None}
+    Path(source).unlink()
+    assert upload(within=task, source=source) == job_id
+    assert made(sandbox) == [job_id]
+    task["ti"].max_tries += 1
+    sandbox.advance_clock(60)
+    with pytest.raises(NotSubmitted, match="its body cannot be read"):
+        upload(within=task, source=source)
+    assert made(sandbox) == [job_id]
 
 
 @pytest.mark.parametrize("others", [0, 1])
