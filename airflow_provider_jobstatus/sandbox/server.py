@@ -16,7 +16,7 @@ from airflow_provider_jobstatus.sandbox.certificates import Certificates
 from airflow_provider_jobstatus.sandbox.control import Control
 from airflow_provider_jobstatus.sandbox.faults import URLS
 from airflow_provider_jobstatus.sandbox.script import play
-from airflow_provider_jobstatus.sandbox.vendor import ORIGINS, Origin
+from airflow_provider_jobstatus.sandbox.vendor import ORIGINS, Movable, Origin
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Server:
                 return await self._guarded(request, lambda: handler(request))
             record = control.recorder.add(request, at=control.clock.now(), origin=origin)
 
-            usual = partial(handler, request)
+            usual = partial(self._moved(request) or handler, request)
 
             async def scripted() -> web.StreamResponse:
                 record.keep_body(await request.read())
@@ -128,6 +128,12 @@ class Server:
             return response
 
         return answer
+
+    def _moved(self, request: web.Request) -> Handler | None:
+        """Return what answers where there is no endpoint, or None for what is usual."""
+        vendor = self.control.vendor_at(request.raw_path)
+        missing = request.match_info.http_exception is not None
+        return vendor.elsewhere(request) if missing and isinstance(vendor, Movable) else None
 
     async def _guarded(
         self, request: web.Request, work: Callable[[], Awaitable[web.StreamResponse]]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypedDict, get_args
+from typing import Any, Literal, Protocol, TypedDict, get_args, runtime_checkable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 # A vendor's API, its logins and its stored files live on different hosts. Different ports make different
 # origins, which is enough to see whether a client sends a credential where it does not belong.
@@ -79,3 +80,11 @@ class Vendor(Protocol):
 
     def revoke(self) -> int:
         """End all tokens and return how many there were."""
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A vendor some of whose endpoints are where a setting says."""
+
+    def elsewhere(self, request: web.Request) -> Handler | None:
+        """Return what answers a request for which there is no endpoint, or None."""

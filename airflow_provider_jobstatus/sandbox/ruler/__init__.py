@@ -19,6 +19,7 @@ from functools import partial
 from urllib.parse import parse_qs
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from airflow_provider_jobstatus.sandbox.admin_fields import Fields
 from airflow_provider_jobstatus.sandbox.lists import ListDialect, Page
@@ -69,9 +70,14 @@ class Ruler:
                 get(f"{site}/batch/{{job_id}}/failures", self._failures),
                 get(f"{site}/{{job_type}}/batch/{{job_id}}/failures", self._failures),
                 get(f"{site}/{{job_type}}/template", self._template),
-                web.post("/v1/{rest:.+}", self._upload),
+                web.post(f"{site}/{{job_type:{'|'.join(JOB_TYPES)}}}/batch", self._upload),
             ],
         }
+
+    def elsewhere(self, request: web.Request) -> Handler | None:
+        """Return what answers a request for which there is no endpoint: an upload, where its path is set."""
+        path, takes = request.path.removeprefix("/v1"), self._settings.upload_path
+        return self._upload if request.method == "POST" and site_and_type(path, takes) else None
 
     def error_body(self, status: int, message: str, path: str) -> object:
         """Return the JSON body of an error (unknown at the vendor)."""
@@ -131,8 +137,8 @@ class Ruler:
 
     def _view(self, site: str, job_id: str) -> JobView:
         job = self._jobs[site, job_id]
-        body = job.status(self._clock.now())
-        return job.timeline.view(self.name, f"{site}/{job_id}", body["status"], body["percentageProgress"])
+        now = job.status(self._clock.now())
+        return job.timeline.view(self.name, f"{site}/{job_id}", now["status"], now["percentageProgress"])
 
     def _add_demo_jobs(self) -> None:
         # They start at the first status request, so that they are fresh at any time.
@@ -219,8 +225,8 @@ class Ruler:
 
     async def _upload(self, request: web.Request) -> web.StreamResponse:
         self._authorize(request)
-        settings = self._settings
-        if (found := site_and_type(request.path.removeprefix("/v1"), settings.upload_path)) is None:
+        path, settings = request.path.removeprefix("/v1"), self._settings
+        if (found := site_and_type(path, settings.upload_path)) is None:
             raise web.HTTPNotFound(text="There is nothing here that takes an upload.")
         site, job_type = found
         form = request.headers.get("Content-Type", ""), await request.read()
@@ -232,10 +238,8 @@ class Ruler:
             body = {"status": 400, "message": "The upload was refused.", "errors": errors}
             return web.json_response(body, status=400)
         job_id = str(uuid.uuid4())
-        seconds = {
-            "pending_seconds": settings.upload_pending_seconds,
-            "processing_seconds": settings.upload_processing_seconds,
-        }
+        pending, processing = settings.upload_pending_seconds, settings.upload_processing_seconds
+        seconds = {"pending_seconds": pending, "processing_seconds": processing}
         self._jobs[site, job_id] = uploaded_job(upload, self._clock.now(), seconds)
         return web.json_response({"jobId": job_id}, status=202)
 
