@@ -183,7 +183,11 @@ class Submitter:
         """Return the record that Airflow below 3.3 has not kept, as far as the vendor knows the job."""
         cleared = self._cleared
         if order.earlier is not None:
-            if len(found := self._budget.try_out(order.earlier)) == 1:
+            try:
+                found = self._budget.try_out(order.earlier)
+            except VendorError as error:
+                raise _refusal(error) from error
+            if len(found) == 1:
                 # As of the tries before a clear, if there was one.
                 max_tries = self._retries if cleared else self._max_tries
                 return SubmissionRecord(

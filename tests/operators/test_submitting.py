@@ -17,6 +17,7 @@ from airflow_provider_jobstatus.exceptions import (
     NotSubmitted,
     PollingFailed,
     SubmissionUnknown,
+    TransportError,
     UnknownJob,
     VendorRefused,
 )
@@ -331,6 +332,17 @@ class TestBelow33:
         task.clear()
         assert [first, task.run()] == task.made
         assert type(task.run()) is SubmissionUnknown
+
+    def test_while_earlier_jobs_cannot_be_looked_for_nothing_is_sent(
+        self, sandbox: Sandbox, fake_time: FakeTime
+    ) -> None:
+        def earlier() -> list[str]:
+            raise TransportError("away", vendor="aftercare")
+
+        task = Task(sandbox, kept=False, earlier=earlier)
+        task.instance.try_number = 2
+        assert type(task.run()) is NotSubmitted
+        assert task.made == []
 
     def test_a_rescheduled_wait_is_refused_before_anything_is_sent(self, sandbox: Sandbox) -> None:
         task = Task(sandbox, kept=False, wait=True, deferrable=False, mode="reschedule")
