@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -10,16 +10,21 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.ids import single_job_id
 from airflow_provider_jobstatus.core.text import plain
-from airflow_provider_jobstatus.exceptions import DownloadIncomplete, task_error
+from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, task_error
 from airflow_provider_jobstatus.files.destination import IfExists, check_destination, described
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
+from airflow_provider_jobstatus.hooks.aftercare.submit import CodingKind, body_of_rows, order_body, submission
 from airflow_provider_jobstatus.operators.connection import VendorOperator
+from airflow_provider_jobstatus.operators.personal_fields import PersonalFields, content_of
+from airflow_provider_jobstatus.operators.submitting import SubmitOperator, digest_of
 from airflow_provider_jobstatus.tasks import arguments
 from airflow_provider_jobstatus.tasks.asset_events import describe_files
 from airflow_provider_jobstatus.tasks.interruption import Interruptible
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_jobstatus.tasks.order import Order
 
 ResultsFormat = Literal["ndjson", "csv", "parquet"]
 
@@ -123,3 +128,107 @@ class AftercareDownloadCodingResultsOperator(VendorOperator, Interruptible, Base
         self.log.info("%s: %s", job_id, described(manifest))
         describe_files(context, self.outlets, self.destination, [manifest])
         return manifest
+
+
+class AftercareSubmitCodingOperator(PersonalFields, SubmitOperator):
+    """
+    Submit survey answers to Aftercare, once: to be coded, or to be checked for their quality.
+
+    :param body: (templated) the order: a dict, its JSON, or the local path or URI of a file with its JSON. It
+        is sent as it is, unknown members included. Checked before are the members that Aftercare requires;
+        of ``brandContext``, which its pages require of coding and leave out in its example, only with
+        ``kind="brand-coding"``. Airflow's page shows no more of it than its number of keys.
+    :param rows: (templated) in place of ``body``, for coding: a list of dicts with the columns ``question``,
+        ``responseIdentifier`` and ``answer``, and, if they have one, ``questionIdentifier``; without, the
+        text of the question is sent for it. No response may stand twice in one question. Airflow's page shows
+        their number.
+    :param survey_identifier: (templated) of the survey, with ``rows``.
+    :param kind: (templated) ``"coding"`` (the default), ``"brand-coding"`` or ``"data-quality"``.
+    :param conn_id: (templated) connection of type ``aftercare``, by default ``aftercare_default``. One of
+        ``default_args`` counts only if it is of that type.
+    :param aftercare_conn_id: (templated) the same, by the vendor's name.
+    :param wait: wait for the end of the job, by the arguments of ``BatchJobSensor`` under the same names.
+    :param fetch: (templated) with ``wait``, where to write the results: as ``destination`` of
+        :class:`AftercareDownloadCodingResultsOperator`. A name that ends in ``.csv`` or ``.parquet`` says the
+        format, any other means NDJSON.
+    :param resubmit_on_failure: if the job has failed, a retry submits again; by default it fails again.
+    :param resubmit_when_cleared: a task that is cleared submits again also where what became of an earlier
+        job cannot be told.
+
+    :return: ``"<batchJobId>"`` or ``"data-quality/<batchJobId>"``; with ``wait`` what ``BatchJobSensor``
+        returns, with ``fetch`` the manifest in it, as ``"manifest"``.
+
+    :raises BadSettings: connection or arguments, or what is missing in the order, by its place; nothing was
+        sent, and Airflow does not retry.
+    :raises NotSubmitted: the file cannot be read, or Aftercare not be reached, and there is no job. A retry
+        submits.
+    :raises VendorRefused: Aftercare refuses the order or the credentials, and there is no job. A retry
+        submits again.
+    :raises SubmissionUnknown: whether there is a job is unknown. Aftercare has no list of jobs in which it
+        could be looked for. Airflow does not retry.
+    :raises JobStatusError: with ``wait``, as ``BatchJobSensor``; with ``fetch``, as
+        :class:`AftercareDownloadCodingResultsOperator`. A retry waits for the same job. When a task is killed
+        its job goes on: Aftercare cannot cancel one.
+    """
+
+    template_fields: Sequence[str] = (
+        *("body", "rows", "survey_identifier", "kind", "conn_id", "aftercare_conn_id", "fetch"),
+    )
+    hook_class = AftercareHook
+    check = "the jobs of the survey at Aftercare"
+    ui_color = "#fbeee6"
+
+    def __init__(
+        self,
+        *,
+        body: Any = None,
+        rows: Any = None,
+        survey_identifier: str | None = None,
+        kind: CodingKind = "coding",
+        aftercare_conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if (body is None) == (rows is None):
+            raise BadSettings("give either body, an order, or rows, a list of dicts")
+        if (survey_identifier is None) != (rows is None):
+            raise BadSettings("survey_identifier goes with rows; a body holds its own")
+        if arguments.is_known(kind):
+            arguments.choice("kind", kind, get_args(CodingKind))
+            if rows is not None and kind != "coding":
+                raise BadSettings(f"rows make an order of coding; give a body for kind {kind!r}")
+        super().__init__(own_conn_id=aftercare_conn_id, **kwargs)
+        self.body = body
+        self.rows = rows
+        self.survey_identifier = plain(survey_identifier)
+        self.kind = plain(kind)
+
+    def orders(self, hook: AftercareHook, context: Context) -> Order:
+        """Check what is to be sent, and return the one order."""
+        from airflow_provider_jobstatus.files.places import destination_text
+        from airflow_provider_jobstatus.operators.aftercare_results import read_order
+        from airflow_provider_jobstatus.tasks.order import Order
+
+        arguments.choice("kind", self.kind, get_args(CodingKind))
+        body, rows = content_of(self.body), content_of(self.rows)
+        if rows is not None:
+            if self.kind != "coding":
+                raise BadSettings(f"rows make an order of coding; give a body for kind {self.kind!r}")
+            body = body_of_rows(rows, self.survey_identifier or "")
+        elif (path := destination_text(body)) and not path.startswith(("{", "[")):
+            body = read_order(path)
+        sent = order_body(self.kind, body)
+        return Order(
+            operation=submission(hook, self.kind, sent),
+            digest=digest_of(self.kind, sent.decode("utf-8", "surrogatepass")),
+            about=f"a job of {self.kind}",
+        )
+
+    def fetch_results(
+        self, hook: AftercareHook, result: Mapping[str, Any], destination: str
+    ) -> dict[str, Any]:
+        """Write the results, and return the manifest."""
+        from airflow_provider_jobstatus.operators.aftercare_results import fetch_coding_results
+
+        ending = destination.lower().rpartition(".")[2]
+        file_format: Any = ending if ending in get_args(ResultsFormat) else "ndjson"
+        return fetch_coding_results(hook, result["job_id"], destination, file_format=file_format)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.exceptions import DownloadIncomplete, JobFailed, JobNotFinished
+from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, JobFailed, JobNotFinished
 from airflow_provider_jobstatus.files.destination import IfExists, unless_there
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
+from airflow_provider_jobstatus.tasks import arguments
 
 if TYPE_CHECKING:
     from airflow_provider_jobstatus.files.row_files import RowFormat
+
+
+#: Largest file with an order.
+MAX_ORDER_BYTES = 64 * 1024 * 1024
 
 
 def fetch_coding_results(
@@ -117,3 +122,21 @@ def _write(
         "format": file_format,
         "verified_by": ", ".join([*sorted(proofs or ()), "shape"]),
     }
+
+
+def read_order(source: str) -> bytes:
+    """
+    Return the content of a file with an order.
+
+    :param source: path or URI.
+    :raises BadSettings: it is none, or the file is too large.
+    :raises NotSubmitted: it cannot be read.
+    """
+    from airflow_provider_jobstatus.files.upload_source import UploadFile
+
+    content = bytearray()
+    for piece in UploadFile(arguments.source(source)).checked():
+        content += piece
+        if len(content) > MAX_ORDER_BYTES:
+            raise BadSettings(f"body is a file of more than {MAX_ORDER_BYTES} bytes")
+    return bytes(content)
