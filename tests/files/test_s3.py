@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.files import remote_file, retry_budget, steps
 from airflow_provider_jobstatus.files.destination import writing
 from airflow_provider_jobstatus.files.upload_source import UploadFile
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
-from tests.files import stopped_worker
+from dev.chaos import fetching
 from tests.support.raw_server import RawServer, Received, reply, reset
 
 MIB = 1024 * 1024
@@ -217,9 +217,9 @@ def test_a_download_that_breaks_leaves_what_was_there_and_nothing_else(
 
 
 def stop_in_the_middle(storage: Storage, vendor: Vendor, number: signal.Signals) -> int:
-    """Start a worker, stop it while the second part is on its way, and return how it ended."""
+    """Start a worker, stop it while the second part is on its way, and return its exit code."""
     vendor.body, vendor.end = BODY[: 2 * PART - 1], "stall"
-    process = stopped_worker.start(storage.destination, PART)
+    process = fetching.start(fetching.Fetch(storage.destination, PART))
     try:
         assert vendor.sent.wait(60)
         assert process.pid is not None
@@ -265,7 +265,7 @@ def test_a_worker_that_is_killed_leaves_the_old_file_and_a_retry_succeeds(
 
 def test_a_worker_that_is_told_to_stop_leaves_nothing(storage: Storage, patient_vendor: Vendor) -> None:
     storage.put(b"old")
-    assert stop_in_the_middle(storage, patient_vendor, signal.SIGTERM) == 1
+    assert stop_in_the_middle(storage, patient_vendor, signal.SIGTERM) == fetching.STOPPED
     assert storage.held() == {"rows.csv": b"old"}
 
 
