@@ -237,6 +237,8 @@ def search(before: Response, after: Response, *statuses: Response) -> list[str]:
         (listed("new", "two"), [status(6), status()], ["s-1/two"]),
         (listed("new"), [status(created="2026-03-04T11:50:00")], []),
         (listed("new"), [status(created="2026-03-04T11:59:00")], ["s-1/new"]),
+        (listed("new", "later"), [status(), status(created="2026-03-04T13:00:01")], ["s-1/new"]),
+        (listed("later"), [status(created="2026-03-04T13:00:01")], []),
         # What cannot be told yet is no proof, and takes away another's.
         (listed("new"), [status(None)], []),
         (listed("new"), [status(0)], []),

@@ -30,6 +30,9 @@ MAX_LISTED = 5_000
 MAX_NEW = 50
 #: Seconds by which times of the vendor's servers may differ.
 CLOCK_TOLERANCE = 120.0
+#: Seconds from the list to the end of the upload: a job that is made later is another's. A retry may search
+#: hours later, and a file of as many rows may have been uploaded in between.
+LONGEST_UPLOAD = 3600.0
 _KEY_LENGTH = 8
 
 
@@ -94,11 +97,10 @@ def _list_flow(hook: BatchJobHook, place: UploadPlace) -> Flow[tuple[Response, d
 def _fits(status: JobStatus, rows: int, at: float) -> bool | None:
     """Return whether a job may be that of an upload, or None where that cannot be told yet."""
     total = (status.counts or {}).get("total")
-    if (
-        status.created_at is not None
-        and datetime.fromisoformat(status.created_at).timestamp() < at - CLOCK_TOLERANCE
-    ):
-        return False
+    if status.created_at is not None:
+        since = datetime.fromisoformat(status.created_at).timestamp() - at
+        if not -CLOCK_TOLERANCE <= since <= LONGEST_UPLOAD:
+            return False
     if not total or status.created_at is None:
         return None
     return total == rows
