@@ -166,7 +166,8 @@ class Shown(list[str]):
 
     def add(self, headers: Mapping[str, str]) -> None:
         """Note the headers that carry a credential."""
-        self.extend(value.rpartition(" ")[2] for value in headers.values())
+        for value in headers.values():
+            self.append(value.rpartition(" ")[2])
 
     def __repr__(self) -> str:
         return f"<{len(self)} secrets>"

@@ -51,11 +51,10 @@ _BAD = _spelled("failed", "is error", "has error", "has errors", "is failed")
 _AROUND_A_JOB = _spelled("job", "data", "response")
 _AROUND = _AROUND_A_JOB | _spelled("result", "results", "payload")
 
+#: Members whose value may speak against a success.
+_TELLING = frozenset().union(STATE, ERROR, _CODE, _RESULT, _GOOD, _GOOD_OR_COUNT, _BAD)
 #: All members that count here: an outline keeps them.
-MEMBERS = frozenset().union(
-    *(JOB, SITE, REPORT_TYPE, STATE, ERROR, _CODE, _EXPLANATION, _RESULT),
-    *(_GOOD, _GOOD_OR_COUNT, _BAD, _AROUND),
-)
+MEMBERS = _TELLING.union(JOB, SITE, REPORT_TYPE, _EXPLANATION, _AROUND)
 
 # A word that no vendor lists and that is no success in any language of APIs.
 _NO_SUCCESS = re.compile(
@@ -68,10 +67,15 @@ _NO_SUCCESS = re.compile(
 _MAX_WORD = 80
 
 
-def named(reply: Mapping[str, Any], names: frozenset[str]) -> Iterator[object]:
-    """Yield what a reply has under some names, in itself and in the objects around a job."""
-    for place in _places(reply, _AROUND_A_JOB):
-        yield from (value for name, value in place.items() if name in names and value is not None)
+def named(reply: Mapping[str, Any], names: frozenset[str]) -> list[object]:
+    """Return what a reply has under some names, in itself and in the objects around a job."""
+    found: list[object] = []
+    for name, value in reply.items():
+        if name in names and value is not None:
+            found.append(value)
+        if name in _AROUND_A_JOB and isinstance(value, Mapping):
+            found += named(value, names)
+    return found
 
 
 def contradiction(
@@ -85,7 +89,7 @@ def contradiction(
     """
     for place in _all_places(reply) if anywhere else _places(reply, _AROUND):
         for name, value in place.items():
-            if name in MEMBERS and _contradicts(name, value, place, state_of):
+            if name in _TELLING and _contradicts(name, value, place, state_of):
                 return f"{name}: {clean(value, 200)}"
     return None
 
@@ -120,12 +124,13 @@ def _is_no_success(value: Any, state_of: Callable[[str], JobState | None]) -> bo
     return _NO_SUCCESS.fullmatch(re.sub(r"[-_\s]+", " ", value.strip().lower())) is not None
 
 
-def _places(reply: Mapping[str, Any], names: frozenset[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield an object, and those within it that stand under some names, one in the other."""
-    yield reply
+def _places(reply: Mapping[str, Any], names: frozenset[str]) -> list[Mapping[str, Any]]:
+    """Return an object, and those within it that stand under some names, one in the other."""
+    places = [reply]
     for name, value in reply.items():
         if name in names and isinstance(value, Mapping):
-            yield from _places(value, names)
+            places += _places(value, names)
+    return places
 
 
 def _all_places(value: Any) -> Iterator[Mapping[str, Any]]:

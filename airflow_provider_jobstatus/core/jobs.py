@@ -183,7 +183,8 @@ class StatusTable:
 
     def state(self, word: str) -> JobState | None:
         """Return the state that ``word`` means, or None if it is not known."""
-        return self._states.get(self._key(word))
+        # As most replies spell it, before the spelling is looked at.
+        return self._states.get(word) or self._states.get(self._key(word))
 
     @staticmethod
     def _key(word: str) -> str:

@@ -89,7 +89,7 @@ class AccountWaits(Waits):
         for job in list(self._jobs.values()):
             if self._jobs.get(job.job_id) is job and self._policy.current is session:
                 strangers = self._strangers(job.awaited(now), session)
-                if not self._is_doubtful(job, strangers):
+                if strangers and not self._is_doubtful(job, strangers):
                     self._end_elsewhere(job, strangers, session, now)
                 self._place(job, session, now)
                 if not job.pollers:

@@ -62,15 +62,15 @@ class ConnectionSession:
     async def run(self, hook: BatchJobHook, operation: Operation[T]) -> T | VendorError | SettingsError:
         """Return what an operation brings, or why it brings nothing."""
         try:
-            return await hook.acall(operation, await self._client(hook))
+            client = self._clients.get(hook.client_kind) or await self._open(hook)
+            return await hook.acall(operation, client)
         except (SettingsError, VendorError) as error:
             return error
 
-    async def _client(self, hook: BatchJobHook) -> AioClient:
+    async def _open(self, hook: BatchJobHook) -> AioClient:
         kind = hook.client_kind
-        if kind not in self._clients:
-            async with self._lock:
-                # Another request may have opened it meanwhile.
-                if kind not in self._clients:
-                    self._clients[kind] = await self._sessions.enter_async_context(hook.aconnect())
+        async with self._lock:
+            # Another request may have opened it meanwhile.
+            if kind not in self._clients:
+                self._clients[kind] = await self._sessions.enter_async_context(hook.aconnect())
         return self._clients[kind]

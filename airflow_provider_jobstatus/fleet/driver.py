@@ -8,7 +8,6 @@ import math
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
-from itertools import count
 from typing import TypeVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
@@ -44,7 +43,6 @@ class Driver:
         self._pool = RequestPool()
         self._timer = Timer(clock, self._turn)
         self._subscriptions: dict[int, Subscription] = {}
-        self._numbers = count()
         self._lookups: set[asyncio.Task[object]] = set()
 
     @property
@@ -63,19 +61,22 @@ class Driver:
         """Whether it serves any wait."""
         return bool(self._subscriptions)
 
-    async def serve(self, subscription: Subscription) -> None:
-        """Return when a wait is over. A fault that ended it is raised."""
-        wait_id = next(self._numbers)
+    def join(self, wait_id: int, subscription: Subscription) -> None:
+        """
+        Serve a wait until it leaves.
+
+        :param wait_id: its number, which no other wait has had.
+        """
         self._subscriptions[wait_id] = subscription
         subscription.list_times = self._scheduler.list_times
-        try:
-            self._scheduler.join(wait_id, subscription.spec, subscription.pollers, self._clock.now())
-            self._wake()
-            await subscription.over
-        finally:
-            del self._subscriptions[wait_id]
-            self._scheduler.leave(wait_id)
-            self._wake()
+        self._scheduler.join(wait_id, subscription.spec, subscription.pollers, self._clock.now())
+        self._wake()
+
+    def leave(self, wait_id: int) -> None:
+        """Serve a wait no more."""
+        self._subscriptions.pop(wait_id, None)
+        self._scheduler.leave(wait_id)
+        self._wake()
 
     async def close(self) -> None:
         """End what is under way, and close the sessions."""
@@ -105,12 +106,8 @@ class Driver:
 
     def _do(self, action: Action) -> None:
         match action:
-            case Poll(job_id, operation, session):
-                self._start(
-                    partial(self._session.run, session.hook, operation),
-                    partial(self._scheduler.answered, job_id),
-                    partial(self._scheduler.poll_failed, job_id),
-                )
+            case Poll():
+                self._pool.start(partial(self._poll, action))
             case ReadList(name, session):
                 self._start(
                     partial(self._read_list, name, session),
@@ -124,6 +121,16 @@ class Driver:
                     subscription.take_in(action, self._clock.now())
 
     # -- requests
+
+    async def _poll(self, action: Poll) -> None:
+        # As _start() does, but without a function for each step: most requests are polls.
+        job_id, operation, session = action
+        try:
+            response = await self._session.run(session.hook, operation)
+            self._scheduler.answered(job_id, response, self._clock.now())
+        except Exception as fault:  # noqa: BLE001 - ends the waits that it concerns
+            self._scheduler.poll_failed(job_id, fault, self._clock.now())
+        self._wake()
 
     def _start(
         self,

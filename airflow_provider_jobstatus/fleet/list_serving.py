@@ -23,7 +23,8 @@ from airflow_provider_jobstatus.fleet.watched_job import Flight, WatchedJob
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT
 from airflow_provider_jobstatus.waiting.throttle import Throttle
 
-#: Seconds until it is seen that another connection with the same key, or a poll that hangs, has made room.
+#: Seconds, or up to twice as many, until it is seen that another connection with the same key, or a poll
+#: that hangs, has made room.
 ROOM_CHECK = 0.1
 #: Seconds until a list is tried again that waits for the poll of a job.
 LIST_CHECK = 1.0
@@ -119,8 +120,7 @@ class ListServing(AccountWaits):
         """Return when there is room for one more request; None if there is now."""
         key, queued = session.key, now - item.due
         if key.concurrency.is_full(now, queued):
-            self._blocked = True
-            return now + ROOM_CHECK
+            return self._no_room(now)
         delay = key.throttle.delay(now)
         if now < self._paced_until and not (isinstance(item, WatchedJob) and item.last):
             delay = max(delay, self._pace.delay(now))
@@ -131,6 +131,22 @@ class ListServing(AccountWaits):
             if text is not None:
                 self._warn([item], text)
         return now + delay
+
+    @staticmethod
+    def _is_full(session: VendorSession | None, item: WatchedJob | ListCache, now: float) -> bool:
+        """
+        Return whether a request must wait, before the turn of the next item: else most jobs would have two
+        turns, one of them for nothing. After a stop of the key every turn counts.
+        """
+        if session is None or session.key.job_first:
+            return False
+        return session.key.concurrency.is_full(now, now - item.due)
+
+    def _no_room(self, now: float) -> float:
+        """Take note that there is no room for one more request; return when that is looked at again."""
+        self._blocked = True
+        # The same for many turns, so that the timer stays as it is.
+        return (now // ROOM_CHECK + 2) * ROOM_CHECK
 
     def _give_up(self, listed: ListCache, pause: float, now: float) -> None:
         """Leave a list alone for a while that could not be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import count
 from weakref import WeakKeyDictionary
 
 from airflow_provider_jobstatus.fleet.driver import Driver
@@ -40,6 +41,7 @@ class Runtime:
         self._rounds = Rounds(clock)
         self._drivers: dict[str, Driver] = {}
         self._keys = Keys()
+        self._numbers = count()
 
     @property
     def is_busy(self) -> bool:
@@ -65,11 +67,13 @@ class Runtime:
             poller.durations = durations_of(conn_id, poller.job_id)
         if conn_id not in self._drivers:
             self._drivers[conn_id] = Driver(conn_id, self.clock, self._keys)
-        driver = self._drivers[conn_id]
+        driver, wait_id = self._drivers[conn_id], next(self._numbers)
         self._rounds.join(subscription)
         try:
-            await driver.serve(subscription)
+            driver.join(wait_id, subscription)
+            await subscription.over
         finally:
+            driver.leave(wait_id)
             self._rounds.leave(subscription)
             if not driver.has_waits:
                 del self._drivers[conn_id]

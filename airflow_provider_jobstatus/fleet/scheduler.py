@@ -101,13 +101,16 @@ class Scheduler(ListServing):
         """Take note of how a poll has ended, for the key and for what follows."""
         flight = self._land(job)
         key = flight.session.key
-        is_limited = isinstance(response, RateLimited | AccessDenied) and bool(response.retry_after)
-        is_limited = is_limited and not (isinstance(response, RateLimited) and response.spent)
-        # What is the key's would also have met the jobs that were polled well since this one's last pause.
-        is_alone = is_limited and job.limited_at < key.answered_at
-        if not (is_alone or response is None or isinstance(response, SettingsError)):
-            key.observe(response if isinstance(response, VendorError) else None, flight.sent_at, now)
-        job.limited_at = now if is_limited else math.inf
+        job.limited_at, limited_before = math.inf, job.limited_at
+        if isinstance(response, JobStatus):
+            key.observe(None, flight.sent_at, now)
+        elif isinstance(response, VendorError):
+            is_limited = isinstance(response, (RateLimited, AccessDenied)) and bool(response.retry_after)
+            if is_limited and not (isinstance(response, RateLimited) and response.spent):
+                job.limited_at = now
+            # What is the key's would also have met the jobs polled well since this one's last pause.
+            if job.limited_at == math.inf or limited_before >= key.answered_at:
+                key.observe(response, flight.sent_at, now)
         refusals = flight.session.refusals
         refusals.observe(job.job_id, response, now)
         if job.session is not None and job.session.refusals is not refusals:
@@ -135,11 +138,14 @@ class Scheduler(ListServing):
     def _serve_queue(self, now: float) -> float:
         """Let jobs and lists have their turns; return when the next one comes."""
         session: VendorSession | None = None
+        sent = False
         for _ in range(TURNS):
             item, without_sick = self._first(now)
             if item is None:
                 self._blocked = without_sick
                 return self._queue.next_at(without_sick=without_sick)
+            if sent and self._is_full(session, item, now):
+                return self._no_room(now)
             if session is None:
                 known = self._policy.current
                 refused = known is not None and known.refusals.active
@@ -158,6 +164,7 @@ class Scheduler(ListServing):
                 wait_until = self._list_turn(item, session, now)
             if wait_until is not None:
                 return wait_until
+            sent = item.flight is not None
         return NOW
 
     def _first(self, now: float) -> tuple[WatchedJob | ListCache | None, bool]:
@@ -240,4 +247,4 @@ class Scheduler(ListServing):
             if poller.outage_began_at is not None and now > poller.next_poll_at:
                 # A poll that was not sent is no poll without a response.
                 poller.outage_began_at += now - poller.next_poll_at
-        self._out.append(Poll(job.job_id, cast(Operation[JobStatus], job.operation), session))
+        self._out.append(Poll(job.job_id, cast("Operation[JobStatus]", job.operation), session))

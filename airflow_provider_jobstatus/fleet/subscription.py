@@ -62,16 +62,17 @@ class Subscription:
         """Write what has happened into the trigger's log, and show it."""
         shows = False
         match action:
-            case Log(_, entry, shows):
-                self._context.run(self._wait_log.tell, entry)
-            case Warn(_, text):
-                self._context.run(self._wait_log.warn, text)
-            case JobEnded(_, event):
-                self._context.run(self._wait_log.ended, event)
+            case JobEnded():
+                self._context.run(self._wait_log.ended, action.event)
                 self._open -= 1
                 shows = self._open > 0
-            case WaitEnded(_, fault):
-                self.end(fault)
+            case WaitEnded():
+                self.end(action.fault)
+            case Log():
+                self._context.run(self._wait_log.tell, action.entry)
+                shows = action.is_status
+            case Warn():
+                self._context.run(self._wait_log.warn, action.text)
         if shows and self.progress_writer is not None:
             self.progress_writer.changed(now)
 

@@ -37,13 +37,17 @@ class LoopClock:
 
     def call_later(
         self, seconds: float, callback: Callable[[], None], context: Context, *, background: bool = False
-    ) -> asyncio.TimerHandle:
+    ) -> asyncio.Handle:
         """
         Have ``callback`` called once some seconds have passed; returns what can be cancelled.
 
         :param background: whether nothing waits for it.
         """
-        return asyncio.get_running_loop().call_later(seconds, callback, context=context)
+        loop = asyncio.get_running_loop()
+        if seconds <= 0.0:
+            # Half of the turns: the loop keeps a heap of what is due later.
+            return loop.call_soon(callback, context=context)
+        return loop.call_later(seconds, callback, context=context)
 
 
 class Timer:
@@ -60,17 +64,27 @@ class Timer:
         self._callback = callback
         self._background = background
         self._context = Context()
-        self._handle: asyncio.TimerHandle | None = None
         self._at = math.inf
+        # The loop's own calls: to cancel and repeat the later one for each turn in between would take longer.
+        self._soon: asyncio.Handle | None = None
+        self._later: asyncio.Handle | None = None
+        self._later_at = math.inf
 
     def set(self, at: float) -> None:
         """Call at a point in time, whatever was set before; at infinity for never."""
-        self.hold()
         self._at = at
-        if at < math.inf:
-            self._handle = self._clock.call_later(
-                max(at - self._clock.now(), 0.0), self._callback, self._context, background=self._background
-            )
+        seconds = at - self._clock.now()
+        if seconds <= 0.0:
+            self._soon = self._soon or self._call(0.0, self._call_soon)
+            return
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        if at != self._later_at:
+            if self._later is not None:
+                self._later.cancel()
+            self._later_at = at
+            self._later = None if at == math.inf else self._call(seconds, self._call_later)
 
     def no_later_than(self, at: float) -> None:
         """Call at a point in time, unless that is later than what is set."""
@@ -78,7 +92,17 @@ class Timer:
             self.set(at)
 
     def hold(self) -> None:
-        """Let nothing but :meth:`set` make it call."""
-        if self._handle is not None:
-            self._handle.cancel()
-        self._handle, self._at = None, -math.inf
+        """Let nothing but :meth:`set` make it call, while it calls."""
+        self._at = -math.inf
+
+    def _call(self, seconds: float, callback: Callable[[], None]) -> asyncio.Handle:
+        return self._clock.call_later(seconds, callback, self._context, background=self._background)
+
+    def _call_soon(self) -> None:
+        self._soon = None
+        self._callback()
+
+    def _call_later(self) -> None:
+        self._later, self._later_at = None, math.inf
+        if self._soon is None:
+            self._callback()

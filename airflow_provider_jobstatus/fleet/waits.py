@@ -131,7 +131,8 @@ class Waits(JobPlaces):
             return
         if news is not None:
             self._emit(Log(wait.number, news, isinstance(response, JobStatus)))
-        self._end_if_over(job, poller, wait)
+        if poller.event is not None:
+            self._end_if_over(job, poller, wait)
 
     def _end_if_over(self, job: WatchedJob, poller: JobPoller, wait: Wait) -> None:
         """Take note that the wait for a job is over, if it is, and perhaps the whole wait."""

@@ -107,7 +107,8 @@ class BatchJobHook(FlowKit):
 
         :param job: from :meth:`parse_job_id`.
         """
-        finish = partial(self._finish_status, str(job))
+        # Without a bound method within it: each job has one, and the garbage collector visits every object.
+        finish = partial(type(self)._finish_status, self, str(job))
         return Operation(partial(self.status_flow, job), finish=finish, blame=self._blame)
 
     def _finish_status(

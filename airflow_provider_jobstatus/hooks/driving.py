@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_jobstatus import _compat
 from airflow_provider_jobstatus.core.errors import AccessDenied
@@ -42,14 +42,14 @@ class DrivingHook(ConnectedHook):
         with self.connect() as client:
             return client.run(self._read_whole(operation))
 
-    async def acall(self, operation: Operation[T], client: AioClient) -> T:
+    def acall(self, operation: Operation[T], client: AioClient) -> Coroutine[Any, Any, T]:
         """
-        Drive an operation in an event loop, and return its result.
+        Drive an operation in an event loop, and return its result, once it is awaited.
 
         :param client: from :meth:`aconnect`.
         :raises VendorError, SettingsError: as :meth:`call`.
         """
-        return await client.run(self._read_whole(operation))
+        return client.run(self._read_whole(operation))
 
     @contextmanager
     def open(self, operation: Operation[Response]) -> Iterator[Response]:

@@ -57,16 +57,15 @@ def compress(events: Sequence[WaitOutcome]) -> Iterator[bytes]:
 
 def summary(events: Sequence[WaitOutcome]) -> str:
     """Return these ends as a line for a person, such as ``"30 jobs: 28 succeeded, 2 timed out"``."""
-    ends = Counter(
-        event.status.state.value
-        if event.outcome is OutcomeKind.FINISHED and event.status
-        else event.outcome.value
-        for event in events
-    )
-    sums = ", ".join(f"{number} {end.replace('_', ' ')}" for end, number in ends.items())
     if len(events) == 1:
-        return f"{storable(events[0].job_id)}: {sums.partition(' ')[2]}"
-    return f"{len(events)} jobs: {sums}"
+        return f"{storable(events[0].job_id)}: {_end(events[0])}"
+    ends = Counter(map(_end, events))
+    return f"{len(events)} jobs: {', '.join(f'{number} {end}' for end, number in ends.items())}"
+
+
+def _end(event: WaitOutcome) -> str:
+    finished = event.outcome is OutcomeKind.FINISHED and event.status
+    return (event.status.state if finished and event.status else event.outcome).value.replace("_", " ")
 
 
 def decode(payload: Mapping[str, Any], job_ids: Sequence[str]) -> list[WaitOutcome]:

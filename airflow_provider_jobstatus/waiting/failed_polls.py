@@ -66,7 +66,8 @@ class FailedPolls(PollSchedule):
         self.job_id = job_id
         self.event: WaitOutcome | None = None
         self.reconnect = False
-        self.known_status = JobStatus.or_none(memory.get("seen"))
+        seen = memory.get("seen")
+        self.known_status = None if seen is None else JobStatus.or_none(seen)
         self.last_error: VendorError | None = None
         self.outage_began_at: float | None = memory.get("outage_began_at")
         # Since when there is trouble, or can be; None if only an earlier poller knows.

@@ -110,13 +110,13 @@ class WaitSpec:
                 f"the airflow-provider-jobstatus here does not know waits of version {clean(version, 20)}; "
                 "install the same version everywhere"
             )
+        for name in _REQUIRED:
+            if name not in stored:
+                raise ValueError(f"the arguments of this wait cannot be read: {name} is missing")
         known: dict[str, Any] = {}
-        for each in fields(cls):
-            if each.name in stored:
-                value = stored[each.name]
-                known[each.name] = tuple(value) if isinstance(value, list) else value
-            elif each.default is MISSING:
-                raise ValueError(f"the arguments of this wait cannot be read: {each.name} is missing")
+        for name in _FIELDS & stored.keys():
+            value = stored[name]
+            known[name] = tuple(value) if isinstance(value, list) else value
         return cls(**known)
 
     def learned(self, job_ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -175,6 +175,11 @@ class WaitSpec:
                 gap = min(gap * 2, longest)
                 polls, point = polls + 1, point + gap
         return polls + max(math.ceil((self.deadline_at - point) / gap), 0)
+
+
+# Worked out once: a triggerer that starts reads thousands of waits.
+_FIELDS = frozenset(each.name for each in fields(WaitSpec))
+_REQUIRED = [each.name for each in fields(WaitSpec) if each.default is MISSING]
 
 
 def _next_multiple(start: float, interval: float, now: float) -> float:

@@ -56,6 +56,7 @@ class FakeTime:
         self.limit: float | None = None
         self._on_advance = on_advance
         self._timers: list[Timer] = []
+        self._soon: set[asyncio.Task[None]] = set()
 
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put this time in the place of the real one wherever our code waits."""
@@ -78,7 +79,11 @@ class FakeTime:
 
     def alarm(self, seconds: float, ring: Callable[[], None]) -> asyncio.Task[None]:
         """Set an alarm in the triggerer."""
-        return asyncio.get_running_loop().create_task(self._ring(seconds, ring))
+        task = asyncio.get_running_loop().create_task(self._ring(seconds, ring))
+        if not seconds:
+            self._soon.add(task)
+            task.add_done_callback(self._soon.discard)
+        return task
 
     def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
         """Set a timer in the triggerer that rings on the way, and lets no time pass."""
@@ -89,10 +94,10 @@ class FakeTime:
         """
         Let time pass, and call. A trigger that waits past its time-out is ended, as the triggerer does.
 
-        No time passes while an answer is under way.
+        No time passes while an answer is under way, or something is due now.
         """
         await asyncio.sleep(0)
-        while seconds and runtime.current().is_busy:  # noqa: ASYNC110 - other threads answer
+        while seconds and (self._soon or runtime.current().is_busy):  # noqa: ASYNC110 - other threads answer
             await asyncio.sleep(0.0002)
         due = self.now + seconds
         if self.limit is not None and due > self.limit:
