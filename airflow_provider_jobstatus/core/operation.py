@@ -198,8 +198,9 @@ def _certainly_undone(
 
 def _did_nothing(response: Response, operation: Operation[Any]) -> bool:
     """
-    Return whether a refusal proves that nothing was carried out. A 401 does, whatever its form; any other
-    must be the vendor's own: a firewall may put its page in the place of what the vendor has said.
+    Return whether a refusal proves that nothing was carried out: one in the vendor's own form, or a 401 that
+    names a scheme or says nothing. A gateway may put its page in the place of what the vendor has said.
     """
     own = operation.is_own
-    return response.status == HTTPStatus.UNAUTHORIZED or own is None or own(response)
+    bare = not response.body.strip() or "www-authenticate" in response.headers
+    return (response.status == HTTPStatus.UNAUTHORIZED and bare) or own is None or own(response)

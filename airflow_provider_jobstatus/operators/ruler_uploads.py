@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.core.text import plain
-from airflow_provider_jobstatus.exceptions import BadSettings, NotSubmitted
+from airflow_provider_jobstatus.exceptions import BadSettings
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.ruler.upload_columns import UPLOADS, JobType
 from airflow_provider_jobstatus.operators.personal_fields import PersonalFields, content_of
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_jobstatus.files.upload_source import UploadBytes, UploadFile
     from airflow_provider_jobstatus.tasks.order import Order
-    from airflow_provider_jobstatus.tasks.submission_record import SubmissionRecord
 
 
 class RulerUploadRevenueOperator(PersonalFields, SubmitOperator):
@@ -107,51 +107,36 @@ class RulerUploadRevenueOperator(PersonalFields, SubmitOperator):
 
     def orders(self, hook: RulerHook, context: Context) -> Order:
         """
-        Check the file, and return the one upload.
+        Return the one upload. Its file is checked when it is about to be sent.
 
-        :raises SettingsError: arguments, or a mistake in the file.
-        :raises NotSubmitted: the file cannot be read.
+        :raises SettingsError: arguments that cannot work.
         """
         from airflow_provider_jobstatus.tasks.order import Order
-        from airflow_provider_jobstatus.tasks.submission_record import SubmissionState
-        from airflow_provider_jobstatus.tasks.submission_store import SubmissionStore
 
         place = hook.upload_place(self.job_type, self.site_id, self.upload_path, self.part_name)
         content, name = self._content()
-        record, rows = SubmissionStore(context).read(0), None
-        if record is not None and record.state is SubmissionState.UNMADE:
-            record = None
-        if record is not None and self._adopts(record, context):
-            digest = record.digest
-        else:
-            try:
-                rows = self._check(content, name)
-                digest = digest_of(place.site, self.job_type, content.sha256)
-            except NotSubmitted:
-                # The job that an earlier try may have made needs no file any more.
-                if record is None:
-                    raise
-                digest = record.digest
+        check = cache(lambda: self._check(content, name))
+
+        def prepare() -> str:
+            check()
+            return digest_of(place.site, self.job_type, content.sha256)
 
         def before() -> dict[str, Any]:
-            jobs = hook.call(hook.jobs_before_operation(place))
-            return {**jobs, "rows": rows}
+            jobs: dict[str, Any] = hook.call(hook.jobs_before_operation(place))
+            return {**jobs, "rows": check()}
 
         def search(before: Mapping[str, Any]) -> list[str]:
             return hook.call(hook.search_operation(place, before["rows"], before))
 
+        # Other uploads of a mapped task begin at the same moment, and as a rule have as many rows.
+        alone = self.max_active_submissions == 1 or getattr(context.get("ti"), "map_index", -1) in (-1, None)
         return Order(
             operation=hook.upload_operation(place, content),
-            digest=digest,
             about=f"an upload of {self.job_type} to site {place.site}",
-            before=before,
-            search=search,
+            prepare=prepare,
+            before=before if alone else None,
+            search=search if alone else None,
         )
-
-    def _adopts(self, record: SubmissionRecord, context: Context) -> bool:
-        """Return whether the job of an earlier try is this one's, whatever the file is now."""
-        cleared = int(getattr(context.get("ti"), "max_tries", 0) or 0) > record.max_tries
-        return record.job_id is not None and not cleared and not self.resubmit_on_failure
 
     def _content(self) -> tuple[UploadFile | UploadBytes, Callable[[int], str]]:
         """Return what is to be uploaded, and what names a row of it."""

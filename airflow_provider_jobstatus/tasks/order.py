@@ -15,8 +15,10 @@ class Order:
     One job that a task asks a vendor for.
 
     :param operation: makes the job, by one request, and returns its id.
-    :param digest: of what is asked for, without what differs from try to try.
+    :param digest: of what is asked for, without what differs from try to try; empty with :attr:`prepare`.
     :param about: for messages, such as ``"a report of calls"``; holds no personal data.
+    :param prepare: checks what is to be sent, where that takes a file, and returns its digest; not called
+        where the job of an earlier try needs no more of it.
     :param before: returns plain JSON that :attr:`search` needs; called before the request is sent, and may
         ask the vendor.
     :param search: returns the ids of the jobs that the request may have made, from what :attr:`before` has
@@ -25,11 +27,20 @@ class Order:
     """
 
     operation: Operation[str]
-    digest: str
     about: str
+    digest: str = ""
+    prepare: Callable[[], str] | None = None
     before: Callable[[], Any] | None = None
     search: Callable[[Any], list[str]] | None = None
     earlier: Callable[[], list[str]] | None = None
+
+    def checked(self) -> str:
+        """
+        Return the digest of what is about to be sent, and is checked by now.
+
+        :raises SettingsError, NotSubmitted: it cannot be sent.
+        """
+        return self.prepare() if self.prepare else self.digest
 
 
 @dataclass(frozen=True, kw_only=True)

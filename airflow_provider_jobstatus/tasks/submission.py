@@ -28,6 +28,7 @@ from airflow_provider_jobstatus.exceptions import (
 )
 from airflow_provider_jobstatus.files.retry_budget import RetryBudget
 from airflow_provider_jobstatus.tasks.order import Order, SubmitRules
+from airflow_provider_jobstatus.tasks.orphan_search import search_orphan
 from airflow_provider_jobstatus.tasks.submission_record import (
     Attempt,
     NextStep,
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
     from airflow_provider_jobstatus.hooks.base import BatchJobHook
-
-#: Seconds after which a search that has found nothing is repeated, as a list may lag.
-SEARCH_PAUSES = (5.0, 15.0)
 
 
 class Submitter:
@@ -78,6 +76,8 @@ class Submitter:
         self._number = int(getattr(instance, "try_number", 1) or 1)
         self._max_tries = int(getattr(instance, "max_tries", 0) or 0)
         self._retries = retries
+        #: Whether the task was ever cleared, as far as can be told without a record.
+        self._cleared = self._max_tries > retries
         self._budget = RetryBudget()
         self.store = SubmissionStore(context)
         self.ids: list[str] = []
@@ -93,8 +93,8 @@ class Submitter:
         :raises JobNotFinished: a job of other arguments still runs.
         :raises PollingFailed, UnknownJob: what an earlier job does cannot be told now.
         """
-        attempt = Attempt(self._number, self._max_tries, order.digest)
         record = self.store.read(number)
+        attempt = Attempt(self._number, self._max_tries, self._digest(order, record))
         if record is None and self.store.forgets and self._cleared and not self._rules.again:
             text = "with [state_store] clear_on_success, Airflow drops the record of a try that succeeds"
             raise self._unknown(SubmissionUnknown(text), order)
@@ -102,7 +102,7 @@ class Submitter:
             record = self._without_record(order)
         step = next_step(record, attempt, again=self._rules.again, resubmit=self._rules.on_failure)
         if step is NextStep.SEARCH and record is not None:
-            record = self._found(number, order, record, SubmissionUnknown(_INTERRUPTED))
+            record = self._found(number, order, record, attempt, SubmissionUnknown(_INTERRUPTED))
             step = next_step(record, attempt, again=self._rules.again, resubmit=self._rules.on_failure)
         if step is NextStep.ASK and record is not None:
             status = self._status(record)
@@ -116,15 +116,27 @@ class Submitter:
         self.ids.append(str(record.job_id))
         return self.ids[-1]
 
+    def _digest(self, order: Order, record: SubmissionRecord | None) -> str:
+        """Return the digest of what is asked for; of a job that there may be already, what is known of it."""
+        if order.prepare is None or record is None or record.state is SubmissionState.UNMADE:
+            return order.checked()
+        again = Attempt(self._number, self._max_tries, record.digest)
+        if next_step(record, again, again=True, resubmit=self._rules.on_failure) is NextStep.ADOPT:
+            return record.digest
+        try:
+            return order.prepare()
+        except (SettingsError, NotSubmitted):
+            return record.digest
+
     def _send(self, number: int, order: Order, attempt: Attempt) -> SubmissionRecord:
-        before = None
+        digest, before = order.checked(), None
         if order.before is not None:
             try:
                 before = self._budget.try_out(order.before)
             except VendorError as error:
                 self._log.warning("A job that gets lost will not be searched for: %s", error)
         record = SubmissionRecord(
-            SubmissionState.INTENDED, attempt.digest, attempt.number, attempt.max_tries, time.time(), before
+            SubmissionState.INTENDED, digest, attempt.number, attempt.max_tries, time.time(), before
         )
         self.store.intend(number, record)
         try:
@@ -133,7 +145,7 @@ class Submitter:
             if error.repeatable:
                 self.store.write(number, replace(record, state=SubmissionState.UNMADE))
                 raise _refusal(error) from error
-            return self._found(number, order, record, SubmissionUnknown(str(error)))
+            return self._found(number, order, record, attempt, SubmissionUnknown(str(error)))
         except SettingsError:
             self.store.write(number, replace(record, state=SubmissionState.UNMADE))
             raise
@@ -159,23 +171,21 @@ class Submitter:
         return adopted
 
     def _found(
-        self, number: int, order: Order, record: SubmissionRecord, unknown: SubmissionUnknown
+        self,
+        number: int,
+        order: Order,
+        record: SubmissionRecord,
+        attempt: Attempt,
+        unknown: SubmissionUnknown,
     ) -> SubmissionRecord:
         """Look for the job that a request may have made, and return its record."""
-        found: list[str] = []
-        if order.search is not None and record.before is not None:
-            for pause in (*SEARCH_PAUSES, None):
-                try:
-                    found = order.search(record.before)
-                except VendorError as error:
-                    self._log.warning("The job cannot be searched for now: %s", error)
-                if found or pause is None:
-                    break
-                self._pause(pause)
+        found = search_orphan(order, record.before, self._log, self._pause)
         if len(found) == 1:
             self._log.warning("%s; the job is there: %s", unknown, found[0])
             return self._made(number, record, found[0])
-        self.store.write(number, replace(record, state=SubmissionState.UNKNOWN))
+        # Of this try: if it is killed now, the next one is no later clear.
+        kept = replace(record, number=attempt.number, max_tries=attempt.max_tries)
+        self.store.write(number, replace(kept, state=SubmissionState.UNKNOWN))
         count = f"; {len(found)} jobs may be it" if found else ""
         raise self._unknown(SubmissionUnknown(f"{unknown}{count}"), order) from unknown.__cause__
 
@@ -199,11 +209,6 @@ class Submitter:
             text = "Airflow below 3.3 keeps no record of what an earlier try has submitted"
             raise self._unknown(SubmissionUnknown(text), order)
         return None
-
-    @property
-    def _cleared(self) -> bool:
-        """Whether the task was ever cleared, as far as can be told without a record."""
-        return self._max_tries > self._retries
 
     def _status(self, record: SubmissionRecord) -> JobStatus | None:
         """Return the status of a job of an earlier try; None if it is gone and the task may submit anew."""

@@ -623,6 +623,7 @@ def test_every_sample_is_as_the_vendor_describes_it(path: Path) -> None:
         "aftercare/error": aftercare_schemas.ERROR,
         "questionpro/batch": questionpro_schemas.BATCH,
         "questionpro/error": questionpro_schemas.ERROR,
+        "questionpro/responses": questionpro_schemas.RESPONSES,
     }
     jsonschema.validate(body, schema[f"{path.parent.name}/{re.split('[-.]', path.name)[0]}"])
 

@@ -202,7 +202,7 @@ def test_a_job_that_an_earlier_try_has_made_needs_its_file_no_more(
     assert made(sandbox) == [job_id]
     task["ti"].max_tries += 1
     sandbox.advance_clock(60)
-    with pytest.raises(NotSubmitted, match="its body cannot be read"):
+    with pytest.raises(NotSubmitted, match="cannot be read"):
         upload(within=task, source=source)
     assert made(sandbox) == [job_id]
 
@@ -224,6 +224,30 @@ def test_the_job_of_a_lost_reply_is_found_unless_another_may_be_it(
     else:
         assert [upload(source=source)] == [job for job in made(sandbox) if job not in before]
     assert len(made(sandbox)) == 2
+
+
+@pytest.mark.parametrize(("limit", "found"), [(None, False), (1, True)])
+def test_the_job_of_a_mapped_upload_is_looked_for_only_if_the_others_wait(
+    limit: int | None, found: bool, sandbox: Sandbox, source: str, fake_time: FakeTime
+) -> None:
+    sandbox.change_settings("ruler", upload_pending_seconds=0)
+    sandbox.put_answers(PATH, [{"after_work": True, "disconnect": True}], method="POST")
+    task = context()
+    task["ti"].map_index = 0
+    if found:
+        assert [upload(within=task, source=source, max_active_submissions=limit)] == made(sandbox)
+    else:
+        with pytest.raises(SubmissionUnknown):
+            upload(within=task, source=source, max_active_submissions=limit)
+
+
+@pytest.mark.parametrize("status", [401, 404, 405, 413])
+def test_the_page_of_a_gateway_proves_no_upload_undone(
+    status: int, sandbox: Sandbox, source: str, fake_time: FakeTime
+) -> None:
+    sandbox.change_settings("ruler", upload_pending_seconds=0)
+    sandbox.put_answers(PATH, [{"after_work": True, "http": status, "body": "<html>"}], method="POST")
+    assert [upload(source=source)] == made(sandbox)
 
 
 def test_one_task_uploads_waits_and_writes_what_was_rejected(

@@ -48,7 +48,8 @@ def test_several_jobs_give_a_list(sandbox: Sandbox) -> None:
     [
         (OWN_400, VendorRefused),
         ({"http": 404, "body": {"code": "NOT_FOUND", "message": "no"}}, VendorRefused),
-        ({"http": 401, "body": "<html>"}, VendorRefused),
+        ({"http": 401}, VendorRefused),
+        ({"http": 401, "body": "<html>", "headers": {"WWW-Authenticate": "Bearer"}}, VendorRefused),
     ],
 )
 def test_after_a_refusal_of_the_vendor_there_is_no_job_and_a_retry_submits(
@@ -167,6 +168,16 @@ def test_nothing_is_sent_before_the_intent_is_kept(fails: str, sandbox: Sandbox)
     assert task.made == []
     task.store = good
     assert [task.run()] == task.made
+
+
+def test_a_try_that_is_killed_after_a_vain_search_is_no_clear_of_the_next(sandbox: Sandbox) -> None:
+    task = Task(sandbox, search=lambda before: [before["no such"]], before=dict)
+    task.run()
+    task.store[f"{KEY}.0"] = {**task.store[f"{KEY}.0"], "state": "intended", "job_id": None}
+    task.clear()
+    # Twice, as if the first failure had never reached Airflow.
+    assert [type(task.run()) for _ in range(2)] == [SubmissionUnknown] * 2
+    assert len(task.made) == 1
 
 
 def test_a_record_that_cannot_be_read_is_not_taken_for_none(sandbox: Sandbox) -> None:

@@ -26,9 +26,8 @@ from airflow_provider_jobstatus.hooks.ruler.upload_columns import JobType
 #: Inferred.
 UPLOAD_PATH, PART_NAME = "/{site_id}/{job_type}/batch", "file"
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))(?:[A-Za-z0-9._~-]|\{site_id\}|\{job_type\})+)+")
-#: Statuses by which a server says that nothing there takes an upload, and that it takes no such upload.
+#: Statuses by which a server says that nothing there takes an upload.
 NO_SUCH_PLACE = frozenset({404, 405})
-NO_SUCH_UPLOAD = frozenset({411, 413, 414, 415})
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +141,7 @@ def upload_operation(hook: BatchJobHook, place: UploadPlace, content: StreamedBo
 
 def is_own_refusal(response: Response) -> bool:
     """
-    Return whether a 4xx shows that an upload has made no job: one in JSON of which Ruler's pages say so, as
-    of a 400, or one that no server gives that has taken the upload.
+    Return whether a 4xx shows that an upload has made no job: one in JSON. No page shows Ruler's errors; but
+    the page of a gateway may stand in the place of a job that was made.
     """
-    if response.status in (*NO_SUCH_PLACE, *NO_SUCH_UPLOAD):
-        return True
-    return response.status in (400, 422) and is_json(response.body)
+    return 400 <= response.status < 500 and is_json(response.body)

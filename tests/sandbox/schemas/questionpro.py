@@ -64,7 +64,7 @@ _RESPONSE = {
         **{"responseID": _WHOLE, "surveyID": _WHOLE, "timeTaken": _WHOLE, "duplicate": {"type": "boolean"}},
         "responseSet": {"type": "array", "items": _QUESTION},
     },
-    "required": ["responseID", "surveyID", "timestamp", "responseStatus", "customVariables", "responseSet"],
+    "required": ["responseID", "surveyID", "responseSet"],
 }
 RESPONSES = _closed(
     {
