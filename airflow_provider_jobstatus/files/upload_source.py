@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import time
 from codecs import BOM_UTF8
 from collections.abc import Iterator
@@ -58,9 +59,13 @@ class UploadFile:
         """
         Yield the file for the first time, and take note of it.
 
+        :raises BadSettings: it is no file, but a folder, a device or a pipe.
         :raises NotSubmitted: it cannot be read. A retry reads it again.
         """
         try:
+            # A pipe would wait for its writer, and be empty the second time.
+            if self._local is not None and not stat.S_ISREG(os.stat(self._local).st_mode):
+                raise BadSettings(f"source {clean(self.source)} is no file; nothing was sent")
             with self._opened() as file:
                 mark = _mark(file) if self._local is not None else None
                 settled = mark is not None and time.time() - max(mark[3:]) / 1e9 > SETTLED_AFTER

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,11 +83,18 @@ def test_a_file_that_changes_while_it_is_checked_is_not_uploaded(place: Place) -
         list(pieces)
 
 
-@pytest.mark.parametrize("missing", ["{}/none.csv", "{}", "memory://uploads/none.csv"])
+@pytest.mark.parametrize("missing", ["{}/none.csv", "memory://uploads/none.csv"])
 def test_what_cannot_be_read_may_be_there_at_the_next_try(missing: str, tmp_path: Path) -> None:
     storage = MemoryFileSystem(global_store=False, skip_instance_cache=True)
     with attached(storage, "memory"), pytest.raises(NotSubmitted, match="cannot be read"):
         list(UploadFile(missing.format(tmp_path)).checked())
+
+
+def test_a_pipe_or_a_folder_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for source in (tmp_path, tmp_path / "pipe", "/dev/null"):
+        with pytest.raises(BadSettings, match="is no file; nothing was sent"):
+            list(UploadFile(source).checked())
 
 
 @pytest.mark.parametrize("source", ["", None, 7, "nowhere://x/y", "$HOME/x", "file://other/x"])
