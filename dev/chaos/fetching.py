@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -25,7 +26,10 @@ import airflow_provider_jobstatus.transports.blocking  # noqa: F401
 from airflow_provider_jobstatus.exceptions import JobStatusError
 from airflow_provider_jobstatus.files import remote_file, retry_budget
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
-from dev.chaos.files import FAILED, STOPPED
+from dev.chaos.breaks import FAILED, STOPPED
+
+with suppress(ImportError):  # a disk and an S3 do without
+    importlib.import_module("sshfs")
 
 
 @dataclass(frozen=True)

@@ -16,42 +16,32 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dev.chaos.breaks import (
+    BODY,
+    BREAKS,
+    CUTS,
+    LEFT,
+    ODD,
+    OLD,
+    PART,
+    PUBLISHED,
+    SIGNALS,
+    TOUCHED,
+    WRONG,
+    faults,
+)
 from dev.chaos.places import NAME, THEIRS, Memory, Place, Sftp, places
 from dev.chaos.rig import Bar, command
 
 if TYPE_CHECKING:
     from dev.chaos.fetching import Fetch
 
-MIB = 1024 * 1024
-#: The least that S3 takes, so that a small body has two parts.
-PART = 5 * MIB
-ROW = b'4711,"Invalid ""phone"" number"\r\n'
-BODY = b"row,error\r\n" + ROW * (PART // len(ROW) + 2000)
-OLD = b"old"
-CUTS = (0, 1, PART, len(BODY) - 1)
-#: What breaks where, and how often of ten.
-BREAKS = {
-    "stream": (4, ("disk", "s3", "sftp", "memory")),
-    "disk full": (1, ("disk", "sftp")),
-    "connection to the server lost": (1, ("sftp",)),
-    "SIGTERM": (2, ("disk", "s3", "sftp")),
-    "kill -9": (2, ("disk", "s3", "sftp")),
-}
-SIGNALS = {"SIGTERM": signal.SIGTERM, "kill -9": signal.SIGKILL}
-#: Exit codes of a worker: the file is there; an error of ours; told to stop. An unexpected error is 1.
-PUBLISHED, FAILED, STOPPED = 0, 2, 3
-ENDS = {"SIGTERM": (PUBLISHED, STOPPED, -signal.SIGTERM), "kill -9": (PUBLISHED, -signal.SIGKILL)}
-#: What must not be.
-WRONG = "destinations that are neither as before nor whole"
-LEFT = "parts and uploads left behind"
-TOUCHED = "files of others touched"
-ODD = "workers that ended otherwise than they should"
 STEPS = ("open", "write", "close", "stat", "rename")
 #: Of so many workers that were killed, one is tried again.
 RETRIED = 10
@@ -103,28 +93,6 @@ class Tally:
     late: int = 0
     parts: int = 0
     retried: int = 0
-
-
-def faults(kind: str, before: bytes | None, held: Mapping[str, bytes], code: int) -> list[str]:
-    """Return what is wrong after a break.
-
-    :param before: the destination's content, None without one
-    :param held: all that is there now
-    :param code: the worker's exit code
-    """
-    now = held.get(NAME)
-    # A signal may come, and a connection be lost, after the last step.
-    allowed = [before] if kind in ("stream", "disk full") else [before, BODY]
-    found = []
-    if now not in allowed or (code == PUBLISHED and now != BODY):
-        found.append(WRONG)
-    if kind != "kill -9" and held.keys() - THEIRS.keys() - {NAME}:
-        found.append(LEFT)
-    if any(held.get(name) != content for name, content in THEIRS.items()):
-        found.append(TOUCHED)
-    if code not in ENDS.get(kind, (FAILED,)):
-        found.append(ODD)
-    return found
 
 
 class Run:
@@ -255,15 +223,18 @@ def measure(folder: Path, breaks: int, seed: int) -> list[Bar]:
         connection = {"conn_type": "ruler", "host": server.url, "password": "token-1"}
         os.environ["AIRFLOW_CONN_RULER_DEFAULT"] = json.dumps(connection)
         run = Run(folder, known, vendor, seed)
-        while (met := run.tally.met.total()) < breaks and run.tally.late < 10 * breaks:
-            run.once()
+        # A run that is stopped tells what it has counted, also one in the background.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            while run.tally.met.total() < breaks and run.tally.late < 10 * breaks:
+                run.once()
     tally = run.tally
     by_kind = [
         f"{kind}: {', '.join(f'{name} {tally.met[kind, name]}' for name in names)}"
         for kind, (_, names) in BREAKS.items()
     ]
     return [
-        Bar("breaks", met, None, by_kind),
+        Bar("breaks", tally.met.total(), None, by_kind),
         *(
             Bar(name, len(found := tally.faults.get(name, [])), 0, found)
             for name in (WRONG, LEFT, TOUCHED, ODD)

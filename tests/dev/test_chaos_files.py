@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dev.chaos.files import BODY, FAILED, LEFT, ODD, OLD, PUBLISHED, STOPPED, TOUCHED, WRONG, faults
+from dev.chaos.breaks import BODY, FAILED, LEFT, ODD, OLD, PUBLISHED, STOPPED, TOUCHED, WRONG, faults
 from dev.chaos.places import NAME, THEIRS
 
 HALF, WHOLE, PART = {NAME: BODY[:-1]}, {NAME: BODY}, {".jobstatus-x.part": b"x"}

@@ -25,7 +25,7 @@ from airflow_provider_jobstatus.files import remote_file, retry_budget, steps
 from airflow_provider_jobstatus.files.destination import writing
 from airflow_provider_jobstatus.files.upload_source import UploadFile
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
-from dev.chaos import fetching
+from dev.chaos import breaks, fetching
 from tests.support.raw_server import RawServer, Received, reply, reset
 
 MIB = 1024 * 1024
@@ -265,7 +265,7 @@ def test_a_worker_that_is_killed_leaves_the_old_file_and_a_retry_succeeds(
 
 def test_a_worker_that_is_told_to_stop_leaves_nothing(storage: Storage, patient_vendor: Vendor) -> None:
     storage.put(b"old")
-    assert stop_in_the_middle(storage, patient_vendor, signal.SIGTERM) == fetching.STOPPED
+    assert stop_in_the_middle(storage, patient_vendor, signal.SIGTERM) == breaks.STOPPED
     assert storage.held() == {"rows.csv": b"old"}
 
 
