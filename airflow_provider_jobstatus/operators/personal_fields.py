@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
+
+#: The path or URI of a JSON file. Any other text may be the content itself.
+_PATH = re.compile(r"[\w:/.~{} -]{1,500}\.json")
 
 
 class PersonalFields:
@@ -26,12 +30,12 @@ class PersonalFields:
 
     def _do_render_template_fields(self, parent: Any, *args: Any, **others: Any) -> None:
         # The one step that Airflow takes for plain and for mapped tasks, whatever kind of value it renders.
-        super()._do_render_template_fields(parent, *args, **others)  # type: ignore[misc]
         if parent is self:
             for name in self.personal_fields:
                 value = getattr(self, name, None)
                 if value is not None and not isinstance(value, PersonalValue):
-                    setattr(self, name, PersonalValue(value))
+                    setattr(self, name, _PersonalTemplate(self, value))
+        super()._do_render_template_fields(parent, *args, **others)  # type: ignore[misc]
 
 
 class PersonalValue:
@@ -72,8 +76,29 @@ def content_of(value: Any) -> Any:
 
 
 def _is_path(text: str) -> bool:
-    return not any(map(str.isspace, text)) and ("/" in text or text.endswith(".json")) and text[0] not in "[{"
+    return _PATH.fullmatch(text) is not None
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class _PersonalTemplate:
+    """
+    What is yet to be rendered. Airflow calls what is callable; and what fails, it logs.
+
+    :param task: that renders.
+    :param content: the template.
+    """
+
+    def __init__(self, task: Any, content: Any) -> None:
+        self._task = task
+        self._content = content
+
+    def __call__(self, context: Any, jinja_env: Any) -> PersonalValue:
+        if callable(self._content):
+            return PersonalValue(self._content(context=context, jinja_env=jinja_env))
+        return PersonalValue(self._task.render_template(self._content, context, jinja_env, set()))
+
+    def __repr__(self) -> str:
+        return repr(PersonalValue(self._content))

@@ -41,6 +41,8 @@ def rendered(given: dict[str, Any], **dag: Any) -> tuple[Any, Send]:
         ({"rows": "{{ mails }}"}, "a text of 29 characters", str([MAIL])),
         ({"rows": lambda context, jinja_env: ROWS}, "1 row", ROWS),
         ({"rows": f'{{"a/b": "{MAIL}"}}'}, "a text of 36 characters", None),
+        ({"rows": f"{MAIL}/x.json"}, "a text of 32 characters", None),
+        ({"rows": "W3siRW1haWwiOiJqYW5lL2RvZUB4In1d"}, "a text of 32 characters", None),
         ({"rows": MAIL}, "a text of 25 characters", MAIL),
         ({"rows": ""}, "a text of 0 characters", ""),
         ({"rows": {"recipients": MAIL, "compose": {}}}, "2 keys", None),
@@ -88,3 +90,16 @@ def test_a_mapped_task_shows_counts_as_well() -> None:
     mapped.render_template_fields(context)
     assert _serialize_rendered_fields(context["task"])["rows"] == "2 rows"
     assert content_of(context["task"].rows)[1] == {"EmailAddress": MAIL, "Reference": "r-1"}
+
+
+@pytest.mark.parametrize("broken", ["{{ 1/0 }}", "{{ broken"])
+@pytest.mark.parametrize("kind", [dict, list, tuple, str])
+def test_a_template_that_fails_shows_no_content_in_the_log(
+    kind: type, broken: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {"a": MAIL, "b": broken}
+    given = f"{MAIL} {broken}" if kind is str else rows if kind is dict else kind((MAIL, broken))
+    with pytest.raises(Exception, match=r"division|end of"):
+        rendered({"rows": given})
+    written = capsys.readouterr()
+    assert MAIL not in caplog.text + written.out + written.err

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.core.http import Flow
+from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
+from airflow_provider_jobstatus.core.http import Flow, Request, Response
 from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.responses import json_object, unexpected
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
@@ -17,6 +17,8 @@ from airflow_provider_jobstatus.hooks.questionpro.envelope import unwrap
 
 #: What each kind of recipients needs besides: by ``recipients.filterType``.
 _BY_ADDRESS, _BY_FILTER = 2, 3
+#: Shortest text of an order that is taken out of an error: shorter ones are parts of any word.
+_SHORTEST = 4
 
 
 def order_body(body: object) -> bytes:
@@ -59,6 +61,16 @@ def submit_flow(hook: BatchJobHook, body: bytes) -> Flow[str]:
         "POST", "/micropanel/batches", headers={"Content-Type": "application/json"}, body=body
     )
     response = yield request
+    try:
+        return _number_of(hook, request, response, json.loads(body))
+    except VendorError as error:
+        # The error may repeat the order.
+        error.redact(_texts(json.loads(body)["recipients"]))
+        raise
+
+
+def _number_of(hook: BatchJobHook, request: Request, response: Response, order: Mapping[str, Any]) -> str:
+    """Return the job id in the reply to an order."""
     if 200 <= response.status < 300:
         # Whatever it is called, what it holds decides.
         response = replace(response, status=200)
@@ -66,7 +78,7 @@ def submit_flow(hook: BatchJobHook, body: bytes) -> Flow[str]:
         if isinstance(told, Mapping) and told.get("id") is not None and told.get("error"):
             raise unexpected(request, "answered the id of a mailing, and an error beside it")
     batch = unwrap(request, response, personal=True)["response"]
-    asked, answered = json.loads(body)["compose"]["surveyID"], batch.get("surveyID")
+    asked, answered = order["compose"]["surveyID"], batch.get("surveyID")
     if answered is not None and str(answered) != str(asked):
         raise unexpected(request, "answered a mailing of another survey")
     number = batch.get("id")
@@ -76,6 +88,15 @@ def submit_flow(hook: BatchJobHook, body: bytes) -> Flow[str]:
         return str(hook.parse_job_id(number))  # type: ignore[arg-type]
     except SettingsError as error:
         raise unexpected(request, f"answered an id that is none: {error}") from None
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts of a value and of all in it, in each case that a server may write them in."""
+    if isinstance(value, str) and len(value) >= _SHORTEST:
+        yield from {value, value.lower(), value.upper()}
+    elif isinstance(value, (Mapping, list)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
 
 
 def submission(hook: BatchJobHook, body: bytes) -> Operation[str]:

@@ -137,7 +137,9 @@ def _check_header(kind: UploadKind, header: list[str], mistakes: Mistakes) -> tu
         mistakes.add("the header", f"has none of {', '.join(map(repr, IDENTIFIERS))}")
     if not unknown:
         return ()
-    shown = ", ".join(repr(clean(name, 40)) for name in unknown[:MAX_NAMED])
+    # A name that is none may be a cell.
+    names = [name if re.fullmatch(r"[A-Za-z]\w{0,39}", name, re.ASCII) else "..." for name in unknown]
+    shown = ", ".join(map(repr, names[:MAX_NAMED]))
     return (f"no page of Ruler's has the column {shown} of the file; Ruler may refuse it",)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from airflow_provider_jobstatus.core.csv_rows import Lines
 from airflow_provider_jobstatus.core.errors import SettingsError
-from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.ruler.upload_check import row_of_list
 from airflow_provider_jobstatus.hooks.ruler.upload_columns import LABEL, UploadKind
 
@@ -42,7 +41,7 @@ def rows_as_csv(kind: UploadKind, rows: object) -> bytes:
     writer = csv.writer(text)
     writer.writerow([name for name in columns for _ in range(used[name])])
     for index, row in enumerate(rows):
-        writer.writerow(_cells(row, columns, used, row_of_list(index)))
+        writer.writerow(_cells(row, columns, used, row_of_list(index), kind.columns))
     try:
         return "".join(text).encode()
     except UnicodeEncodeError:
@@ -54,11 +53,18 @@ def _items(column: str, value: object) -> Sequence[object]:
     return value if is_list else (value,)  # type: ignore[return-value]
 
 
-def _cells(row: Mapping[str, Any], columns: Iterable[str], used: Mapping[str, int], place: str) -> list[str]:
+def _cells(
+    row: Mapping[str, Any],
+    columns: Iterable[str],
+    used: Mapping[str, int],
+    place: str,
+    known: Sequence[str],
+) -> list[str]:
     cells = []
     for column in columns:
         items = _items(column, row.get(column))
-        cells += [_cell(item, f"{place}, {clean(column, 40)}") for item in items]
+        shown = column if column in known else "another column"
+        cells += [_cell(item, f"{place}, {shown}") for item in items]
         cells += [""] * (used[column] - len(items))
     return cells
 
