@@ -48,6 +48,8 @@ class QuestionProSendBatchOperator(PersonalFields, SubmitOperator):
         sends another one.
     :param resubmit_when_cleared: a task that is cleared sends again. By default it adopts a mailing that is
         under way, and refuses to send after one that has ended or may have been sent.
+    :param max_active_submissions: how many mailings of this task are under way at once, in all runs of its
+        DAG and of all that it is mapped to; with ``wait``, each until it is delivered. Default: any number.
 
     :return: the job id, ``"<batchID>"``; with ``wait``, what the sensor returns for it.
 
