@@ -38,7 +38,7 @@ check_tests = $(DEV) -m pytest $(SPREAD) -m "not airflow" --cov --cov-report= $(
 check_airflow = $(DEV) -m pytest -m airflow && $(DEV) -m dev.chaos.on_airflow --waits 60
 check_matrix = $(DEV) -m dev.matrix --short
 check_processes = $(DEV) -m mypy -p airflow_provider_jobstatus -p dev && $(DEV) -m dev.chaos.processes --waits 300 && \
-    $(DEV) -m dev.chaos.files --breaks 60
+    $(DEV) -m dev.chaos.files --breaks 60 && $(DEV) -m dev.chaos.submissions --kills 24
 
 .DEFAULT_GOAL = help
 .PHONY: help demo test check $(addprefix check-,$(CHECKS)) matrix chaos bench format constraints clean
@@ -70,12 +70,14 @@ matrix: ## all tests against the wheel, with each Airflow (3.1.8, 3.2.2, 3.3.2) 
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m dev.matrix --only "$(ONLY)"
 
-chaos: ## replies read in two ways, 2,000 broken downloads, 10,000 waits in processes, 1,000 on a real Airflow (WAITS=, SEED=; needs PostgreSQL)
+chaos: ## replies read in two ways, 2,000 broken downloads, 1,200 killed submissions, 10,000 waits in processes; on a real Airflow 1,000 waits, 200 disturbed submissions (WAITS=, SEED=; needs PostgreSQL)
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m dev.chaos.documents $(if $(SEED),--seed $(SEED))
 	$(DEV) -m dev.chaos.files --breaks 2000 $(if $(SEED),--seed $(SEED))
 	$(DEV) -m dev.chaos.processes --waits 10000 $(if $(SEED),--seed $(SEED))
+	$(DEV) -m dev.chaos.submissions --kills 1200 $(if $(SEED),--seed $(SEED))
 	$(DEV) -m dev.chaos.on_airflow --waits $(WAITS) $(if $(SEED),--seed $(SEED))
+	$(DEV) -m dev.chaos.submissions_on_airflow --disturbances 200 $(if $(SEED),--seed $(SEED))
 
 bench: ## measure what waits cost, beside HttpSensor and a floor (QUICK=1, ONLY=waits,fleet,limits,restart,soak)
 	@$(BOOTSTRAP) --extra dev .venv

@@ -228,6 +228,13 @@ class AirflowApi:
         """
         return self._request("GET", path, params=query)
 
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the answer to any other order.
+
+        :param path: below `/api/v2`
+        """
+        return self._request("POST", path, json=body)
+
     def _request(self, method: str, path: str, **arguments: Any) -> Any:
         give_up_at = time.monotonic() + self._patience
         while True:
