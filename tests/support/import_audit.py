@@ -204,7 +204,7 @@ def _constructors() -> Iterator[tuple[Any, dict[str, Any]]]:
             needed = {
                 parameter.name: ARGUMENTS.get(parameter.name, "x")
                 for parameter in inspect.signature(kind).parameters.values()
-                if (parameter.default is parameter.empty or parameter.name == "source")
+                if (parameter.default is parameter.empty or parameter.name in ("source", "body"))
                 and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
             }
             task = {"task_id": kind.__name__} if issubclass(kind, BaseOperator) else {}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_jobstatus.core.jobs import JobState, JobStatus
 from airflow_provider_jobstatus.sensors.batch_job import BatchJobSensor
+from airflow_provider_jobstatus.sensors.waiting_sensor import WaitingSensor
 from airflow_provider_jobstatus.waiting.outcome import OutcomeKind, WaitOutcome
 from airflow_provider_jobstatus.waiting.spec import SAME_POINT, VERSION, WaitSpec
 from tests.core.test_jobs import clean_text, statuses
@@ -160,7 +161,7 @@ def test_each_option_of_a_wait_is_an_argument_of_the_sensor_that_reaches_the_wai
     options = {"stalled_after": 60.0, name: OTHER[name]}
     sensor = BatchJobSensor(task_id="wait", conn_id="c", job_id="a", **options)
 
-    assert name in inspect.signature(BatchJobSensor.__init__).parameters
+    assert name in inspect.signature(WaitingSensor.__init__).parameters
     assert f":param {name}:" in (BatchJobSensor.__doc__ or "")
     assert getattr(sensor.wait_spec(None, 0.0), name) == OTHER[name]
 
