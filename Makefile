@@ -13,7 +13,7 @@ SEED ?=
 # More arguments for pytest: make test PYTEST_ARGS="-m 'not airflow'"
 PYTEST_ARGS ?=
 
-# make bench QUICK=1 takes minutes instead of hours; ONLY=waits,fleet,limits,restart,soak takes some parts.
+# make bench QUICK=1 takes minutes instead of hours; ONLY=waits,fleet,limits,restart,results,soak takes some parts.
 QUICK ?=
 
 # Some rows of the matrix: make matrix ONLY=lowest, ONLY=airflow-3.2, ONLY=python-3.13, ONLY=extras
@@ -79,7 +79,7 @@ chaos: ## replies read in two ways, 2,000 broken downloads, 1,200 killed submiss
 	$(DEV) -m dev.chaos.on_airflow --waits $(WAITS) $(if $(SEED),--seed $(SEED))
 	$(DEV) -m dev.chaos.submissions_on_airflow --disturbances 200 $(if $(SEED),--seed $(SEED))
 
-bench: ## measure what waits cost, beside HttpSensor and a floor (QUICK=1, ONLY=waits,fleet,limits,restart,soak)
+bench: ## measure what waits cost, beside HttpSensor and a floor (QUICK=1, ONLY=waits,fleet,limits,restart,results,soak)
 	@$(BOOTSTRAP) --extra dev .venv
 	$(DEV) -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(if $(ONLY),--only "$(ONLY)")
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks import environment, fleet, limits, restart, soak, waits
+from benchmarks import coding_results, environment, fleet, limits, restart, soak, waits
 from benchmarks.runs import FOLDER, Record, rounds
 
 
@@ -30,12 +30,14 @@ class Part:
     :param cases: the runs of a round, by whether it is a quick one.
     :param tables: the lines that show the records.
     :param repeated: whether one round is not enough.
+    :param rounds: how many there are, unless they are counted or quick.
     """
 
     title: str
     cases: Callable[[bool], list[Record]]
     tables: Callable[[Sequence[Record]], list[str]]
     repeated: bool = True
+    rounds: int = 3
 
 
 def main() -> None:
@@ -44,8 +46,10 @@ def main() -> None:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="a few minutes, and figures that are but a hint")
-    parser.add_argument("--only", default="", help="waits, fleet, limits, restart, soak; all by default")
-    parser.add_argument("--rounds", type=int, help="of each comparison (default: 3; quick: 1)")
+    parser.add_argument(
+        "--only", default="", help="waits, fleet, limits, restart, results, soak; all by default"
+    )
+    parser.add_argument("--rounds", type=int, help="of each comparison (default: 3 or 9; quick: 1)")
     parser.add_argument("--polls", type=int, default=1_000_000, help="of the soak")
     parser.add_argument("--seconds", type=float, default=600.0, help="of the run against a limit")
     parser.add_argument("--report", action="store_true", help="measure nothing: show what was measured last")
@@ -61,6 +65,7 @@ def main() -> None:
             repeated=False,
         ),
         "restart": Part("After a restart", restart.cases, restart.tables),
+        "results": Part("Rows of results", coding_results.cases, coding_results.tables, rounds=9),
         "soak": Part("Soak", partial(soak.cases, polls=arguments.polls), soak.tables, repeated=False),
     }
     chosen = arguments.only.split(",") if arguments.only else list(parts)
@@ -68,9 +73,9 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     results = FOLDER / ("quick" if arguments.quick else "results")
     results.mkdir(parents=True, exist_ok=True)
-    count = arguments.rounds or (1 if arguments.quick else 3)
     for name in chosen:
         part, file = parts[name], results / f"{name}.json"
+        count = arguments.rounds or (1 if arguments.quick else part.rounds)
 
         def save(records: list[Record], file: os.PathLike[str] = file) -> None:
             with open(file, "w") as stream:

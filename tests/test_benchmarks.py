@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_jobstatus.core.jobs import JobState
 from airflow_provider_jobstatus.triggers.batch_job import BatchJobTrigger
-from benchmarks import import_cost, restart, soak
+from benchmarks import coding_results, import_cost, restart, soak
 from benchmarks.peers import WAITERS
 from benchmarks.service import Service
 from benchmarks.status_jobs import Jobs
@@ -71,3 +71,17 @@ def test_the_worst_second_is_looked_for_at_any_tenth() -> None:
 def test_the_cost_of_an_import_is_measured_of_each_vendors_operators() -> None:
     assert {"operators.ruler", "operators.talkdesk"} <= set(import_cost.subjects(peer=False))
     assert "operators.connection" not in import_cost.subjects(peer=False)
+
+
+@pytest.mark.parametrize("kind", coding_results.KINDS)
+def test_results_of_the_benchmarks_are_those_of_the_vendor(kind: str) -> None:
+    whole = b"".join(coding_results.body(kind, 1))
+    questions = json.loads(whole)["results"]["questionCodes"]
+    responses = [
+        answer
+        for question in questions
+        for code in question["responseCodes"]
+        for level in (code, *code["subCodes"])
+        for answer in level["responses"]
+    ]
+    assert coding_results.make_rows(coding_results.cut(iter([whole])), "csv") == len(responses) > 1000

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from airflow_provider_jobstatus.core.strict_json import without_escapes
 
 _ESCAPED = re.compile(
     rb"\\(?!(?:[/bfnrt]|u(?:[0-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}"
@@ -11,12 +13,12 @@ _ESCAPED = re.compile(
     rb"|(?<=\\u[dD][89abAB]..\\u)[dD][c-fC-F][0-9a-fA-F]{2})))",
     re.DOTALL,
 )
+_PAIR = re.compile(rb'\\[\\"]')
 _CONTROL = bytes(range(32))
 _SPACE = rb"[ \t\n\r]*+"
 
 
-@dataclass(frozen=True, slots=True)
-class RowRun:
+class RowRun(NamedTuple):
     """
     Rows of two texts each, as JSON: ``"1","answer":"So."},{"responseIdentifier":"2","answer":"No."``.
 
@@ -73,9 +75,9 @@ class RunFinder:
         """
         text, found, at = raw, list[bytes | RowRun](), 0
         if b"\\" in text:
+            text = without_escapes(text) if escapes_are_many(text) else _PAIR.sub(b"  ", text)
             # Of the same length. A run of backslashes is pairs, and then perhaps one that escapes a quote; an
             # escape that is none, or half of a character, becomes what no text may hold.
-            text = text.replace(rb"\\", b"  ").replace(rb"\"", b"  ")
             text = _ESCAPED.sub(b"\0", text) if b"\\" in text else text
         for match in self._fast.finditer(text):
             # A text with a control character is left to the parser, and no other with it.
@@ -93,6 +95,11 @@ class RunFinder:
             if begin >= 0 and self._part.match(text, begin):
                 return begin
         return len(text)
+
+
+def escapes_are_many(text: bytes) -> bool:
+    """Return whether each escape costs more by itself than all of them together."""
+    return text.count(b"\\") * 64 > len(text)
 
 
 def _run(raw: bytes, match: re.Match[bytes]) -> RowRun:

@@ -10,7 +10,7 @@ from json.encoder import encode_basestring
 from typing import Any, BinaryIO, Literal
 
 from airflow_provider_jobstatus.core.row_layout import RowLayout
-from airflow_provider_jobstatus.core.row_runs import RowRun
+from airflow_provider_jobstatus.core.row_runs import RowRun, escapes_are_many
 
 RowFormat = Literal["ndjson", "csv", "parquet"]
 
@@ -22,6 +22,15 @@ _other_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*+|.)")
 #: No byte of UTF-8.
 _BACKSLASH = b"\xff"
+#: What escapes mean in a cell; those with numbers apart.
+_PLAIN = {
+    b"\\" + name: meant
+    for name, meant in zip(
+        (b'"', b"\\", b"/", b"n", b"r", b"t", b"b", b"f"),
+        (b'""', _BACKSLASH, b"/", b"\n", b"\r", b"\t", b"\b", b"\f"),
+        strict=True,
+    )
+}
 
 
 class DigestFile:
@@ -158,9 +167,9 @@ class CsvFile(RowFile):
         """Take the rows of a run; its texts are the first two own columns."""
         text = run.text
         if b"\\" in text:
-            text = text.replace(rb"\\", _BACKSLASH).replace(rb"\"", b'""')
-            if b"\\" in text:
-                text = _ESCAPE.sub(_characters, text)
+            if escapes_are_many(text):
+                text = text.replace(rb"\\", _BACKSLASH).replace(rb"\"", b'""')
+            text = _ESCAPE.sub(_characters, text)
             text = text.replace(_BACKSLASH, b"\\")
         text = text.replace(run.middle, b",").replace(run.between, self._rest + shared)
         self._put(run.rows, shared, text, self._rest)
@@ -190,5 +199,7 @@ def _cell(value: Any) -> str:
 
 
 def _characters(escapes: re.Match[bytes]) -> bytes:
+    if (plain := _PLAIN.get(escapes[0])) is not None:
+        return plain
     text: str = json.loads(b'"' + escapes[0] + b'"')
     return text.replace('"', '""').encode().replace(b"\\", _BACKSLASH)

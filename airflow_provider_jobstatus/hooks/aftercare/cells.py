@@ -71,7 +71,7 @@ def members(value: Any, what: str) -> tuple[tuple[str, Any], ...]:
     """
     if not isinstance(value, tuple):
         raise wrong(f"{what} is no object")
-    if len({name for name, _ in value}) != len(value):
+    if len(dict(value)) != len(value):
         raise ValueError("a key stands twice in one object")
     return value
 
