@@ -12,7 +12,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,11 +22,16 @@ import requests
 from airflow_provider_jobstatus.core.errors import VendorError
 from airflow_provider_jobstatus.core.http import Flow
 from airflow_provider_jobstatus.core.operation import Operation
+from airflow_provider_jobstatus.files.upload_source import UploadBytes
 from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
+from airflow_provider_jobstatus.hooks.aftercare import submit as aftercare_submit
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.questionpro import QuestionProHook
+from airflow_provider_jobstatus.hooks.questionpro import submit as questionpro_submit
+from airflow_provider_jobstatus.hooks.questionpro.responses import page_flow, page_request
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.hooks.talkdesk import submit as talkdesk_submit
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.support.asking import DRIVES, failures_flow, file_flow, status_flow
 from tests.support.first_use import use_airflow_once
@@ -75,6 +80,13 @@ def ping(hook: BatchJobHook) -> Flow[Any]:
     return hook.ping_flow()
 
 
+def upload(hook: RulerHook) -> Flow[Any]:
+    """Upload what both transports send: the rows of a file are sent by one of them alone."""
+    flow = hook.upload_operation(hook.upload_place("revenue", "demo-site"), UploadBytes(b"")).flow()
+    request = next(flow)
+    return flow.send((yield replace(request, body=b"rows")))
+
+
 CASES = {
     "ruler status": Case(RulerHook, "/v1/demo-site/batch/r/status", status("demo-site/r")),
     "ruler status by token": Case(
@@ -101,6 +113,53 @@ CASES = {
     "aftercare data quality": Case(AftercareHook, "/api/v1/data-quality/batch/a", status("data-quality/a")),
     "aftercare ping": Case(AftercareHook, f"/api/v1/coding/{NOBODY}", ping),
     "questionpro status": Case(QuestionProHook, "/a/api/v2/micropanel/batches/7", status("7")),
+    "ruler upload": Case(
+        RulerHook,
+        "/v1/demo-site/revenue/batch",
+        upload,
+        "POST",
+    ),
+    "ruler jobs before an upload": Case(
+        RulerHook,
+        "/v1/demo-site/batch/jobs",
+        lambda hook: hook.jobs_before_operation(hook.upload_place("revenue", "demo-site")).flow(),
+    ),
+    "talkdesk order": Case(
+        TalkdeskHook,
+        "/data/reports/calls/jobs",
+        lambda hook: talkdesk_submit.submit_flow(hook, "calls", b"{}"),
+        "POST",
+    ),
+    "talkdesk search": Case(
+        TalkdeskHook,
+        "/data/reports/calls/jobs",
+        lambda hook: talkdesk_submit.search_flow(hook, "calls", "mine"),
+    ),
+    "talkdesk delete": Case(
+        TalkdeskHook,
+        "/data/reports/calls/files/t",
+        lambda hook: hook.delete_operation(hook.parse_job_id("calls/t")).flow(),
+        "DELETE",
+    ),
+    "aftercare order": Case(
+        AftercareHook,
+        "/api/v1/coding",
+        lambda hook: aftercare_submit.submit_flow(hook, "coding", b"{}"),
+        "POST",
+    ),
+    "questionpro order": Case(
+        QuestionProHook,
+        "/a/api/v2/micropanel/batches",
+        lambda hook: questionpro_submit.submit_flow(
+            hook, b'{"compose": {"surveyID": 1}, "recipients": {"filterType": 1}}'
+        ),
+        "POST",
+    ),
+    "questionpro responses": Case(
+        QuestionProHook,
+        "/a/api/v2/surveys/7/responses",
+        lambda hook: page_flow(hook, page_request(hook, 7, 1, 100)),
+    ),
     "questionpro ping": Case(QuestionProHook, "/a/api/v2/micropanel/batches/0", ping),
 }
 
@@ -204,6 +263,8 @@ def test_a_redirect_to_the_vendors_own_origin_takes_no_cookie_and_is_not_followe
 def test_every_flow_of_every_hook_is_tried() -> None:
     tried = {"status_flow", "list_flow", "ping_flow"}
     tried |= {"status_operation", "list_operation", "failures_operation", "file_operation"}
+    # The search for an upload reads the list, and statuses.
+    tried |= {"upload_operation", "jobs_before_operation", "search_operation", "delete_operation"}
     for hook in (RulerHook, TalkdeskHook, AftercareHook, QuestionProHook):
         offered = {name for name in dir(hook) if name.endswith(("_flow", "_operation")) and name[0] != "_"}
         assert offered <= tried, f"a new flow of {hook.__name__} belongs into CASES"

@@ -410,11 +410,11 @@ def test_nothing_is_written_where_airflow_mixes_up_replies(
 ) -> None:
     monkeypatch.setattr(_compat, "version", {"apache-airflow-core": version}.__getitem__)
     monkeypatch.setattr(progress_writer, "trigger_can_write", _compat.trigger_can_write)
-    _compat.trigger_can_write.cache_clear()
+    _compat._core_version.cache_clear()
     try:
         shown(clock, pollers(), lambda display: display.changed(clock.time))
     finally:
-        _compat.trigger_can_write.cache_clear()
+        _compat._core_version.cache_clear()
     assert bool(page.written) is (version not in ("3.1.8", "3.2.1"))
 
 
