@@ -48,7 +48,7 @@ help: ## list the commands
 	    printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## wait for a job on a real Airflow, against a sandbox (KEEP=1: keep Airflow's page up, PORT=8080)
-	@exec $(BOOTSTRAP) .demo/venv -m dev.demo --port "$(PORT)" $(if $(filter-out 0,$(KEEP)),--keep)
+	@exec $(BOOTSTRAP) --extra parquet .demo/venv -m dev.demo --port "$(PORT)" $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: ## run all tests, also one on a real Airflow (PYTEST_ARGS="...")
 	@exec $(BOOTSTRAP) --extra dev .venv -m pytest $(SPREAD) $(PYTEST_ARGS)

@@ -53,13 +53,16 @@ class SqliteDatabase:
         shutil.copyfile(self._migrated, self._path)
 
 
-def environment(home: Path, dags: Path, port: int, database: Database) -> dict[str, str]:
+def environment(
+    home: Path, dags: Path, port: int, database: Database, *, paused: bool = False
+) -> dict[str, str]:
     """Return the environment of all Airflow processes.
 
     :param home: folder for everything that Airflow writes
     :param dags: folder with the DAG files
     :param port: of the api-server
     :param database: where Airflow keeps its state
+    :param paused: whether DAGs run only once they are unpaused
     """
     # Settings of another Airflow on this machine must not reach ours, nor ours theirs.
     env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
@@ -74,6 +77,7 @@ def environment(home: Path, dags: Path, port: int, database: Database) -> dict[s
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": str(paused),
             # With 5 s, the usual time, a task fails whose first request meets a busy machine.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",

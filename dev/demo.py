@@ -63,6 +63,7 @@ def _run(progress: report.Progress, port: int | None, *, keep: bool) -> int:
             ROOT / "example_dags",
             env,
             port=port,
+            paused=True,
             progress=lambda message: progress.show([f"Airflow {stack.airflow_version}: {message}"]),
         )
         with stack:

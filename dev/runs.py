@@ -78,16 +78,21 @@ def run_every_dag(
 ) -> list[RunReport]:
     """Run every DAG once, all at the same time, wait for their ends and report.
 
-    Of a DAG with a schedule, the run is the one that Airflow has started itself.
+    Of a DAG with a schedule, the run is the one that Airflow starts itself. No task runs before all runs are
+    there, if the DAGs are paused till then: a task that starts while the API makes a run may block Airflow on
+    SQLite.
 
     :param sandbox: the vendors that it talks to
     :param timeout: seconds after which a run is reported as it stands
     :param watch: called about once a second
     """
     give_up_at = time.monotonic() + timeout
-    run_ids = {dag_id: _started(stack, dag_id, give_up_at) for dag_id in stack.dag_ids()}
-    if not run_ids:
+    dag_ids = stack.dag_ids()
+    if not dag_ids:
         raise StackError(f"there is no DAG in {stack.dags}")
+    run_ids = {dag_id: stack.trigger(dag_id) for dag_id in dag_ids if not stack.is_scheduled(dag_id)}
+    stack.unpause_all()
+    run_ids = {dag_id: run_ids.get(dag_id) or _scheduled(stack, dag_id, give_up_at) for dag_id in dag_ids}
     while True:
         states = {dag_id: stack.run_state(dag_id, run_id) for dag_id, run_id in run_ids.items()}
         tasks = {dag_id: stack.tasks(dag_id, run_id) for dag_id, run_id in run_ids.items()}
@@ -132,10 +137,8 @@ def job_results(result: Any) -> list[Mapping[str, Any]]:
     return results if are_jobs else []
 
 
-def _started(stack: AirflowStack, dag_id: str, give_up_at: float) -> str:
-    """Return the run of a DAG: a new one, or the one that its schedule has started."""
-    if not stack.is_scheduled(dag_id):
-        return stack.trigger(dag_id)
+def _scheduled(stack: AirflowStack, dag_id: str, give_up_at: float) -> str:
+    """Return the run that the schedule of a DAG has started."""
     while (run_id := stack.newest_run(dag_id)) is None:
         if time.monotonic() > give_up_at:
             raise StackError(f"no run of {dag_id} was scheduled")

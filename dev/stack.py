@@ -43,6 +43,7 @@ class AirflowStack(guard.Guarded, AirflowApi):
     :param port: port of the page and the REST API, None for a free one
     :param triggerers: how many
     :param database: where Airflow keeps its state, None for SQLite in `home`
+    :param paused: whether DAGs run only once they are unpaused
     :param progress: called with a short sentence whenever the start has come further
     :param start_timeout: seconds until a start counts as failed
     """
@@ -56,6 +57,7 @@ class AirflowStack(guard.Guarded, AirflowApi):
         port: int | None = None,
         triggerers: int = 1,
         database: Database | None = None,
+        paused: bool = False,
         progress: Callable[[str], None] = lambda message: None,
         start_timeout: float = 180.0,
     ) -> None:
@@ -68,13 +70,14 @@ class AirflowStack(guard.Guarded, AirflowApi):
         self._start_timeout = start_timeout
         self._database = database or SqliteDatabase(self.home, self.airflow_version)
         self.triggerers = ["triggerer", *(f"triggerer-{number}" for number in range(2, triggerers + 1))]
-        self._env = environment(self.home, self.dags, self.port, self._database) | dict(env or {})
+        settings = environment(self.home, self.dags, self.port, self._database, paused=paused)
+        self._env = settings | dict(env or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     # -- starting and stopping
 
     def start(self) -> None:
-        """Prepare the folder, start the four processes, return when all are healthy and the DAGs unpaused."""
+        """Prepare the folder, start the four processes, return when all are healthy and the DAGs parsed."""
         if trouble := port_trouble(self.port):
             raise StackError(f"cannot listen on port {self.port} of 127.0.0.1: {trouble}")
         self.home.mkdir(parents=True, exist_ok=True)
@@ -89,8 +92,6 @@ class AirflowStack(guard.Guarded, AirflowApi):
         give_up_at = time.monotonic() + self._start_timeout
         self._wait_until_healthy(give_up_at)
         self._wait_until_parsed(time.monotonic() + _PARSE_TIMEOUT)
-        # Not at their creation: a task that is scheduled before the api-server serves fails.
-        self.unpause_all()
 
     def stop(self) -> None:
         """End every process that was started; harmless if there is none."""

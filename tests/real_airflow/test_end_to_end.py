@@ -61,7 +61,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
     with Sandbox() as sandbox:
         sandbox.put_job("talkdesk", README_JOB, script="status:200:done")
         env = {**sandbox.environment(), "JOBSTATUS_DEMO_OUTPUT": str(results), "HOME": str(results)}
-        with AirflowStack(folder / "home", dags, env) as stack:
+        with AirflowStack(folder / "home", dags, env, paused=True) as stack:
             progress: dict[str, Any] = {}
 
             def look(snapshot: runs.Snapshot) -> None:
@@ -133,7 +133,9 @@ def test_a_failed_wait_leaves_its_result_and_the_next_task_fetches_what_was_reje
 def test_each_job_was_submitted_once(finished: Finished) -> None:
     assert sorted(path for path, _ in _orders(finished.sandbox)) == [
         "/a/api/v2/micropanel/batches",
+        "/api/v1/coding",
         "/data/reports/calls/jobs",
+        "/data/reports/calls/jobs",  # README's
         "/data/reports/contacts/jobs",
         "/data/reports/user_status/jobs",
         "/v1/demo-site/revenue/batch",
@@ -158,9 +160,10 @@ def test_three_reports_of_yesterday_stand_in_its_folder(finished: Finished) -> N
     (run,) = [run for run in finished.runs if run.dag_id == "talkdesk_reports"]
     reports = {task.task.map_label: task.result for task in run.tasks if task.jobs}
     bodies = [body for path, body in _orders(finished.sandbox) if "/data/reports/" in path]
-    spans = sorted(tuple(json.loads(body)["timespan"].values()) for body in bodies)
+    readmes, *spans = sorted(tuple(json.loads(body)["timespan"].values()) for body in bodies)
     start, end = map(datetime.fromisoformat, spans[0])
 
+    assert readmes[0].startswith("2026-01-15")
     assert spans == [spans[0]] * 3
     assert (end - start, start.time()) == (timedelta(days=1), time())
     assert sorted(reports) == ["calls", "contacts", "user_status"]
@@ -171,6 +174,16 @@ def test_three_reports_of_yesterday_stand_in_its_folder(finished: Finished) -> N
         assert manifest["path"] == str(fetched)
         assert (manifest["rows"], manifest["format"]) == (40, "csv")
         assert manifest["sha256"] == hashlib.sha256(fetched.read_bytes()).hexdigest()
+
+
+def test_the_answers_that_were_coded_stand_in_a_parquet_file(finished: Finished) -> None:
+    from pyarrow import parquet
+
+    results = _results(finished, "aftercare_coding")
+    table = parquet.read_table(results["fetch"]["path"])
+
+    assert results["code"]["job_id"] == results["fetch"]["job_id"]
+    assert table.num_rows == results["fetch"]["rows"] > 0
 
 
 def test_people_are_mailed_once_and_their_answers_exported(finished: Finished) -> None:

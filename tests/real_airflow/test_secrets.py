@@ -98,7 +98,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
             "AIRFLOW__CORE__FERNET_KEY": fernet_key.decode(),
         }
         script(sandbox, made)
-        with AirflowStack(folder / "home", DAGS, env) as stack:
+        with AirflowStack(folder / "home", DAGS, env, paused=True) as stack:
             watch = Watch(stack, Fernet(fernet_key))
             reports = runs.run_every_dag(stack, sandbox, timeout=120, watch=watch)
             places = answers_of_the_api(stack, reports)
