@@ -120,6 +120,8 @@ def work(file: str) -> int:
     before = highest_memory()
     began_at = time.perf_counter()
     order = operator.orders(hook, {})
+    assert order.prepare is not None
+    order.prepare()
     checked_at = time.perf_counter()
     assert hook.call(order.operation) == "s/job-1"
     figures = {"seconds": time.perf_counter() - checked_at, "check_seconds": checked_at - began_at}

@@ -67,8 +67,9 @@ class RulerUploadRevenueOperator(PersonalFields, SubmitOperator):
         uploads. Where an earlier try has made a job, the file is not needed any more.
     :raises VendorRefused: Ruler refuses the file, the credentials or the address, and there is no job. A
         retry uploads again.
-    :raises SubmissionUnknown: whether there is a job is unknown: the reply was lost, and there is not exactly
-        one job that is new in the site's list, was made since and has as many rows. Airflow does not retry.
+    :raises SubmissionUnknown: whether there is a job is unknown: the reply was lost or is a page of another
+        server, and there is not exactly one job that is new in the site's list, was made since and has as
+        many rows. Airflow does not retry.
     :raises JobStatusError: with ``wait``, as ``BatchJobSensor``; with ``fetch``, as
         ``RulerDownloadFailuresOperator``. A retry waits for the same job. When a task is killed its job goes
         on: Ruler cannot cancel one.
