@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -130,6 +131,10 @@ class AftercareDownloadCodingResultsOperator(VendorOperator, Interruptible, Base
         return manifest
 
 
+#: What may be the path or URI of a file with an order. Any other text is its content, and is not shown.
+_PATH = re.compile(r"(?=.*/|.*\.json\Z)[^\x00-\x1f\"'{}\[\]()<>|,;]{1,1000}")
+
+
 class AftercareSubmitCodingOperator(PersonalFields, SubmitOperator):
     """
     Submit survey answers to Aftercare, once: to be coded, or to be checked for their quality.
@@ -214,7 +219,12 @@ class AftercareSubmitCodingOperator(PersonalFields, SubmitOperator):
             if self.kind != "coding":
                 raise BadSettings(f"rows make an order of coding; give a body for kind {self.kind!r}")
             body = body_of_rows(rows, self.survey_identifier or "")
-        elif (path := destination_text(body)) and not path.startswith(("{", "[")):
+        elif (path := destination_text(body)) and not path.lstrip("\ufeff \r\n").startswith(("{", "[")):
+            if not _PATH.fullmatch(path):
+                raise BadSettings(
+                    "body is a text that is neither JSON nor a path; a template makes JSON of a dict with "
+                    "the filter tojson"
+                )
             body = read_order(path)
         sent = order_body(self.kind, body)
         return Order(

@@ -59,7 +59,6 @@ class QuestionProSendBatchOperator(PersonalFields, SubmitOperator):
     :raises VendorRefused: nobody was mailed: credentials, permission, a spent licence, or the vendor rejects
         the order. A retry sends.
     :raises BadSettings: connection or arguments, and nothing was sent; Airflow does not retry.
-    :raises JobNotFinished: a mailing that was sent with another body still runs.
 
     With ``wait``, what the sensor raises. A retry waits on for the same mailing. A task that is stopped
     leaves it running.

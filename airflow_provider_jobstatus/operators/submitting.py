@@ -48,7 +48,6 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
     :raises NotSubmitted: there is none: vendor or Airflow could not be reached. A retry submits.
     :raises VendorRefused: there is none: credentials, permission, or the vendor rejects what is asked.
     :raises BadSettings: connection or arguments, and nothing was sent; Airflow does not retry.
-    :raises JobNotFinished: a job that was submitted with other arguments still runs.
     """
 
     hook_class: ClassVar[type[BatchJobHook]]

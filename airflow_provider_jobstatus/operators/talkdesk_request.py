@@ -68,7 +68,6 @@ class TalkdeskRequestReportOperator(SubmitOperator):
         asks.
     :raises BadSettings: connection or arguments, also an interval of zero length, as most runs of Airflow 3
         have it; nothing was sent. Airflow does not retry.
-    :raises JobNotFinished: a job that was asked for with other arguments still runs.
 
     With ``wait``, what the sensor raises, and with ``fetch`` what the download raises. A retry waits on for
     the same jobs. A task that is stopped leaves them running: Talkdesk has no way to cancel one.

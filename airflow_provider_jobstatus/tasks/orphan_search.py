@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_jobstatus.core.errors import VendorError
@@ -23,16 +24,26 @@ def search_orphan(order: Order, before: Any, log: Logger, pause: Callable[[float
     """
     if order.search is None or before is None:
         return []
-    for seconds in (*SEARCH_PAUSES, None):
-        found: list[str] = []
-        try:
-            found = order.search(before)
-        except VendorError as error:
-            log.warning("The job cannot be searched for now: %s", error)
-        except (LookupError, TypeError, ValueError) as error:
-            log.warning("What is kept of the time before cannot be read: %s", type(error).__name__)
-            break
-        if found or seconds is None:
-            break
+    try:
+        return search_patiently(partial(_search, order.search, before, log), pause)
+    except (LookupError, TypeError, ValueError) as error:
+        log.warning("What is kept of the time before cannot be read: %s", type(error).__name__)
+        return []
+
+
+def search_patiently(search: Callable[[], list[str]], pause: Callable[[float], None]) -> list[str]:
+    """Return what a search finds, which is repeated after a while if that is nothing."""
+    found = search()
+    for seconds in SEARCH_PAUSES if not found else ():
         pause(seconds)
+        if found := search():
+            break
     return found
+
+
+def _search(search: Callable[[Any], list[str]], before: Any, log: Logger) -> list[str]:
+    try:
+        return search(before)
+    except VendorError as error:
+        log.warning("The job cannot be searched for now: %s", error)
+        return []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
@@ -18,7 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow_provider_jobstatus.core.errors import NotFound, SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.exceptions import (
-    JobNotFinished,
+    BadSettings,
     JobStatusError,
     NotSubmitted,
     PollingFailed,
@@ -28,7 +29,7 @@ from airflow_provider_jobstatus.exceptions import (
 )
 from airflow_provider_jobstatus.files.retry_budget import RetryBudget
 from airflow_provider_jobstatus.tasks.order import Order, SubmitRules
-from airflow_provider_jobstatus.tasks.orphan_search import search_orphan
+from airflow_provider_jobstatus.tasks.orphan_search import search_orphan, search_patiently
 from airflow_provider_jobstatus.tasks.submission_record import (
     Attempt,
     NextStep,
@@ -90,7 +91,7 @@ class Submitter:
         :raises SubmissionUnknown: whether there is a job is unknown.
         :raises NotSubmitted: there is none, and the vendor cannot be reached.
         :raises VendorRefused: there is none.
-        :raises JobNotFinished: a job of other arguments still runs.
+        :raises BadSettings: a job of other arguments was submitted by an earlier try.
         :raises PollingFailed, UnknownJob: what an earlier job does cannot be told now.
         """
         record = self.store.read(number)
@@ -120,9 +121,8 @@ class Submitter:
         """Return the digest of what is asked for; of a job that there may be already, what is known of it."""
         if order.prepare is None or record is None or record.state is SubmissionState.UNMADE:
             return order.checked()
-        again = Attempt(self._number, self._max_tries, record.digest)
-        if next_step(record, again, again=True, resubmit=self._rules.on_failure) is NextStep.ADOPT:
-            return record.digest
+        if record.number == self._number:
+            return record.digest  # a later poke of the same try
         try:
             return order.prepare()
         except (SettingsError, NotSubmitted):
@@ -163,8 +163,6 @@ class Submitter:
 
     def _adopt(self, number: int, record: SubmissionRecord, attempt: Attempt) -> SubmissionRecord:
         self._log.info("%s was submitted by an earlier try, and is waited for now", record.job_id)
-        if record.digest != attempt.digest:
-            self._log.warning("%s was submitted with other arguments than those of this try", record.job_id)
         adopted = replace(record, number=attempt.number, max_tries=attempt.max_tries)
         if adopted != record:
             self.store.write(number, adopted)
@@ -194,7 +192,7 @@ class Submitter:
         cleared = self._cleared
         if order.earlier is not None:
             try:
-                found = self._budget.try_out(order.earlier)
+                found = search_patiently(partial(self._budget.try_out, order.earlier), self._pause)
             except VendorError as error:
                 raise _refusal(error) from error
             if len(found) == 1:
@@ -226,10 +224,10 @@ class Submitter:
             raise failed from error
 
     def _refuse(self, step: NextStep, record: SubmissionRecord, order: Order) -> NoReturn:
-        if step is NextStep.TOO_EARLY:
-            raise JobNotFinished(
-                f"{record.job_id} still runs, which an earlier try has submitted with other arguments; clear "
-                "the task again when it has ended"
+        if step is NextStep.OTHER:
+            raise BadSettings(
+                f"{record.job_id} was submitted by an earlier try with other arguments, so its results are "
+                "not what is asked for now; nothing was sent. When it has ended, a cleared task submits anew"
             )
         if record.job_id is not None:
             raise self._unknown(SubmissionUnknown(f"{record.job_id} was submitted by an earlier try"), order)

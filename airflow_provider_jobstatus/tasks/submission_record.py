@@ -38,8 +38,8 @@ class NextStep(Enum):
     SEARCH = "search"
     #: Whether there is a job is unknown, or it must not be submitted again.
     REFUSE = "refuse"
-    #: The job of an earlier try runs, and other arguments were given since.
-    TOO_EARLY = "too early"
+    #: The job of an earlier try is not what is asked for now: other arguments were given since.
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,13 @@ def next_step(record: SubmissionRecord | None, attempt: Attempt, *, again: bool,
         return NextStep.SUBMIT if cleared and again else NextStep.REFUSE
     if cleared or (resubmit and attempt.number > record.number):
         return NextStep.ASK
-    return NextStep.ADOPT
+    return _adopted(record, attempt)
+
+
+def _adopted(record: SubmissionRecord, attempt: Attempt) -> NextStep:
+    """Return whether the job is what is asked for. Within a try it is, though a template may move."""
+    same = record.number == attempt.number or record.digest == attempt.digest
+    return NextStep.ADOPT if same else NextStep.OTHER
 
 
 def step_after_asking(
@@ -137,7 +143,8 @@ def step_after_asking(
     """
     state = None if status is None else status.state
     if not record.cleared_since(attempt):
-        return NextStep.SUBMIT if state in (JobState.FAILED, JobState.CANCELLED) else NextStep.ADOPT
+        failed = state in (JobState.FAILED, JobState.CANCELLED)
+        return NextStep.SUBMIT if failed else _adopted(record, attempt)
     if state is JobState.RUNNING:
-        return NextStep.ADOPT if record.digest == attempt.digest else NextStep.TOO_EARLY
+        return _adopted(record, attempt)
     return NextStep.SUBMIT if again else NextStep.REFUSE

@@ -207,6 +207,8 @@ def test_a_table_that_cannot_be_sent_is_refused_by_row_and_column(rows: Any, say
     [
         (reply({}, 202), UnexpectedResponse),
         (reply({"batchJobId": None}, 202), UnexpectedResponse),
+        (reply({"batchJobId": "b", "code": "INTERNAL_ERROR"}, 202), UnexpectedResponse),
+        (reply({"batchJobId": "b", "surveyIdentifier": "another"}, 202), UnexpectedResponse),
         (reply({"batchJobId": 5}, 202), UnexpectedResponse),
         (reply({"batchJobId": "a/b"}, 202), UnexpectedResponse),
         (reply({"batchJobId": "data-quality/b"}, 202), UnexpectedResponse),

@@ -80,6 +80,11 @@ def test_any_2xx_with_an_id_is_a_job(status: int, body: dict[str, Any]) -> None:
         {"id": ["0f9c"]},
         {"id": "0f9c", "job": {"id": "0f9d"}},
         {"jobId": "0f9c"},
+        # Of another job, or of a gateway.
+        {"id": "0f9c", "name": "another report"},
+        {"job": {"id": "0f9c", "name": "another report"}},
+        {"id": "0f9c", "code": "500", "message": "failed"},
+        {"id": "req-1", "message": "accepted"},
     ],
 )
 def test_a_2xx_without_an_id_is_no_job(body: Any) -> None:
@@ -136,11 +141,17 @@ MINE = {"id": "0f9c", "name": "mine"}
         ([FULL, page({"id": "b", "name": ""}, MINE)], ["calls/0f9c"]),
         # A job may move on to the next page meanwhile.
         ([page(*[{"id": "z", "name": "theirs"}] * (PAGE_SIZE - 1), MINE), page(MINE)], ["calls/0f9c"]),
+        # A server may have smaller pages.
+        (
+            [page({"id": "a", "name": "theirs"}), page({"id": "b", "name": "theirs"}), page(MINE)],
+            ["calls/0f9c"],
+        ),
         ([page(MINE, {"id": 17, "name": "mine"})], ["calls/0f9c", "calls/17"]),
     ],
 )
 def test_jobs_are_found_by_their_exact_name_on_all_pages(answers: list[Response], found: list[str]) -> None:
-    assert search(*answers) == found
+    # The last page has nothing new.
+    assert search(*answers, *[page()] * (answers != [page()])) == found
 
 
 def test_jobs_of_a_tag_come_in_the_order_of_their_last_words() -> None:
@@ -153,7 +164,7 @@ def test_jobs_of_a_tag_come_in_the_order_of_their_last_words() -> None:
     }
     flow = submit.search_flow(hook_of(TalkdeskHook), "calls", tag="tag-1")
     listed = page(*({"id": key, "name": name} for key, name in names.items()))
-    assert finish(flow, listed) == ["calls/c", "calls/b", "calls/a"]
+    assert finish(flow, listed, listed) == ["calls/c", "calls/b", "calls/a"]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +177,7 @@ def test_jobs_of_a_tag_come_in_the_order_of_their_last_words() -> None:
         [page({"id": {}, "name": "mine"})],
         [reply({"_embedded": {"executions": []}})],
         [reply([])],
-        [FULL] * submit.MAX_SEARCHED_PAGES,
+        [page({"id": number, "name": "theirs"}) for number in range(submit.MAX_SEARCHED_PAGES)],
     ],
 )
 def test_a_list_that_may_leave_the_job_out_finds_nothing(answers: list[Response]) -> None:

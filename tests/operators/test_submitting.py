@@ -12,7 +12,6 @@ from airflow_provider_jobstatus.exceptions import (
     BadSettings,
     DownloadIncomplete,
     JobFailed,
-    JobNotFinished,
     JobTimedOut,
     NotSubmitted,
     PollingFailed,
@@ -200,13 +199,18 @@ def test_a_task_that_is_cleared_adopts_a_running_job_and_submits_anew_after_its_
     assert task.made == [first, second]
 
 
-def test_a_cleared_task_with_other_arguments_waits_for_the_end_of_the_job_before(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("cleared", [True, False])
+def test_a_job_of_other_arguments_is_not_taken_for_what_is_asked_for_now(
+    cleared: bool, sandbox: Sandbox
+) -> None:
     task = Task(sandbox)
     first = task.run()
     task._kind.body = BODY.replace(b'"s"', b'"t"')
-    task.clear()
-    assert type(task.run()) is JobNotFinished
+    if cleared:
+        task.clear()
+    assert type(task.run()) is BadSettings
     task.end_jobs()
+    task.clear()
     assert [first, task.run()] == task.made
 
 
@@ -343,6 +347,16 @@ class TestBelow33:
         task.clear()
         assert [first, task.run()] == task.made
         assert type(task.run()) is SubmissionUnknown
+
+    def test_a_list_that_lags_is_looked_at_again(self, sandbox: Sandbox, fake_time: FakeTime) -> None:
+        looks: list[str] = []
+
+        def earlier() -> list[str]:
+            looks.append("")
+            return task.made if len(looks) > 2 else []
+
+        task = Task(sandbox, kept=False, earlier=earlier)
+        assert [task.run(), task.run()] == task.made * 2
 
     def test_while_earlier_jobs_cannot_be_looked_for_nothing_is_sent(
         self, sandbox: Sandbox, fake_time: FakeTime

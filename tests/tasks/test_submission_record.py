@@ -20,7 +20,7 @@ from airflow_provider_jobstatus.tasks.submission_record import (
 INTENDED, MADE, UNMADE, UNKNOWN = SubmissionState
 RECORD = SubmissionRecord(MADE, "digest", 1, 2, 1000.0, {"name": "x"}, "job-1")
 SAME, RETRY, CLEARED = Attempt(1, 2, "digest"), Attempt(2, 2, "digest"), Attempt(2, 3, "digest")
-SUBMIT, ADOPT, ASK, SEARCH, REFUSE, TOO_EARLY = NextStep
+SUBMIT, ADOPT, ASK, SEARCH, REFUSE, OTHER = NextStep
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,9 @@ SUBMIT, ADOPT, ASK, SEARCH, REFUSE, TOO_EARLY = NextStep
         (UNKNOWN, CLEARED, SUBMIT),
         (MADE, SAME, ADOPT),
         (MADE, RETRY, ADOPT),
-        (MADE, replace(RETRY, digest="other"), ADOPT),
+        (MADE, replace(RETRY, digest="other"), OTHER),
+        # A later poke of the same try: a template may move.
+        (MADE, replace(SAME, digest="other"), ADOPT),
         (MADE, CLEARED, ASK),
     ],
 )
@@ -64,13 +66,14 @@ def test_a_failed_job_is_asked_for_only_by_a_later_try_that_may_submit_again() -
     [
         (CLEARED, JobState.RUNNING, True, ADOPT),
         (CLEARED, JobState.RUNNING, False, ADOPT),
-        (replace(CLEARED, digest="other"), JobState.RUNNING, True, TOO_EARLY),
+        (replace(CLEARED, digest="other"), JobState.RUNNING, True, OTHER),
         (CLEARED, JobState.SUCCEEDED, True, SUBMIT),
         (CLEARED, JobState.SUCCEEDED, False, REFUSE),
         (CLEARED, None, True, SUBMIT),
         (RETRY, JobState.FAILED, True, SUBMIT),
         (RETRY, JobState.CANCELLED, True, SUBMIT),
         (RETRY, JobState.PARTIAL, True, ADOPT),
+        (replace(RETRY, digest="other"), JobState.PARTIAL, True, OTHER),
         (RETRY, JobState.RUNNING, True, ADOPT),
         (RETRY, None, True, ADOPT),
     ],

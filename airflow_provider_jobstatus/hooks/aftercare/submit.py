@@ -126,7 +126,12 @@ def submit_flow(hook: BatchJobHook, kind: CodingKind, body: bytes) -> Flow[str]:
     response = yield request
     if response.status >= 400:
         response = without_addresses(response)
-    told = expect_json(request, response, *range(200, 300)).get("batchJobId")
+    reply = expect_json(request, response, *range(200, 300))
+    told, survey = reply.get("batchJobId"), reply.get("surveyIdentifier")
+    if reply.get("code") or reply.get("error"):
+        raise unexpected(request, "answered an error, with or without the id of a job")
+    if kind != "data-quality" and survey not in (None, json.loads(body)["surveyIdentifier"]):
+        raise unexpected(request, "answered for another survey")
     if not isinstance(told, str) or not told.strip():
         raise unexpected(request, "answered without a 'batchJobId'")
     try:
@@ -188,7 +193,7 @@ def _check(mistakes: Iterator[str]) -> None:
 def _as_text(name: str, value: object) -> str | None:
     if isinstance(value, str):
         return value
-    is_number = isinstance(value, int) and not isinstance(value, bool)
+    is_number = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**300
     return str(value) if is_number and name.endswith("Identifier") else None
 
 

@@ -14,7 +14,7 @@ from airflow_provider_jobstatus.core.operation import Operation
 from airflow_provider_jobstatus.core.responses import expect_json, unexpected
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
-from airflow_provider_jobstatus.hooks.talkdesk.listing import PAGE_SIZE, page_flow
+from airflow_provider_jobstatus.hooks.talkdesk.listing import page_flow
 from airflow_provider_jobstatus.hooks.talkdesk.windows import Window
 
 ReportFormat = Literal["csv", "json", "json_bulk"]
@@ -75,6 +75,11 @@ def submit_flow(hook: BatchJobHook, report_type: str, body: bytes) -> Flow[str]:
     )
     reply = expect_json(request, (yield request), *range(200, 300))
     job = reply.get("job")
+    for told in (reply, job):
+        if isinstance(told, Mapping) and any(told.get(key) for key in ("code", "message", "error")):
+            raise unexpected(request, "answered an error, with or without the id of a job")
+        if isinstance(told, Mapping) and told.get("name") not in (None, json.loads(body).get("name")):
+            raise unexpected(request, "answered a job of another name")
     ids = {_id_of(request, told) for told in (reply, job) if isinstance(told, Mapping)} - {None}
     if len(ids) != 1:
         raise unexpected(request, "answered without the id of a job" if not ids else "answered with two ids")
@@ -99,17 +104,20 @@ def search_flow(hook: BatchJobHook, report_type: str, name: str = "", tag: str =
         what such a list leaves out may be the job.
     """
     found: dict[str, str] = {}
+    seen: set[str] = set()
     for page in range(1, MAX_SEARCHED_PAGES + 1):
         request, jobs = yield from page_flow(hook, type_segment(report_type), page)
         for job in jobs:
             if not isinstance(job, Mapping) or not isinstance(job.get("name"), str):
                 raise unexpected(request, "answered a list with a job that has no name")
+            if (own := _id_of(request, job)) is None:
+                raise unexpected(request, "answered a list with a job that has no id")
             if job["name"] == name if name else tag in job["name"].split():
-                if (own := _id_of(request, job)) is None:
-                    raise unexpected(request, "answered a list in which the job has no id")
                 found[f"{report_type.strip()}/{own}"] = job["name"].split()[-1]
-        if len(jobs) < PAGE_SIZE:
+        # A server may have smaller pages than those that are asked for.
+        if (ids := {str(job["id"]) for job in jobs}) <= seen:
             return sorted(found, key=found.__getitem__)
+        seen |= ids
     raise unexpected(request, f"answered a list of more than {MAX_SEARCHED_PAGES} pages")
 
 
