@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow_provider_jobstatus.exceptions import DestinationError
@@ -28,23 +27,20 @@ def size_of(path: str) -> int | None:
     return remote_size(path) if local is None else local_size(Path(local))
 
 
-def earlier_file(destination: object, job: str, since: datetime | None) -> str | None:
+def earlier_file(destination: object, job: str) -> str | None:
     """
-    Return the path of the file that an earlier try has published for a job, or None if nothing shows that.
+    Return the path of the file that an earlier try may have published for a job, or None without one.
 
-    What is published is whole. In a folder the file's name shows that it is the job's. Under a name of the
-    task's own may stand what another run has left: it counts if it was written since.
+    What is published is whole. In a folder the file's name shows that it is the job's; under a name of the
+    task's own may stand another one.
 
     :param job: as in :func:`~airflow_provider_jobstatus.files.naming.name_for_job`.
-    :param since: when this run began; None outside a run, where the task's own name is enough.
     """
     try:
         path = resolve(destination, "")
         if path.endswith("/"):
             names = [name for name in _names(path) if is_name_of_job(name, job)]
             path += names[0] if len(names) == 1 else ""
-        elif since is not None and size_of(path) is not None and _modified_at(path) < since:
-            return None
         return path if not path.endswith("/") and size_of(path) else None
     except (OSError, DestinationError, NotImplementedError, ValueError):
         return None
@@ -74,12 +70,3 @@ def _names(folder: str) -> list[str]:
     path, storage = filesystem(folder)
     storage.invalidate_cache()
     return [str(entry).rstrip("/").rpartition("/")[2] for entry in storage.ls(path, detail=False)]
-
-
-def _modified_at(path: str) -> datetime:
-    local = local_path(path)
-    if local is not None:
-        return datetime.fromtimestamp(os.stat(local).st_mtime, UTC)
-    within, storage = filesystem(path)
-    found: datetime = storage.modified(within)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

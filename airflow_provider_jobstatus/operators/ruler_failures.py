@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -177,7 +177,7 @@ class FetchFailures:
                     f"the rejected rows cannot be made ready to be uploaded: {error}"
                 ) from None
             size += _written(file, lines, digest)
-            errors.write(json.dumps(corrections.summary(), ensure_ascii=False, indent=1).encode())
+            errors.write(_summary(corrections))
         return {
             "path": path,
             "bytes": size,
@@ -187,16 +187,29 @@ class FetchFailures:
         }
 
     def _no_rows(self, path: str) -> dict[str, Any]:
+        from airflow_provider_jobstatus.hooks.ruler.corrections import Corrections
+
         content = b"" if self.file_format == "csv" else b"[]"
-        with writing(path, self.if_exists) as file:
-            file.write(content)
-        return {
+        manifest = {
             "path": path,
             "bytes": len(content),
             "rows": 0,
             "sha256": hashlib.sha256(content).hexdigest(),
             "verified_by": "status",
         }
+        with ExitStack() as files:
+            files.enter_context(writing(path, self.if_exists)).write(content)
+            if self.reupload_ready:
+                # That of an earlier job may be there.
+                errors_path = path + ERRORS_SUFFIX
+                if_exists: IfExists = "replace" if self.if_exists == "skip" else self.if_exists
+                files.enter_context(writing(errors_path, if_exists)).write(_summary(Corrections()))
+                manifest["errors_path"] = errors_path
+        return manifest
+
+
+def _summary(corrections: Any) -> bytes:
+    return json.dumps(corrections.summary(), ensure_ascii=False, indent=1).encode()
 
 
 def _written(file: Any, lines: list[str], digest: Any) -> int:

@@ -111,7 +111,7 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Ask for each job's status, download its file, and return the manifest."""
         from airflow_provider_jobstatus.files.locality import local_caveat
-        from airflow_provider_jobstatus.operators.talkdesk_files import delete_report
+        from airflow_provider_jobstatus.operators.talkdesk_files import delete_report, remember
 
         arguments.destination(self.destination)
         if caveat := local_caveat(str(self.destination), self.executor):
@@ -125,6 +125,8 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
                 hook.parse_job_id(job_id)
             with self.at_work():
                 manifests = {job_id: self._manifest(hook, job_id, context) for job_id in dict.fromkeys(ids)}
+                if self.delete_after:
+                    remember(context, manifests)
                 # After the last of them: what fails before leaves all files for another try.
                 for job_id, manifest in manifests.items() if self.delete_after else ():
                     delete_report(hook, job_id, manifest)
@@ -165,8 +167,7 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
             is_retry = getattr(context.get("ti"), "try_number", 2) > 1
             if not (self.delete_after and is_retry) or self.if_exists == "fail":
                 raise
-            since = getattr(context.get("dag_run"), "start_date", None)
-            earlier = talkdesk_files.earlier_manifest(hook, job_id, self.destination, since)
+            earlier = talkdesk_files.earlier_manifest(hook, job_id, self.destination, context)
             if earlier is None:
                 raise
             self.log.warning("%s; an earlier try has fetched its file", error)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
@@ -22,12 +21,17 @@ from airflow_provider_jobstatus.files.destination import IfExists
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_provider_jobstatus.files.download import Counter
     from airflow_provider_jobstatus.files.retry_budget import RetryBudget
 
 log = logging.getLogger(__name__)
 
 _MEDIA_TYPES = {"text/csv": "csv", "application/json": "json"}
+
+#: Of the digests that are kept in Airflow's task state.
+_KEY = "airflow_provider_jobstatus.fetched"
 
 
 def expect_done(hook: TalkdeskHook, job_id: str, patience: RetryBudget) -> JobStatus:
@@ -112,21 +116,28 @@ def fetch_report(
     return patience.try_out(download, if_missing=f"the job is {vendor_status}, and yet its file is not there")
 
 
+def remember(context: Context, manifests: Mapping[str, dict[str, Any]]) -> None:
+    """Keep the digests of what was published, by job id, for a later try; from Airflow 3.3 on."""
+    store: Any = context.get("task_state_store")
+    if store is not None:
+        store.set(_KEY, {job_id: manifest["sha256"] for job_id, manifest in manifests.items()})
+
+
 def earlier_manifest(
-    hook: TalkdeskHook, job_id: str, destination: object, since: datetime | None
+    hook: TalkdeskHook, job_id: str, destination: object, context: Context
 ) -> dict[str, Any] | None:
     """
     Return the manifest, without the job's id, of the file that an earlier try has published for a job; None
-    if nothing shows that there is one.
-
-    :param since: as in :func:`~airflow_provider_jobstatus.files.earlier.earlier_file`.
+    if nothing shows that there is one: neither the file's name in a folder, nor the digest that was kept.
     """
     from airflow_provider_jobstatus.files.earlier import earlier_file, read_again
 
     job = hook.parse_job_id(job_id)
-    path = earlier_file(destination, f"{job.type_segment}/{job.job_segment}", since)
+    path = earlier_file(destination, f"{job.type_segment}/{job.job_segment}")
     if path is None:
         return None
+    store: Any = context.get("task_state_store")
+    kept = (store.get(_KEY) if store is not None else None) or {}
     digest, size = hashlib.sha256(), 0
 
     def read() -> Iterator[bytes]:
@@ -141,6 +152,8 @@ def earlier_manifest(
         rows = _counter(file_format)(read())
     except (ValueError, OSError, DestinationError):
         return None  # not whole after all, or not to be read
+    if not str(destination).endswith("/") and kept.get(job_id) != digest.hexdigest():
+        return None
     return {
         "path": path,
         "bytes": size,

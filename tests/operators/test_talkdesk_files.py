@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +17,7 @@ from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
 from airflow_provider_jobstatus.operators.talkdesk_files import delete_report
 from airflow_provider_jobstatus.sandbox import Sandbox
 from tests.operators.downloading import TALKDESK
+from tests.support.modes import StateStore
 from tests.support.storage import FileServer, attached, everything
 
 STATUS, FILE, STORED = TALKDESK.calls
@@ -214,10 +213,6 @@ def test_the_report_stays_if_our_file_is_not_what_was_published(
     assert not [call for call in methods(ended) if call.startswith("DELETE")]
 
 
-RUN = datetime(2026, 3, 4, tzinfo=UTC)
-IN_RUN = {"dag_run": SimpleNamespace(start_date=RUN)}
-
-
 def again(destination: object, context: Any, jobs: Any = TALKDESK.job, **arguments: Any) -> Any:
     task = TALKDESK.make(destination, job_id=jobs, delete_after=True, **arguments)
     return task.execute(context)
@@ -230,65 +225,67 @@ def test_a_retry_that_finds_our_file_and_the_report_deleted_succeeds(
 ) -> None:
     put(sandbox, TALKDESK.job, format=file_format)
     into = into and f"file.{file_format}"
-    first = again(f"{tmp_path}/{into}", IN_RUN)
+    in_run = {"task_state_store": StateStore()}
+    first = again(f"{tmp_path}/{into}", in_run)
     assert first["verified_by"] != "earlier try"
-    assert again(f"{tmp_path}/{into}", IN_RUN) == first | {"verified_by": "earlier try"}
+    assert again(f"{tmp_path}/{into}", in_run) == first | {"verified_by": "earlier try"}
+    if into:
+        # Nothing but what was kept shows whose the file is.
+        with pytest.raises(JobCancelled):
+            again(f"{tmp_path}/{into}", {})
     with pytest.raises(JobCancelled):
-        TALKDESK.make(f"{tmp_path}/{into}", job_id=TALKDESK.job).execute(IN_RUN)
+        TALKDESK.make(f"{tmp_path}/{into}", job_id=TALKDESK.job).execute(in_run)
     with pytest.raises(JobCancelled):
-        again(f"{tmp_path}/{into}", IN_RUN, if_exists="fail")
+        again(f"{tmp_path}/{into}", in_run, if_exists="fail")
     with pytest.raises(JobCancelled):
-        again(f"{tmp_path}/{into}", IN_RUN | {"ti": SimpleNamespace(try_number=1)})
+        again(f"{tmp_path}/{into}", in_run | {"ti": SimpleNamespace(try_number=1)})
 
 
 def test_a_retry_fetches_what_the_try_before_it_has_not(sandbox: Sandbox, tmp_path: Path) -> None:
     put(sandbox)
-    first = again(f"{tmp_path}/", IN_RUN, JOBS)
+    first = again(f"{tmp_path}/", {}, JOBS)
     put(sandbox, JOBS[1], rows=3)
-    found = again(f"{tmp_path}/", IN_RUN, JOBS)
+    found = again(f"{tmp_path}/", {}, JOBS)
     assert [each["rows"] for each in found] == [40, 3, 40]
     assert [each["path"] for each in found] == [each["path"] for each in first]
 
 
 def test_a_report_that_is_unknown_by_now_is_one_that_is_deleted(ended: Sandbox, tmp_path: Path) -> None:
-    first = again(f"{tmp_path}/", IN_RUN)
+    first = again(f"{tmp_path}/", {})
     ended.put_answers(STATUS, [{"http": 404}])
-    assert again(f"{tmp_path}/", IN_RUN)["sha256"] == first["sha256"]
+    assert again(f"{tmp_path}/", {})["sha256"] == first["sha256"]
 
 
 @pytest.mark.parametrize(
-    ("written", "name", "content"),
+    ("name", "content"),
     [
-        # Of another run, of another job, empty, cut short, twice.
-        (RUN - timedelta(seconds=1), "file.csv", b"id\n1\n"),
-        (RUN, "", b""),
-        (RUN, "file.csv", b""),
-        (RUN, "file.csv", b'id\n"1'),
-        (RUN, "other-calls--0f9d.csv", b"id\n1\n"),
-        (RUN, "x-calls--0f9c.csv y-calls--0f9c.json", b"id\n1\n"),
+        # Of another task or run, of another job, empty, cut short, twice.
+        ("file.csv", b"id\n1\n"),
+        ("", b""),
+        ("file.csv", b""),
+        ("file.csv", b'id\n"1'),
+        ("other-calls--0f9d.csv", b"id\n1\n"),
+        ("x-calls--0f9c.csv y-calls--0f9c.json", b"id\n1\n"),
     ],
 )
 def test_a_file_that_may_be_anothers_is_no_earlier_try(
-    written: datetime, name: str, content: bytes, sandbox: Sandbox, tmp_path: Path
+    name: str, content: bytes, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     put(sandbox, TALKDESK.job, script=["deleted"])
     for each in name.split():
         (tmp_path / each).write_bytes(content)
-        os.utime(tmp_path / each, (written.timestamp(),) * 2)
     with pytest.raises(JobCancelled):
-        again(f"{tmp_path}/{name if name == 'file.csv' else ''}", IN_RUN)
+        again(f"{tmp_path}/{name if name == 'file.csv' else ''}", {})
 
 
 def test_an_earlier_try_is_known_in_a_storage_as_well(ended: Sandbox) -> None:
     with attached(FileServer(), "sftp") as server:
+        in_run = {"task_state_store": StateStore()}
         for into in ("sftp://lake/2026/", "sftp://lake/file.csv"):
             TALKDESK.put_ended(ended)
-            first = again(into, {})
-            assert again(into, {}) == first | {"verified_by": "earlier try"}
-        late = {"dag_run": SimpleNamespace(start_date=datetime.now(UTC) + timedelta(minutes=1))}
-        with pytest.raises(JobCancelled):
-            again("sftp://lake/file.csv", late)
+            first = again(into, in_run)
+            assert again(into, in_run) == first | {"verified_by": "earlier try"}
         server.store.clear()
         for into in ("sftp://lake/2026/", "sftp://lake/file.csv"):
             with pytest.raises(JobCancelled):
-                again(into, {})
+                again(into, in_run)

@@ -29,7 +29,9 @@ MAX_PAGES = 100_000
 HEAD_BYTES = 64 * 1024
 
 _PARAMETER = re.compile(r"[A-Za-z0-9_$.\[\]-]{1,64}")
-_KEPT = MEMBERS | {"nextCursor"}
+#: What is the same on all pages of a run of the job.
+_SAME = ("surveyIdentifier", "completedAt")
+_KEPT = MEMBERS | {"nextCursor", *_SAME}
 
 
 class ResultPages:
@@ -54,6 +56,7 @@ class ResultPages:
             )
         self._request = hook.request("GET", job.path)
         self._cursor: str | None = None
+        self._told: dict[str, object] = {}
         self._cursors: set[bytes] = set()
         self._heads: dict[bytes, int] = {}
         self._head = bytearray()
@@ -117,6 +120,10 @@ class ResultPages:
                 raise error_of(ServerError, request, f"answered {kind}")
             raise unexpected(request, f"answered {kind}, which has none")
         hook.check_success(request, word, page.members)
+        for name in _SAME:
+            told = page.members.get(name, page.results.get(name))
+            if told is not None and self._told.setdefault(name, told) != told:
+                raise unexpected(request, f"answered page {self.number} of the results with another {name}")
         if not page.is_there:
             raise unexpected(request, f"answered {word!r} without a list of results")
         cursor = page.results.get("nextCursor")

@@ -104,6 +104,8 @@ def upload_flow(hook: BatchJobHook, place: UploadPlace, content: StreamedBody) -
     for site in named(reply, SITE):
         if str(site).casefold() != place.site.casefold():
             raise unexpected(request, "answered for another site")
+    if reply.get("error") or reply.get("errors") or reply.get("jobType", place.job_type) != place.job_type:
+        raise unexpected(request, "answered an error, or a job of another type")
     job = reply.get("jobId")
     if isinstance(job, bool) or not isinstance(job, (str, int)):
         raise unexpected(request, "answered without the id of a job")
