@@ -25,7 +25,7 @@ _OPEN_QUOTE = "the rows end within a quoted cell"
 _OPEN_ROW = "the last row has no line end, and nothing else shows that it is whole"
 
 
-def csv_rows(chunks: Iterable[bytes], to_line_end: bool = False) -> Iterator[list[str]]:
+def csv_rows(chunks: Iterable[bytes], to_line_end: bool = False, strict: bool = False) -> Iterator[list[str]]:
     """
     Yield the rows of a CSV, the header among them, as lists: cells may hold line breaks, rows may be ragged,
     and a header may name a column twice. Blank lines are no rows. UTF-16 and UTF-32 are read as well; bytes
@@ -33,6 +33,8 @@ def csv_rows(chunks: Iterable[bytes], to_line_end: bool = False) -> Iterator[lis
 
     :param chunks: pulled as rows are.
     :param to_line_end: whether a last row without a line end is no row: nothing else shows that it is whole.
+    :param strict: whether text after a closing quote is an error: a quote that is not closed swallows rows up
+        to the next one.
     :raises csv.Error: a cell is longer than :data:`MAX_CELL`, the file is compressed, or it ends within a
         quoted cell or, with ``to_line_end``, within a row.
     """
@@ -55,7 +57,7 @@ def csv_rows(chunks: Iterable[bytes], to_line_end: bool = False) -> Iterator[lis
         yield "\n"
 
     try:
-        for row in filter(None, _csv.reader(all_lines())):
+        for row in filter(None, _csv.reader(all_lines(), strict=strict)):
             if ended:
                 raise csv.Error(_OPEN_QUOTE)
             yield row

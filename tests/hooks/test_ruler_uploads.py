@@ -185,7 +185,15 @@ HEADERS: list[tuple[str, bytes, str]] = [
     (
         "revenue",
         of(REVENUE)[:-2] + b'x"\r\n"',
-        "the file cannot be read as CSV in UTF-8: the rows end within a quoted cell",
+        "the file cannot be read as CSV in UTF-8: unexpected end of data",
+    ),
+    (
+        # Two quotes that are not closed, which would swallow the rows between them.
+        "revenue",
+        of(REVENUE, {}, {}, {})
+        .replace(b"canary-label", b'"19 inch', 1)
+        .replace(b"canary-label", b'"21 inch', 1),
+        "the file cannot be read as CSV in UTF-8: ",
     ),
     (
         "revenue",

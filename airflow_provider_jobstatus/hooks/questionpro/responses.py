@@ -116,8 +116,8 @@ class PageSequence:
     QuestionPro shows pages of a list that may change meanwhile, in an order that no page documents. Responses
     that arrive only add to the total. Where the newest stand first, they push others to a later page, which
     then repeats some: each is taken once. A total that falls means that a response was deleted, and another
-    may have moved to a page that has been read. Only a deletion and an arrival between the same two pages
-    cannot be seen.
+    may have moved to a page that has been read. Only a deletion, or a response that changes its place,
+    together with an arrival between the same two pages cannot be seen.
     """
 
     def __init__(self) -> None:

@@ -89,7 +89,7 @@ def check_rows(
     :raises SettingsError: a mistake, or several, by row and column.
     """
     mistakes = Mistakes()
-    rows = csv_rows(strict_utf8(chunks))
+    rows = csv_rows(strict_utf8(chunks), strict=True)
     try:
         header = next(rows, None)
         if header is None:
