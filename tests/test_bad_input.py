@@ -97,6 +97,7 @@ BAD_ARGUMENTS: list[tuple[str, str, Any]] = [
                 b"/x",
                 "a\nb",
                 "s3:/lake/x",
+                "sftp://user:secret@host/x",
                 "s3//lake/x",
                 "gs:lake/x",
                 "file:/x",

@@ -27,6 +27,8 @@ _MISTYPED_SCHEME = re.compile(
     r"(s3a?|gs|gcs|abfss?|adl|file|local|memory|sftp|ssh)(:/?(?!/)|//)|://", re.IGNORECASE
 )
 
+_PASSWORD = re.compile(r"[A-Za-z][\w+.:-]*://[^/@]*:[^/@]*@")
+
 
 def seconds(name: str, value: object) -> float:
     """
@@ -146,6 +148,11 @@ def destination(value: Any) -> Any:
             )
     if not is_known(value if text is None else text):
         return plain(value)
+    if text is not None and _PASSWORD.match(text):
+        raise BadSettings(
+            "destination is a URI with a password in it, which logs and XCom would show; keep it in an "
+            "Airflow connection, and give its id: <scheme>://<conn_id>@..."
+        )
     if text is None or not text.strip() or _CONTROL.search(text):
         raise BadSettings(f"destination is {_shown(value)}; give a path or a URI")
     if mistyped := _MISTYPED_SCHEME.match(text):
