@@ -100,6 +100,8 @@ def test_everything_that_airflow_constructs_of_ours_was_constructed(audit: dict[
         "QuestionProHook",
         "RulerHook",
         "TalkdeskHook",
+        "AftercareDownloadCodingResultsOperator",
+        "AftercareSubmitCodingOperator",
         "RulerDownloadFailuresOperator",
         "RulerUploadRevenueOperator",
         "TalkdeskDownloadReportOperator",

@@ -10,15 +10,18 @@ import pytest
 from airflow.sdk import DAG, TaskGroup
 
 from airflow_provider_jobstatus.exceptions import BadSettings
+from airflow_provider_jobstatus.hooks.aftercare import AftercareHook
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.hooks.ruler import RulerHook
 from airflow_provider_jobstatus.hooks.talkdesk import TalkdeskHook
+from airflow_provider_jobstatus.operators.aftercare import AftercareDownloadCodingResultsOperator
 from airflow_provider_jobstatus.operators.ruler import RulerDownloadRevenueFailuresOperator
 from airflow_provider_jobstatus.operators.talkdesk import TalkdeskDownloadReportOperator
 from airflow_provider_jobstatus.sandbox import Sandbox
 
 #: Each operator, its hook, the vendor's own name for a connection, and a job.
 OPERATORS = [
+    (AftercareDownloadCodingResultsOperator, AftercareHook, "aftercare_conn_id", "job"),
     (RulerDownloadRevenueFailuresOperator, RulerHook, "ruler_conn_id", "site/job"),
     (TalkdeskDownloadReportOperator, TalkdeskHook, "talkdesk_conn_id", "calls/job"),
 ]
@@ -26,7 +29,7 @@ CONNECTIONS = {
     "my_db": {"conn_type": "postgres"},
     **{
         f"{name}_{number}": {"conn_type": name, "login": "me", "password": "secret-1"}
-        for name in ("ruler", "talkdesk")
+        for name in ("aftercare", "ruler", "talkdesk")
         for number in (1, 2, "default")
     },
 }
