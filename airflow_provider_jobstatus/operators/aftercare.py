@@ -41,7 +41,7 @@ class AftercareDownloadCodingResultsOperator(VendorOperator, Interruptible, Base
     :param job_id: (templated) ``"<batchJobId>"``, ``"data-quality/<batchJobId>"``, or the dict that
         ``BatchJobSensor`` returned for the job.
     :param destination: (templated) local path, any URI of ``ObjectStoragePath``, an object of either, or an
-        ``Asset`` with such a URI. A trailing slash means "into this folder", as ``results-<job>.ndjson``. A
+        ``Asset`` of one file. A trailing slash means "into this folder", as ``results-<job>.ndjson``. A
         local file gets the mode that the umask gives. The event of an outlet with the same URI gets path,
         rows, bytes and sha256.
     :param conn_id: (templated) connection of type ``aftercare``, by default ``aftercare_default``. One of

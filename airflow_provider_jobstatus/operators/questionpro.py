@@ -104,7 +104,7 @@ class QuestionProExportResponsesOperator(VendorOperator, Interruptible, BaseOper
 
     :param survey_id: (templated) the survey's number.
     :param destination: (templated) local path, any URI of ``ObjectStoragePath``, an object of either, or an
-        ``Asset`` with such a URI. A trailing slash means "into this folder", as
+        ``Asset`` of one file. A trailing slash means "into this folder", as
         ``responses-<survey_id>.ndjson``. A local file gets the mode that the umask gives. The event of an
         outlet with the same URI gets path, rows, bytes and sha256.
     :param conn_id: (templated) connection of type ``questionpro``, by default ``questionpro_default``. One of

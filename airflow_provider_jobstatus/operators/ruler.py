@@ -47,9 +47,9 @@ class RulerDownloadFailuresOperator(VendorOperator, Interruptible, BaseOperator)
     :param job_id: (templated) ``"<siteId>/<jobId>"``, ``"<jobId>"`` with the connection's ``site_id``, or the
         dict that ``BatchJobSensor`` returned for the job.
     :param destination: (templated) local path, any URI of ``ObjectStoragePath``, an object of either, or an
-        ``Asset`` with such a URI. A trailing slash means "into this folder, under the name that Ruler gives
-        the file", with the site and the job in it: ``failures-<siteId>--<jobId>.csv``. A local file is
-        readable by its owner only.
+        ``Asset`` of one file. A trailing slash means "into this folder, under the name that Ruler gives
+        the file", with the site and the job in it: ``failures-<siteId>--<jobId>.csv``. A local file
+        gets the mode that the umask gives.
     :param conn_id: (templated) connection of type ``ruler``, by default ``ruler_default``. One of
         ``default_args`` counts only if it is of that type.
     :param ruler_conn_id: (templated) the same, by its older name.

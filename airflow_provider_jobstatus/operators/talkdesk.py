@@ -41,7 +41,7 @@ class TalkdeskDownloadReportOperator(VendorOperator, Interruptible, BaseOperator
     :param job_id: (templated) ``"<report_type>/<jobId>"``, the dict that ``BatchJobSensor`` returned for the
         job, or a list of these, such as the output of mapped tasks: each job is fetched once, into a folder.
     :param destination: (templated) local path, any URI of ``ObjectStoragePath``, an object of either, or an
-        ``Asset`` with such a URI. A trailing slash means "into this folder, under the name that the storage
+        ``Asset`` of one file. A trailing slash means "into this folder, under the name that the storage
         gives the file", with the job in it: ``report-<report_type>--<jobId>.csv``, or as it is if it ends in
         an id of 16 characters or more. A local file gets the mode that the umask gives. The event of an
         outlet with the same URI gets path, rows, bytes and sha256.

@@ -253,6 +253,8 @@ def test_each_answer_is_a_row_and_no_response_is_without_one() -> None:
     )
     assert [row["value.weight"] for row in rows] == ["0.50", "1e400", "", ""]
     assert rows[2]["questionText"] == 'Why, or "not"?'
+    (row,) = answer_rows('{"responseID": 10, "customVariables": {"a": 5}}')
+    assert (row[0], row[COLUMNS.index("customVariables")]) == ("10", '{"a": 5}')
 
 
 @pytest.mark.parametrize(

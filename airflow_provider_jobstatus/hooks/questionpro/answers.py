@@ -28,6 +28,8 @@ def answer_rows(response: str) -> Iterator[list[str]]:
     :param response: as JSON.
     """
     told = json.loads(response, parse_float=str, parse_int=str)
+    if isinstance(told.get("customVariables"), (dict, list)):
+        told["customVariables"] = json.loads(response)["customVariables"]  # its numbers are no texts
     cells = _cells(told, _RESPONSE)
     for question in _objects(told, "responseSet"):
         of_question = cells + _cells(question, _QUESTION)
