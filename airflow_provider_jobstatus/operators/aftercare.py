@@ -196,7 +196,7 @@ class AftercareSubmitCodingOperator(PersonalFields, SubmitOperator):
         if (body is None) == (rows is None):
             raise BadSettings("give either body, an order, or rows, a list of dicts")
         if (survey_identifier is None) != (rows is None):
-            raise BadSettings("survey_identifier goes with rows; a body holds its own")
+            raise BadSettings("rows need a survey_identifier, and a body holds its own")
         if arguments.is_known(kind):
             arguments.choice("kind", kind, get_args(CodingKind))
             if rows is not None and kind != "coding":

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_jobstatus.tasks.order import Order, SubmitRules
 
+#: Arguments of the wait, which a task that does not wait has no use for.
+_OF_A_WAIT = (
+    *("deferrable", "poke_interval", "timeout", "mode", "max_outage", "allowed_states", "skipped_states"),
+    *("soft_fail", "never_fail", "silent_fail", "exponential_backoff", "max_wait", "wait_for", "fail_fast"),
+    *("stalled_after", "if_stalled", "adaptive"),
+)
+
 
 class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
     """
@@ -77,7 +84,12 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
         if fetch is not None:
             if not wait:
                 raise BadSettings("fetch needs wait=True: before its end, a job has nothing to fetch")
-            fetch = arguments.destination(fetch)
+            try:
+                fetch = arguments.destination(fetch)
+            except BadSettings as error:
+                raise BadSettings(str(error).replace("destination", "fetch", 1)) from None
+        if not wait and (idle := [name for name in _OF_A_WAIT if name in self._given and kwargs.get(name)]):
+            raise BadSettings(f"{idle[0]} has no effect without wait=True; give both, or leave it out")
         super().__init__(**limited(kwargs, max_active_submissions))
         check_deferral(max_active_submissions, deferrable=wait and self.deferrable)
         self.take_connection(self.hook_class, conn_id, own_conn_id, kwargs.get("default_args"))

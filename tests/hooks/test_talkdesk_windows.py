@@ -113,7 +113,7 @@ MIDNIGHT = "2026-03-04T00:00:00Z"
             MIDNIGHT,
             MIDNIGHT,
             None,
-            "both 2026-03-04T00:00:00Z: no interval at all.*In Airflow 3.*data_interval",
+            "both 2026-03-04T00:00:00Z: no interval at all.*In Airflow 3.*run_after",
         ),
         (MIDNIGHT, "2026-03-04T01:00:00+01:00", DAY, "no interval at all"),
         (MIDNIGHT, "2026-03-03T00:00:00Z", None, "earlier"),

@@ -80,7 +80,7 @@ def test_a_limit_that_is_none_fails_when_the_dag_is_parsed(
         limits(mapped=mapped, **given)
 
 
-@pytest.mark.parametrize(("wait", "deferrable"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(("wait", "deferrable"), [(True, True), (True, False), (False, False)])
 def test_a_limit_that_airflow_would_not_keep_is_refused(wait: bool, deferrable: bool) -> None:
     given: dict[str, Any] = {"max_active_submissions": 3, "wait": wait, "deferrable": deferrable}
     if wait and deferrable and not counts_deferred_tasks():

@@ -139,7 +139,7 @@ def test_an_orphan_is_adopted_if_exactly_one_job_may_be_it(
 
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_retry_adopts_the_job_of_the_try_before(wait: bool, sandbox: Sandbox, fake_time: FakeTime) -> None:
-    task = Task(sandbox, wait=wait, deferrable=False, timeout=3, poke_interval=1)
+    task = Task(sandbox, wait=wait, deferrable=False, **{"timeout": 3, "poke_interval": 1} if wait else {})
     first = task.run()
     assert first == task.made[0] if not wait else type(first) is JobTimedOut
     task.end_jobs()
@@ -405,6 +405,8 @@ def test_how_a_job_ended_is_left_in_xcom_where_the_fetching_fails(
     ("given", "says"),
     [
         ({"fetch": "x"}, "fetch needs wait=True"),
+        ({"deferrable": True}, "deferrable has no effect without wait=True"),
+        ({"poke_interval": 5}, "poke_interval has no effect without wait=True"),
         ({"wait": "yes"}, "wait is 'yes'"),
         ({"wait": True, "timeout": 1, "poke_interval": 60}, "timeout is 1 s"),
     ],

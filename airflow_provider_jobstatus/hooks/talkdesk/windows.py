@@ -28,7 +28,7 @@ FRESHNESS = {"audit_logs": timedelta(hours=1), "studio_flow_execution": timedelt
 _NO_LENGTH = (
     "no interval at all, whose report would be empty. In Airflow 3 most runs have such a data interval: "
     "those that are started by hand, and by default also those of a cron expression or a timedelta. Give "
-    "another start, such as '{{ data_interval_end - macros.timedelta(days=1) }}', or the DAG a timetable "
+    "another start, such as '{{ dag_run.run_after - macros.timedelta(days=1) }}', or the DAG a timetable "
     "with intervals, such as CronDataIntervalTimetable"
 )
 # A zone's name as IANA writes it; system folders hold more files, such as "posix/UTC" and "localtime".
