@@ -129,7 +129,10 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
         from airflow_provider_jobstatus.files.destination import check_destination
         from airflow_provider_jobstatus.tasks.after_submission import accountable
         from airflow_provider_jobstatus.tasks.submission import Submitter
+        from airflow_provider_jobstatus.tasks.submission_store import SubmissionStore
 
+        if self.harmful:
+            SubmissionStore(context).begin(context)
         if self.fetch is not None:
             arguments.destination(self.fetch)
             check_destination(self.fetch)

@@ -96,10 +96,7 @@ class Submitter:
         """
         record = self.store.read(number)
         attempt = Attempt(self._number, self._max_tries, self._digest(order, record))
-        if record is None and self.store.forgets and self._cleared and not self._rules.again:
-            text = "with [state_store] clear_on_success, Airflow drops the record of a try that succeeds"
-            raise self._unknown(SubmissionUnknown(text), order)
-        if not self.store.lasts and self._number > 1:
+        if record is None and self._number > 1:
             record = self._without_record(order)
         step = next_step(record, attempt, again=self._rules.again, resubmit=self._rules.on_failure)
         if step is NextStep.SEARCH and record is not None:
@@ -188,8 +185,10 @@ class Submitter:
         raise self._unknown(SubmissionUnknown(f"{unknown}{count}"), order) from unknown.__cause__
 
     def _without_record(self, order: Order) -> SubmissionRecord | None:
-        """Return the record that Airflow below 3.3 has not kept, as far as the vendor knows the job."""
+        """Return the record that Airflow has not kept, as far as the vendor knows the job."""
         cleared = self._cleared
+        if self.store.lasts and not self._rules.harmful:
+            return None  # no earlier try has come so far
         if order.earlier is not None:
             try:
                 found = search_patiently(partial(self._budget.try_out, order.earlier), self._pause)
@@ -204,7 +203,7 @@ class Submitter:
             if found:
                 raise self._unknown(SubmissionUnknown(f"earlier tries have made {len(found)} jobs"), order)
         elif self._rules.harmful and not (cleared and self._rules.when_cleared):
-            text = "Airflow below 3.3 keeps no record of what an earlier try has submitted"
+            text = "Airflow has no record of what an earlier try has submitted"
             raise self._unknown(SubmissionUnknown(text), order)
         return None
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_jobstatus.exceptions import NotSubmitted, SubmissionUnknown
-from airflow_provider_jobstatus.tasks.submission_record import SubmissionRecord
+from airflow_provider_jobstatus.tasks.submission_record import SubmissionRecord, SubmissionState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,10 +35,17 @@ class SubmissionStore:
         """Whether Airflow keeps what is written: from 3.3 on."""
         return self._store is not None
 
-    @property
-    def forgets(self) -> bool:
-        """Whether Airflow drops what a task has written when it succeeds."""
-        return self.lasts and conf.getboolean("state_store", "clear_on_success", fallback=False)
+    def begin(self, context: Context) -> None:
+        """
+        Note that the first try has begun, and has submitted nothing: a later one without a record then knows
+        that Airflow has dropped it, as with ``[state_store] clear_on_success``.
+
+        :param context: Airflow's.
+        """
+        instance: Any = context.get("ti")
+        if self.lasts and getattr(instance, "try_number", 1) == 1 and self.read(0) is None:
+            unmade, max_tries = SubmissionState.UNMADE, int(getattr(instance, "max_tries", 0) or 0)
+            self.write(0, SubmissionRecord(unmade, "", 1, max_tries, time.time()))
 
     def read(self, number: int) -> SubmissionRecord | None:
         """

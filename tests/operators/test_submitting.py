@@ -248,23 +248,26 @@ def test_a_clear_counts_also_where_the_dag_has_fewer_retries_by_now(sandbox: San
     assert task.run() == task.made[-1]
 
 
-@pytest.mark.parametrize("forgets", [True, False])
-def test_a_record_that_airflow_drops_is_missed_only_where_a_second_job_does_harm(
-    forgets: bool, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", str(forgets))
-    task = Task(sandbox, harmful=True)
+def test_a_record_that_airflow_drops_is_missed_only_where_a_second_job_does_harm(sandbox: Sandbox) -> None:
+    task = Task(sandbox, harmful=True, conn_id="nowhere")
     assert task.store is not None
-    # A try that was killed before it kept its intent is no reason to refuse.
-    task.instance.try_number += 1
-    task.run()
+    # A try that fails before it has anything to send is no reason to refuse.
+    assert type(task.run()) is BadSettings
+    task._given["conn_id"] = "aftercare_default"
+    assert [task.run()] == task.made
+    task.store.clear()
+    assert type(task.run()) is SubmissionUnknown
+    task.clear()
+    assert type(task.run()) is SubmissionUnknown
+    harmless = Task(sandbox)
+    harmless.run()
+    harmless.store.clear()
+    assert harmless.run() == task.made[-1]
     task.store.clear()
     task.clear()
-    again = task.run()
-    assert type(again) is SubmissionUnknown if forgets else again == task.made[-1]
     task._given["resubmit_when_cleared"] = True
     assert task.run() == task.made[-1]
-    assert len(task.made) == 2
+    assert len(task.made) == 4
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 30])

@@ -86,7 +86,10 @@ def _cell(value: object, place: str) -> str:
         case datetime():
             if value.utcoffset() is None:
                 raise SettingsError(f"{place}: is a datetime without a time zone; give one with")
-            return value.astimezone(UTC).replace(tzinfo=None).isoformat()
+            try:
+                return value.astimezone(UTC).replace(tzinfo=None).isoformat()
+            except OverflowError:
+                raise SettingsError(f"{place}: is a datetime that is out of range in UTC") from None
         case date():
             return value.isoformat()
     raise SettingsError(f"{place}: is a {type(value).__name__} that no cell can hold")
