@@ -86,12 +86,12 @@ def run_every_dag(
     :param timeout: seconds after which a run is reported as it stands
     :param watch: called about once a second
     """
-    give_up_at = time.monotonic() + timeout
     dag_ids = stack.dag_ids()
     if not dag_ids:
         raise StackError(f"there is no DAG in {stack.dags}")
     run_ids = {dag_id: stack.trigger(dag_id) for dag_id in dag_ids if not stack.is_scheduled(dag_id)}
     stack.unpause_all()
+    give_up_at = time.monotonic() + timeout
     run_ids = {dag_id: run_ids.get(dag_id) or _scheduled(stack, dag_id, give_up_at) for dag_id in dag_ids}
     while True:
         states = {dag_id: stack.run_state(dag_id, run_id) for dag_id, run_id in run_ids.items()}

@@ -183,7 +183,8 @@ def test_the_answers_that_were_coded_stand_in_a_parquet_file(finished: Finished)
     table = parquet.read_table(results["fetch"]["path"])
 
     assert results["code"]["job_id"] == results["fetch"]["job_id"]
-    assert table.num_rows == results["fetch"]["rows"] > 0
+    assert table.num_rows == results["fetch"]["rows"]
+    assert {row["answer"] for row in table.to_pylist()} == {row["answer"] for row in results["read_answers"]}
 
 
 def test_people_are_mailed_once_and_their_answers_exported(finished: Finished) -> None:
