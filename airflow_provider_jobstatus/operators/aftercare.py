@@ -209,11 +209,14 @@ class AftercareSubmitCodingOperator(PersonalFields, SubmitOperator):
 
     def orders(self, hook: AftercareHook, context: Context) -> Order:
         """Check what is to be sent, and return the one order."""
+        from airflow_provider_jobstatus.files.parquet_file import load_pyarrow
         from airflow_provider_jobstatus.files.places import destination_text
         from airflow_provider_jobstatus.operators.aftercare_results import read_order
         from airflow_provider_jobstatus.tasks.order import Order
 
         arguments.choice("kind", self.kind, get_args(CodingKind))
+        if str(self.fetch or "").lower().endswith(".parquet"):
+            load_pyarrow()  # before a job is paid for whose results could not be written
         body, rows = content_of(self.body), content_of(self.rows)
         if rows is not None:
             if self.kind != "coding":

@@ -131,6 +131,8 @@ class Submitter:
             try:
                 before = self._budget.try_out(order.before)
             except VendorError as error:
+                if getattr(error, "login", False):
+                    raise _refusal(error) from error
                 self._log.warning("A job that gets lost will not be searched for: %s", error)
         record = SubmissionRecord(
             SubmissionState.INTENDED, digest, attempt.number, attempt.max_tries, time.time(), before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,14 @@ def test_the_ending_of_what_is_fetched_says_its_format(
     sandbox.change_settings("aftercare", create_queued_seconds=0, create_processing_seconds=0)
     result = Submission(body=CODING, wait=True, fetch=f"{tmp_path}/x{ending}").run()
     assert result["manifest"]["format"] == file_format
+
+
+def test_no_job_is_submitted_whose_results_could_not_be_written(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert type(Submission(body=CODING, wait=True, fetch=f"{tmp_path}/x.parquet").run()) is BadSettings
+    assert jobs(sandbox) == 0
 
 
 def test_a_reply_that_is_lost_is_never_followed_by_a_second_job(sandbox: Sandbox) -> None:

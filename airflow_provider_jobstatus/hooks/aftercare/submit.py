@@ -77,7 +77,10 @@ def body_of_rows(rows: object, survey_identifier: str) -> dict[str, Any]:
         number, from 0, and never by its content.
     """
     if not isinstance(rows, (list, tuple)):
-        raise SettingsError(f"rows is a {type(rows).__name__}; give a list of dicts")
+        raise SettingsError(
+            f"rows is a {type(rows).__name__}; give a list of dicts, or the output of a task that returns "
+            "one: a template makes a text of it"
+        )
     questions: dict[str, dict[str, Any]] = {}
     seen: set[tuple[str, str]] = set()
 

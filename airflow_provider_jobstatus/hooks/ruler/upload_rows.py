@@ -26,7 +26,10 @@ def rows_as_csv(kind: UploadKind, rows: object) -> bytes:
     :raises SettingsError: a row or a value that cannot be written, by its place and never by its content.
     """
     if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
-        raise SettingsError(f"rows is a {type(rows).__name__}; give a list of dicts")
+        raise SettingsError(
+            f"rows is a {type(rows).__name__}; give a list of dicts, or the output of a task that returns "
+            "one: a template makes a text of it"
+        )
     used: dict[str, int] = {}
     for index, row in enumerate(rows):
         if not isinstance(row, Mapping):
