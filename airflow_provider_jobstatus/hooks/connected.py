@@ -167,7 +167,7 @@ class ConnectedHook(BaseHook):
         return self.settings.ca_file, self.settings.timeout
 
     def connection_warnings(self) -> Iterator[str]:
-        """Yield what a person should know before a wait on this connection."""
+        """Yield what a person should know of this connection."""
         password, in_header = self.settings.password or "", False
         with suppress(SettingsError):  # is raised where the credential is needed
             in_header = isinstance(self.auth, HeaderKey)
@@ -186,6 +186,10 @@ class ConnectedHook(BaseHook):
             )
         for name, reason in self.idle_extras():
             yield f"connection {self.conn_id!r}: extra {name!r} has no effect, as {reason}"
+
+    def wait_warnings(self) -> Iterator[str]:
+        """Yield what else a person should know before a wait."""
+        return iter(())
 
     def idle_extras(self) -> Iterator[tuple[str, str]]:
         """Yield fields of the extra that another field leaves without effect, and by what."""

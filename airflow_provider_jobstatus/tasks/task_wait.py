@@ -79,4 +79,4 @@ def wait_warnings(hook: BatchJobHook, spec: WaitSpec, jobs: int, reschedule: boo
     calls = spec.most_polls() * jobs
     cost = hook.cost_warning(calls * round(1 / FLOOR_SHARE) if spec.adaptive else calls)
     race = reschedule_warning(spec.poll_interval) if reschedule else None
-    return list(filter(None, (*hook.connection_warnings(), cost, race)))
+    return list(filter(None, (*hook.connection_warnings(), *hook.wait_warnings(), cost, race)))

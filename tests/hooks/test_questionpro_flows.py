@@ -71,14 +71,14 @@ def test_trap_the_vocabulary_is_open_so_that_any_other_word_is_running_and_said_
 
 @pytest.mark.parametrize("statuses", [None, {}, {"Sent": "succeeded"}])
 def test_the_caveat_names_the_setting_and_the_connection(statuses: Any) -> None:
-    [caveat] = questionpro(extra={"statuses": statuses}).connection_warnings()
+    [caveat] = questionpro(extra={"statuses": statuses}).wait_warnings()
     for piece in ("'Delivery Successful'", "running until the timeout", "extra 'statuses'", "'mine'"):
         assert piece in caveat
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled", "partial", "running"])
 def test_there_is_no_caveat_if_the_connection_knows_a_word_that_is_no_success(state: str) -> None:
-    assert list(questionpro(extra={"statuses": {"A word": state}}).connection_warnings()) == []
+    assert list(questionpro(extra={"statuses": {"A word": state}}).wait_warnings()) == []
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,8 @@ class QuestionProHook(BatchJobHook):
         key = self.settings.header_key("password", self.settings.password, "set it to the API key")
         return HeaderKey("api-key", key)
 
-    def connection_warnings(self) -> Iterator[str]:
-        """Warn also that no word for a failure is known, unless the connection adds some."""
-        yield from super().connection_warnings()
+    def wait_warnings(self) -> Iterator[str]:
+        """Warn that no word for a failure is known, unless the connection adds some."""
         if all(state is JobState.SUCCEEDED for state in self.settings.statuses.values()):
             yield (
                 "QuestionPro does not document its status words: only 'Delivery Successful' is known, and "
