@@ -211,6 +211,13 @@ def task_error(error: VendorError | SettingsError, otherwise: type[JobStatusErro
     return failed
 
 
+def not_submitted(error: VendorError) -> JobStatusError:
+    """Return what a task fails with if certainly no job was made."""
+    if isinstance(error, NotFound):
+        return VendorRefused(str(error))
+    return task_error(error, otherwise=NotSubmitted)
+
+
 def without_retry(error: BaseException, remark: str) -> JobStatusError:
     """
     Return an error as one that Airflow does not retry: a subclass of its class.

@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_jobstatus.core.errors import SettingsError, VendorError
 from airflow_provider_jobstatus.core.jobs import JobState
-from airflow_provider_jobstatus.exceptions import BadSettings, DownloadIncomplete, NotSubmitted, task_error
+from airflow_provider_jobstatus.exceptions import (
+    BadSettings,
+    DownloadIncomplete,
+    JobFailed,
+    JobStatusError,
+    NotSubmitted,
+    task_error,
+)
 from airflow_provider_jobstatus.hooks.base import BatchJobHook
 from airflow_provider_jobstatus.operators.connection import VendorOperator
 from airflow_provider_jobstatus.sensors.waiting_sensor import WaitingSensor
@@ -144,8 +152,7 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
         except VendorError as error:
             # Airflow itself, or where it keeps the connection, is away.
             raise task_error(error, otherwise=NotSubmitted) from error
-        # One of default_args may have turned out to be of another type.
-        self.conn_id = hook.conn_id
+        self.conn_id = hook.conn_id  # one of default_args may be of another type
         several = isinstance(orders, list)
         if several and self.fetch is not None and not str(self.fetch).endswith("/"):
             raise BadSettings(
@@ -154,8 +161,7 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
         submitter = Submitter(hook, context, self._rules, self.log, self.retries or 0)
         if self.wait and self.mode == "reschedule" and not self.deferrable and not submitter.store.lasts:
             raise BadSettings(
-                "mode='reschedule' needs Airflow 3.3 here: before, a later poke does not know the job; set "
-                "deferrable=True"
+                "mode='reschedule' needs Airflow 3.3: before, no poke knows the job; set deferrable=True"
             )
         with accountable(submitter.store, submitter.ids, self._rules):
             try:
@@ -164,7 +170,7 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
             except SettingsError as error:
                 raise BadSettings(str(error)) from error
             self.job_id = submitter.ids if several else submitter.ids[0]
-            return self._fetched(self.wait_for_jobs(context), context) if self.wait else self.job_id
+            return self._fetched(partial(self.wait_for_jobs, context), context) if self.wait else self.job_id
 
     def kept_over_deferral(self) -> dict[str, Any]:
         """Return the ids of the jobs, which only the task itself knows."""
@@ -180,7 +186,7 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
         given.pop("job_id", None)
         ids = self.job_id if isinstance(self.job_id, list) else [self.job_id]
         with accountable(SubmissionStore(context), ids if self.job_id else [], self._rules):
-            return self._fetched(super().resume_execution(next_method, given, context), context)
+            return self._fetched(partial(super().resume_execution, next_method, given, context), context)
 
     @property
     def _rules(self) -> SubmitRules:
@@ -193,10 +199,15 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
             when_cleared=self.resubmit_when_cleared,
         )
 
-    def _fetched(self, result: Any, context: Context) -> Any:
+    def _fetched(self, wait: Callable[[], Any], context: Context) -> Any:
         """Return the result of the wait, with the manifest of what was fetched."""
         from airflow_provider_jobstatus.tasks.results import leave
 
+        try:
+            result = wait()
+        except JobFailed as failure:
+            self._fetch_of_failed(failure, context)
+            raise
         if self.fetch is None:
             return result
         try:
@@ -207,15 +218,26 @@ class SubmitOperator(VendorOperator, Interruptible, WaitingSensor):
             raise
         return result
 
+    def _fetch_of_failed(self, failure: JobFailed, context: Context) -> None:
+        """Write what explains a failure, where the vendor has that."""
+        if self.fetch is None:
+            return
+        try:
+            self._fetch_each([dict(job) for job in failure.results or [failure.status]], context)
+        except JobStatusError as trouble:
+            self.log.warning("What came out of a job that failed cannot be fetched: %s", trouble)
+
     def _fetch_each(self, results: list[dict[str, Any]], context: Context) -> None:
+        from airflow_provider_jobstatus.files.destination import described
         from airflow_provider_jobstatus.tasks.asset_events import describe_files
 
         try:
             hook = self.vendor_hook(self.hook_class, warn=False)
             with self.at_work():
                 for job in results:
-                    if job["state"] in self.fetched_states:
+                    if job.get("state") in self.fetched_states:
                         job["manifest"] = self.fetch_results(hook, job, str(self.fetch))
+                        self.log.info("%s: %s", job["job_id"], described(job["manifest"]))
             manifests = [job["manifest"] for job in results if "manifest" in job]
             describe_files(context, self.outlets, self.fetch, manifests)
         except (VendorError, SettingsError) as error:

@@ -146,6 +146,11 @@ def destination(value: Any) -> Any:
             raise BadSettings(
                 f"destination is an Asset with the uri {_shown(text)}; give one with a whole URI"
             )
+        if "." not in text.rpartition("/")[2]:
+            raise BadSettings(
+                f"destination is an Asset with the uri {_shown(text)}, which is no file's: Airflow drops the "
+                "slash of a folder; give the folder as text, and the Asset among the outlets"
+            )
     if not is_known(value if text is None else text):
         return plain(value)
     if text is not None and _PASSWORD.match(text):

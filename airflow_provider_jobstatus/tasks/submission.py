@@ -20,11 +20,10 @@ from airflow_provider_jobstatus.core.errors import NotFound, SettingsError, Vend
 from airflow_provider_jobstatus.core.jobs import JobStatus
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
-    JobStatusError,
     NotSubmitted,
     PollingFailed,
     SubmissionUnknown,
-    VendorRefused,
+    not_submitted,
     task_error,
 )
 from airflow_provider_jobstatus.files.retry_budget import RetryBudget
@@ -106,6 +105,8 @@ class Submitter:
             status = self._status(record)
             step = step_after_asking(record, attempt, status, again=self._rules.again)
         if step is NextStep.SUBMIT or record is None:
+            if record is not None and record.job_id is not None:
+                self._log.info("%s, of an earlier try, has ended: submitting anew", record.job_id)
             record = self._send(number, order, attempt)
         elif step is NextStep.ADOPT:
             record = self._adopt(number, record, attempt)
@@ -132,7 +133,7 @@ class Submitter:
                 before = self._budget.try_out(order.before)
             except VendorError as error:
                 if getattr(error, "login", False):
-                    raise _refusal(error) from error
+                    raise not_submitted(error) from error
                 self._log.warning("A job that gets lost will not be searched for: %s", error)
         record = SubmissionRecord(
             SubmissionState.INTENDED, digest, attempt.number, attempt.max_tries, time.time(), before
@@ -143,7 +144,7 @@ class Submitter:
         except VendorError as error:
             if error.repeatable:
                 self.store.write(number, replace(record, state=SubmissionState.UNMADE))
-                raise _refusal(error) from error
+                raise not_submitted(error) from error
             return self._found(number, order, record, attempt, SubmissionUnknown(str(error)))
         except SettingsError:
             self.store.write(number, replace(record, state=SubmissionState.UNMADE))
@@ -195,7 +196,7 @@ class Submitter:
             try:
                 found = search_patiently(partial(self._budget.try_out, order.earlier), self._pause)
             except VendorError as error:
-                raise _refusal(error) from error
+                raise not_submitted(error) from error
             if len(found) == 1:
                 # As of the tries before a clear, if there was one.
                 max_tries = self._retries if cleared else self._max_tries
@@ -240,10 +241,3 @@ class Submitter:
 
 
 _INTERRUPTED = "an earlier try was stopped between sending the request and keeping its reply"
-
-
-def _refusal(error: VendorError) -> JobStatusError:
-    """Return what a task fails with if certainly no job was made."""
-    if isinstance(error, NotFound):
-        return VendorRefused(str(error))
-    return task_error(error, otherwise=NotSubmitted)

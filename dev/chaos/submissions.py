@@ -27,7 +27,9 @@ from dev.chaos.tries import FileStore, Point, Try, TryServer, preload
 #: What an author of a DAG gives a task; clears add as many.
 RETRIES = 3
 #: So many tries without an end count as a lost run.
-MOST_TRIES = 12
+MOST_TRIES = 16
+#: After so many tries nothing happens any more: what is killed each time ends never.
+MISHAPS = 8
 #: Where the store's calls stand in a submission, by point.
 POINTS: Mapping[str, Sequence[Point]] = {
     "1 before the intent is kept": [("get", 0, True), ("get", 0, False), ("set", 0, True)],
@@ -103,6 +105,7 @@ class Runs:
         while number < MOST_TRIES:
             number += 1
             mishap = point if number == 1 else self._dice.choice([*POINTS, *[""] * 10]) if kept else ""
+            mishap = mishap if number <= MISHAPS else ""
             plan = Try(
                 vendor=self._vendor, folder=str(task), number=number, max_tries=max_tries, env=self._env,
                 given=given, kept=kept, dies=self._dice.choice(POINTS.get(mishap) or [None]),

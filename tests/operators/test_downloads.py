@@ -171,10 +171,10 @@ def test_a_retried_task_replaces_what_it_wrote_unless_it_may_not(
 def test_an_asset_is_a_destination_and_its_event_says_what_was_written(
     vendor: str, ended: Sandbox, tmp_path: Path
 ) -> None:
-    asset, events = Asset(f"file://{tmp_path}/file"), OutletEventAccessors()
+    asset, events = Asset(f"file://{tmp_path}/file.csv"), OutletEventAccessors()
     task = BOTH[vendor].operator(task_id="fetch", job_id=BOTH[vendor].job, destination=asset, outlets=[asset])
     manifest = task.execute({"outlet_events": events})
-    assert (tmp_path / "file").stat().st_size == manifest["bytes"]
+    assert (tmp_path / "file.csv").stat().st_size == manifest["bytes"]
     assert events[asset].extra == {name: manifest[name] for name in ("path", "rows", "bytes", "sha256")}
 
 

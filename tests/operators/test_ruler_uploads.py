@@ -18,6 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_jobstatus.exceptions import (
     BadSettings,
+    JobFailed,
     NotSubmitted,
     SubmissionUnknown,
     UnknownJob,
@@ -260,6 +261,21 @@ def test_one_task_uploads_waits_and_writes_what_was_rejected(
     assert (result["state"], result["counts"]["failed"]) == ("partial", 1)
     assert result["manifest"]["rows"] == 1
     assert b"canary at example.com" in (tmp_path / "rejected.csv").read_bytes()
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_rows_of_an_upload_that_failed_are_written_before_the_task_fails(
+    deferrable: bool, sandbox: Sandbox, tmp_path: Path, fake_time: FakeTime
+) -> None:
+    all_bad = tmp_path / "bad.csv"
+    all_bad.write_text(f"{HEADER}\r\n{REJECTED}\r\n", newline="")
+    into = tmp_path / "rejected.csv"
+    operator = RulerUploadRevenueOperator(
+        task_id="upload", source=str(all_bad), wait=True, deferrable=deferrable, fetch=str(into)
+    )
+    with pytest.raises(JobFailed):
+        run_deferred(operator, context(), fake_time)
+    assert len(rows_of(str(into))) == 2
 
 
 def rows_of(path: str) -> list[list[str]]:
