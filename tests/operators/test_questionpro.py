@@ -256,7 +256,7 @@ def test_an_argument_that_cannot_work_fails_when_the_dag_is_parsed(
 def test_an_asset_is_a_destination_and_its_event_says_what_was_written(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    asset, events = Asset(f"file://{tmp_path}/r"), OutletEventAccessors()
+    asset, events = Asset(f"file://{tmp_path}/r.ndjson"), OutletEventAccessors()
     manifest = make(asset, outlets=[asset]).execute({"outlet_events": events})
     assert events[asset].extra == {name: manifest[name] for name in ("path", "rows", "bytes", "sha256")}
 
