@@ -80,7 +80,7 @@ def local_file(path: Path, if_exists: str) -> Iterator[BinaryIO]:
     _sweep(target.parent)
     part = _part_of(target)
     try:
-        # Readable by the owner only: what is not verified yet is nobody's to read.
+        # Readable by the owner only until it is verified.
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             yield file
             file.flush()

@@ -115,7 +115,7 @@ class _Object(Target):
         begin = self.file._initiate_upload
 
         def begin_first() -> None:
-            with ended_first():  # else an upload may have begun whose id nobody has got
+            with ended_first():  # else an upload may have begun whose id is not known here
                 begin()
 
         self.file._initiate_upload = begin_first

@@ -1,4 +1,4 @@
-"""Short steps that a task which is told to stop ends first, so that what they made can be removed."""
+"""Short steps that end before a task is interrupted, so that what they made can be removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ended_first() -> Iterator[None]:
     Put off what :func:`stop` raises until the ``with`` has ended.
 
     A client that is interrupted while it creates something may create it all the same, under a name or id
-    that nobody has got yet. Only for what takes moments: Airflow kills the process some seconds later.
+    that has not arrived yet. Only for what takes moments: Airflow kills the process some seconds later.
     """
     global _under_way, _put_off
     _under_way += 1

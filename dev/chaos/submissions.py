@@ -106,9 +106,13 @@ class Runs:
             number += 1
             mishap = point if number == 1 else self._dice.choice([*POINTS, *[""] * 10]) if kept else ""
             mishap = mishap if number <= MISHAPS else ""
+            dies: Point | None = self._dice.choice(POINTS.get(mishap) or [None])
+            if dies is not None and self._vendor == "questionpro" and number == 1:
+                # Before all else its first try notes that it has begun: a call of each kind.
+                dies = (dies[0], dies[1] + 1, dies[2])
             plan = Try(
                 vendor=self._vendor, folder=str(task), number=number, max_tries=max_tries, env=self._env,
-                given=given, kept=kept, dies=self._dice.choice(POINTS.get(mishap) or [None]),
+                given=given, kept=kept, dies=dies,
             )  # fmt: skip
             ended = self._server.run(plan, self._prepare(mishap, task, kept))
             counts.tries += 1

@@ -9,7 +9,7 @@ from airflow_provider_jobstatus.core.errors import UnexpectedResponse
 from airflow_provider_jobstatus.core.text import clean
 from airflow_provider_jobstatus.hooks.ruler.upload_columns import OF_FAILURES
 
-#: Most messages that are told apart, and most rows that are named for each.
+#: Most messages that are counted each by itself, and most rows that are named for each.
 MAX_MESSAGES, MAX_NUMBERS = 1000, 20
 _NUMBER, _MESSAGE = (name.casefold() for name in OF_FAILURES)
 
